@@ -1,0 +1,42 @@
+"""Gets neural networks to train well: checks, watches, diagnoses and trains any PyTorch model.
+
+Names are loaded when they are first used, so that `babysit --help` need not wait for torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from babysit._version import __version__
+
+if TYPE_CHECKING:
+    from babysit.fit import FitResult as FitResult
+    from babysit.fit import fit as fit
+    from babysit.recipe.model_file import load as load
+    from babysit.search import Choice as Choice
+    from babysit.search import IntUniform as IntUniform
+    from babysit.search import LogUniform as LogUniform
+    from babysit.search import Uniform as Uniform
+
+_HOMES = {
+    "Choice": "babysit.search",
+    "FitResult": "babysit.fit",
+    "IntUniform": "babysit.search",
+    "LogUniform": "babysit.search",
+    "Uniform": "babysit.search",
+    "fit": "babysit.fit",
+    "load": "babysit.recipe.model_file",
+}
+
+__all__ = ["Choice", "FitResult", "IntUniform", "LogUniform", "Uniform", "__version__", "fit", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,46 @@
+"""The command line: parsing, printing and exit codes; one file a command, each importing what it needs when called."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from babysit.cli._output import fail
+from babysit.cli.predict import predict
+from babysit.cli.report import report
+from babysit.cli.rules import rule, rules
+from babysit.cli.train import train
+from babysit.errors import BabysitError
+
+app = typer.Typer(
+    help="Gets neural networks to train well.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(train)
+app.command()(predict)
+app.command()(report)
+app.command()(rules)
+app.command()(rule)
+
+
+@app.callback(invoke_without_command=True)
+def _top(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if version:
+        from babysit._version import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; refusals end in one line on standard error and exit code 2."""
+    try:
+        app()
+    except BabysitError as error:
+        fail(error)
+        sys.exit(2)

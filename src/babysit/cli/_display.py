@@ -1,0 +1,79 @@
+"""Shows the procedure on a terminal: a line a step, findings under it, a progress bar while something is long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from babysit.recipe.steps import StepResult
+from babysit.report.terminal import plain, render_findings
+from babysit.rules import Finding
+
+
+class RichDisplay:
+    """Shows the procedure while it goes on.
+
+    Args:
+        console: Where to; progress is shown only where it is a terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def begin(self, number: int, title: str) -> None:
+        """A step begins."""
+        if self._console.is_terminal and not self._console.quiet:
+            self._progress = Progress(
+                TextColumn(f"{number:2} {{task.description}}"),
+                BarColumn(),
+                TaskProgressColumn(show_speed=True),
+                TimeRemainingColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._progress.start()
+            self._tasks = {title: self._progress.add_task(title, total=None)}
+
+    def progress(self, what: str, done: float, total: float) -> None:
+        """Something long has come this far."""
+        if self._progress is None:
+            return
+        if what not in self._tasks:
+            self._tasks[what] = self._progress.add_task(what, total=total)
+        self._progress.update(self._tasks[what], completed=done, total=total)
+
+    def end(self, result: StepResult, findings: Sequence[Finding]) -> None:
+        """A step has ended."""
+        self._stop()
+        mark, style = ("✓", "green") if result.passed else ("✗", "bold red")
+        self._console.print(
+            Text.assemble(f"{result.number:2} ", (self._plain(mark), style), " ", (self._plain(result.title), "bold"))
+        )
+        self._indented(result.measured)
+        self._indented(f"expected: {result.expected}", "dim") if result.expected else None
+        render_findings(findings, self._console)
+
+    def note(self, text: str) -> None:
+        """Something worth knowing, in one line."""
+        self._indented(text, "italic")
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _indented(self, text: str, style: str = "") -> None:
+        self._console.print(Padding(Text(self._plain(text), style=style), (0, 0, 0, 5)))
+
+    def _plain(self, text: str) -> str:
+        return plain(text, ascii_only=self._console.options.ascii_only)

@@ -1,0 +1,46 @@
+"""Where commands print: people's words, or JSON alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from babysit.errors import BabysitError
+from babysit.storage import strict, write_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console(*, quiet: bool = False, json_file: str | None = None) -> Console:
+    """Where a command prints for people: standard output, unless that is kept for JSON.
+
+    Args:
+        quiet: Print nothing.
+        json_file: The ``--json`` option; ``-`` keeps standard output for it.
+    """
+    from rich.console import Console
+
+    return Console(quiet=quiet or json_file == "-", highlight=False, soft_wrap=False)
+
+
+def print_json(value: Any, json_file: str | None) -> None:
+    """Write a JSON document to the file of the ``--json`` option, or to standard output for ``-``.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    if json_file is None:
+        return
+    text = json.dumps(strict(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if json_file == "-":
+        sys.stdout.write(text)
+    else:
+        write_text(Path(json_file), text)
+
+
+def fail(error: BabysitError) -> None:
+    """Print a refusal as one line on standard error."""
+    sys.stderr.write(f"babysit: {error}\n")

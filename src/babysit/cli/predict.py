@@ -1,0 +1,69 @@
+"""`babysit predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from babysit.cli._output import console, print_json
+from babysit.errors import InputError
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="A finished run folder of babysit train.", show_default=False)],
+    data: Annotated[str, typer.Argument(help="New data, in a format that train reads.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="Write the predictions to this .csv or .json file.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="file.py:build, for a run trained with it.", show_default=False)
+    ] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be read.")] = False,
+    json_file: Annotated[
+        str | None, typer.Option("--json", help="Write the predictions as JSON ('-': standard output).")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+) -> None:
+    """Apply a trained model to new data, its preprocessing included."""
+    from babysit.data import ReadOptions
+    from babysit.recipe.architecture import load_function
+    from babysit.recipe.predicting import predict_with
+
+    if out is not None and out.suffix not in (".csv", ".json"):
+        raise InputError("--out", expected="a .csv or .json file", found=str(out), todo="change its ending")
+    build = load_function(model) if model else None
+    predictions = predict_with(run, data, ReadOptions(skip_bad=skip_bad), build)
+    rows = list(predictions.rows())
+    if out is not None:
+        _write(out, rows)
+    print_json({"schema": 1, "command": "predict", "score": predictions.score, "predictions": rows}, json_file)
+    screen = console(quiet=quiet, json_file=json_file)
+    for note in predictions.notes:
+        screen.print(f"note: {note}", markup=False)
+    if out is None and json_file is None and not quiet:
+        typer.echo(_csv(rows), nl=False)
+    elif out is not None:
+        score = "".join(f", {name} {value:.4f}" for name, value in predictions.score.items())
+        screen.print(f"{len(rows):,} predictions in {out}{score}", markup=False)
+
+
+def _write(out: Path, rows: list[dict[str, Any]]) -> None:
+    from babysit.storage import write_json, write_text
+
+    if out.suffix == ".json":
+        write_json(out, rows)
+    else:
+        write_text(out, _csv(rows))
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["name", "prediction"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,29 @@
+"""`babysit report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from babysit.cli._output import console, print_json
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder, finished, going on or killed.", show_default=False)],
+    json_file: Annotated[
+        str | None, typer.Option("--json", help="Write the report as JSON ('-': standard output).")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+) -> None:
+    """Summarise a run in the terminal and write its report.html."""
+    from babysit.report.html import write_report
+    from babysit.report.summary import load_report
+    from babysit.report.terminal import print_summary
+
+    page = write_report(run)
+    print_json(load_report(run), json_file)
+    screen = console(quiet=quiet, json_file=json_file)
+    print_summary(run, screen)
+    screen.print(f"report: {page}", markup=False)

@@ -1,0 +1,45 @@
+"""`babysit rules` and `babysit rule CODE`."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated
+
+import typer
+
+from babysit.cli._output import console, print_json
+from babysit.errors import InputError
+
+
+def rules(
+    json_file: Annotated[
+        str | None, typer.Option("--json", help="Write the list as JSON ('-': standard output).")
+    ] = None,
+) -> None:
+    """List the rules: code, severity, name."""
+    from babysit.rules._catalogue import catalogue
+
+    found = catalogue().values()
+    print_json([{"code": rule.code, "name": rule.name, "severity": rule.severity} for rule in found], json_file)
+    screen = console(json_file=json_file)
+    for rule in found:
+        screen.print(f"{rule.code}  {rule.severity:8} {rule.name}", markup=False)
+
+
+def rule(code: Annotated[str, typer.Argument(help="Such as LOS001.", show_default=False)]) -> None:
+    """Print the page of one rule."""
+    from babysit.rules._catalogue import catalogue
+    from babysit.rules._pages import page
+
+    known = catalogue()
+    if code.upper() not in known:
+        near = difflib.get_close_matches(code.upper(), known, n=1)
+        raise InputError(
+            "rule",
+            expected="the code of a rule",
+            found=repr(code),
+            todo=f"did you mean {near[0]}?" if near else "babysit rules lists them",
+        )
+    from rich.markdown import Markdown
+
+    console().print(Markdown(page(known[code.upper()])))

@@ -1,0 +1,155 @@
+"""Columns of a table as Arrow holds them: cleaned text, kinds, numbers.
+
+Text is read with its surrounding blanks removed and the usual spellings of a missing value as nulls, so that a CSV file
+and the Parquet file made from it give the same columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+NUMERIC: Final = "numeric"
+CATEGORICAL: Final = "categorical"
+BOOLEAN: Final = "boolean"
+DATE: Final = "date"
+MISSING: Final = "all-missing"
+OTHER: Final = "unsupported"
+
+MISSING_TEXT = (
+    "",
+    "?",
+    "NA",
+    "N/A",
+    "n/a",
+    "#N/A",
+    "<NA>",
+    "NaN",
+    "nan",
+    "-nan",
+    "NULL",
+    "Null",
+    "null",
+    "None",
+    "none",
+)
+DAY = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
+TIME = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*(Z|[+-]\d{2}:?\d{2})?"
+DATE_PATTERN = rf"^{DAY}([T ]{TIME})?$"
+
+
+def cleaned(column: Any) -> Any:
+    """The column with dictionaries decoded and text trimmed; missing text and NaN are nulls.
+
+    Args:
+        column: A ``pyarrow.ChunkedArray``.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_floating(column.type):
+        column = column.cast(pa.float64())
+        return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
+    if pa.types.is_decimal(column.type):
+        return column.cast(pa.float64())
+    if not _is_text(column.type):
+        return column
+    text = pc.utf8_trim_whitespace(column.cast(pa.large_string()))
+    return pc.if_else(pc.is_in(text, pa.array(MISSING_TEXT, pa.large_string())), pa.scalar(None, text.type), text)
+
+
+def kind_of(column: Any) -> str:
+    """What a cleaned column holds: numeric, categorical, boolean, date, all-missing or unsupported."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if column.null_count == len(column):
+        return MISSING
+    if pa.types.is_boolean(column.type):
+        return BOOLEAN
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        return NUMERIC
+    if pa.types.is_temporal(column.type):
+        return DATE
+    if not _is_text(column.type):
+        return OTHER
+    distinct = pc.unique(column.drop_null())
+    if _as_numbers(distinct) is not None:
+        return NUMERIC
+    if pc.all(pc.is_in(pc.utf8_lower(distinct), pa.array(["true", "false"], pa.large_string()))).as_py():
+        return BOOLEAN
+    return DATE if pc.all(pc.match_substring_regex(distinct, DATE_PATTERN)).as_py() else CATEGORICAL
+
+
+def numbers(column: Any) -> np.ndarray | None:
+    """A cleaned numeric or boolean column as ``(N,)`` float64 with NaN for missing; None where it is not one."""
+    import pyarrow as pa
+
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    if _is_text(column.type):
+        column = _as_numbers(column)
+    elif pa.types.is_null(column.type):
+        column = column.cast(pa.float64())
+    elif not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return None
+    if column is None:
+        return None
+    values: np.ndarray = column.cast(pa.float64(), safe=False).to_numpy()
+    return values.astype(np.float64)
+
+
+def booleans(column: Any) -> np.ndarray | None:
+    """A cleaned column of true/false (or 1/0) as ``(N,)`` float64 in 0, 1, NaN; None where it is not one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if _is_text(column.type):
+        lower = pc.utf8_lower(column)
+        words = pa.array(["false", "true"], pa.large_string())
+        if pc.all(pc.is_in(lower.drop_null(), words)).as_py():
+            column = pc.index_in(lower, words)
+    values = numbers(column)
+    return None if values is None or not np.all(np.isin(values, (0, 1)) | np.isnan(values)) else values
+
+
+def codes(column: Any, categories: tuple[str, ...]) -> np.ndarray | None:
+    """A cleaned column as ``(N,)`` float64 category indices: -1 for unknown, NaN for missing; None if it is no text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        text = as_text(column)
+    except pa.ArrowException:
+        return None
+    index = pc.fill_null(pc.index_in(text, pa.array(categories, pa.large_string())), -1)
+    found: np.ndarray = index.to_numpy()
+    return np.where(text.is_null().to_numpy(), np.nan, found.astype(np.float64))
+
+
+def as_text(column: Any) -> Any:
+    """A cleaned column as Arrow text."""
+    import pyarrow as pa
+
+    return column.cast(pa.large_string())
+
+
+def _is_text(kind: Any) -> bool:
+    return str(kind) in ("string", "large_string", "string_view")
+
+
+def _as_numbers(text: Any) -> Any | None:
+    """Text as float64 if all of it is numbers, also with a leading plus or a decimal comma."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    unsigned = pc.replace_substring_regex(text, r"^\+", "")
+    for candidate in (unsigned, pc.replace_substring_regex(unsigned, r"^(-?\d+),(\d+)$", r"\1.\2")):
+        try:
+            return candidate.cast(pa.float64())
+        except pa.ArrowInvalid:
+            continue
+    return None

@@ -1,0 +1,170 @@
+"""Tables with a target column: which columns are inputs, and how they become a `Dataset`.
+
+The kind of a column is read from all rows, as any row must be encodable. What is learned from values — categories, and
+which columns say nothing — comes from the training split alone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from babysit.data import columns as cols
+from babysit.data.dataset import Dataset
+from babysit.data.examples import known_targets
+from babysit.data.labels import encode_targets
+from babysit.data.options import ReadOptions
+from babysit.data.schema import InputSchema, PredictionInputs
+from babysit.data.splits import split
+from babysit.data.table_files import read_table
+from babysit.data.table_schema import Column, TableSchema
+from babysit.data.text import columns_dropped, listed, meant
+from babysit.errors import InputError
+
+USUAL_TARGETS = ("target", "label", "class", "y")
+INDEX_NAMES = ("", "Unnamed: 0", "__index_level_0__")  # how pandas writes an index without a name
+FEW_CATEGORIES = 50
+
+
+def read_table_dataset(path: Path, options: ReadOptions) -> Dataset:
+    """A ``.csv``, ``.tsv`` or ``.parquet`` file as a `Dataset`.
+
+    Rows without a target are dropped. Columns are dropped that hold dates, nothing, one value only, row numbers without
+    a name, or text of which more than 50 values and more than half are distinct (names, ids). Each drop is noted.
+
+    Raises:
+        InputError: The file, its target or what is left of its columns cannot be used.
+    """
+    source = str(path)
+    table, file_notes = read_table(path)
+    target, target_note = _choose_target(table, options.target, source)
+    labels = cols.cleaned(table.column(target))
+    present = labels.is_valid().to_numpy()
+    missing = int((~present).sum())
+    if missing == len(present):
+        raise InputError(source, expected=f"values in target {target!r}", found="none", todo="choose another target")
+    table = table.filter(present) if missing else table
+    targets = encode_targets(_raw(labels.drop_null(), source, target), options.task, subject=source, target=target)
+    part = np.zeros(len(targets.y), dtype=np.int64)
+    splits, split_notes = split(targets.y, targets.class_names, part, options, source)
+    schema, dropped = _infer(table.drop_columns([target]), target, splits.train, source)
+    x, lost = schema.encode(table, source)
+    rows = (f"dropped {missing} row{'s' * (missing > 1)} without a target",) if missing else ()
+    return Dataset(
+        name=path.stem,
+        source=source,
+        kind="table",
+        task=targets.task,
+        x=x,
+        y=targets.y,
+        splits=splits,
+        class_names=targets.class_names,
+        feature_names=tuple(column.name for column in schema.columns),
+        table=schema,
+        notes=file_notes + target_note + rows + targets.notes + split_notes + dropped + lost,
+        fixed_test=False,
+    )
+
+
+def read_table_for_prediction(path: Path, like: InputSchema, options: ReadOptions) -> PredictionInputs:  # noqa: ARG001
+    """The rows of a table, encoded as the model's training table was; feature sets match columns by name.
+
+    Raises:
+        InputError: The model was trained on images, or columns are missing or of another kind.
+    """
+    source = str(path)
+    if like.kind == "image":
+        raise InputError(source, expected="images, as the model was trained on", found="a table", todo="give images")
+    numeric = tuple(Column(name, cols.NUMERIC) for name in like.feature_names)
+    schema = like.table or TableSchema(numeric, None)
+    table, notes = read_table(path)
+    x, lost = schema.encode(table, source)
+    y = None
+    if schema.target in table.column_names:
+        labels = cols.cleaned(table.column(schema.target))
+        if not labels.null_count and cols.kind_of(labels) in (cols.NUMERIC, cols.BOOLEAN, cols.CATEGORICAL):
+            y = known_targets(_raw(labels, source, str(schema.target)), like)
+    return PredictionInputs(x=x, y=y, names=tuple(map(str, range(len(x)))), notes=notes + lost)
+
+
+def _choose_target(table: Any, wanted: str | None, source: str) -> tuple[str, tuple[str, ...]]:
+    names: list[str] = table.column_names
+    if wanted is not None:
+        if wanted in names:
+            return wanted, ()
+        raise InputError(
+            source,
+            expected=f"a column {wanted!r}",
+            found=f"columns {listed(names)}",
+            todo=meant(wanted, names) + "use --target with one of them",
+        )
+    usual = [name for name in names if name.lower() in USUAL_TARGETS]
+    if len(usual) == 1:
+        return usual[0], (f"target: column {usual[0]!r}, by its name",)
+    return names[-1], (f"target: column {names[-1]!r}, the last one (choose with --target)",)
+
+
+def _raw(labels: Any, source: str, target: str) -> np.ndarray:
+    """A cleaned column without nulls as a NumPy array: numbers, booleans or text."""
+    kind = cols.kind_of(labels)
+    values = cols.numbers(labels) if kind == cols.NUMERIC else None
+    if values is not None:
+        return values
+    if kind == cols.BOOLEAN or kind == cols.CATEGORICAL:
+        return np.array(cols.as_text(labels).to_pylist(), dtype=np.str_)
+    raise InputError(
+        source,
+        expected=f"numbers or classes in target {target!r}",
+        found=f"a {kind} column",
+        todo="choose another target",
+    )
+
+
+def _infer(table: Any, target: str, train: np.ndarray, source: str) -> tuple[TableSchema, tuple[str, ...]]:
+    """The schema of the columns worth keeping, and notes on the others."""
+    import pyarrow as pa
+
+    kept: list[Column] = []
+    dropped: dict[str, list[str]] = defaultdict(list)
+    rows = pa.array(train)
+    for position, name in enumerate(table.column_names):
+        column = cols.cleaned(table.column(position))
+        kind = cols.kind_of(column)
+        reason, categories = _judge(column.take(rows), kind, name)
+        if reason:
+            dropped[reason].append(name or f"number {position + 1}")
+        else:
+            kept.append(Column(name, kind, categories))
+    notes = tuple(columns_dropped(reason, names) for reason, names in dropped.items())
+    if not kept:
+        raise InputError(
+            source,
+            expected=f"at least one input column beside target {target!r}",
+            found="none that can be used" + (f" ({'; '.join(notes)})" if notes else ""),
+            todo="add numeric, boolean or categorical columns",
+        )
+    return TableSchema(tuple(kept), target), notes
+
+
+def _judge(train: Any, kind: str, name: str) -> tuple[str, tuple[str, ...]]:
+    """Why the column is of no use, or an empty reason and its categories."""
+    import pyarrow.compute as pc
+
+    if kind in (cols.DATE, cols.OTHER):
+        return kind, ()
+    present = train.drop_null()
+    if len(present) == 0:
+        return cols.MISSING, ()
+    distinct = pc.unique(present)
+    if len(distinct) == 1 and not train.null_count:
+        return "constant", ()
+    if name in INDEX_NAMES and len(distinct) == len(train):
+        return "nameless row number", ()
+    if kind != cols.CATEGORICAL:
+        return "", ()
+    if len(distinct) > FEW_CATEGORIES and 2 * len(distinct) > len(train):
+        return "mostly distinct text", ()
+    return "", tuple(sorted(distinct.to_pylist()))

@@ -1,0 +1,56 @@
+"""The errors babysit raises on purpose; the command line prints them as one line and exits with 2.
+
+```
+BabysitError                 something was refused; the message says what was expected, found, and what to do
+├── InputError               an option, a file or data set is not what it has to be
+├── RunFolderError           a run folder cannot be used: not a run, of a newer format, in use, not empty
+├── StorageError             the disk refused a write; what was written before is still good
+└── Interrupted              a signal asked to stop; everything up to here is saved
+```
+"""
+
+from __future__ import annotations
+
+
+class BabysitError(Exception):
+    """Something was refused, in one line: what was expected, what was found, what to do.
+
+    Example:
+        >>> print(InputError("iris.csv", expected="a column 'label'", found="columns a, b", todo="use --target b"))
+        iris.csv: expected a column 'label', found columns a, b; use --target b
+    """
+
+    def __init__(self, subject: str, *, expected: str, found: str, todo: str) -> None:
+        super().__init__(subject, expected, found, todo)
+        self.subject = subject
+        self.expected = expected
+        self.found = found
+        self.todo = todo
+
+    def __str__(self) -> str:
+        line = f"{self.subject}: expected {self.expected}, found {self.found}; {self.todo}"
+        return " ".join(line.split())
+
+
+class InputError(BabysitError):
+    """An option, a file or a data set is not what it has to be."""
+
+
+class RunFolderError(BabysitError):
+    """A run folder cannot be used as asked."""
+
+
+class StorageError(BabysitError):
+    """The disk refused a write; everything written before it is still good."""
+
+
+class Interrupted(Exception):  # noqa: N818 - it is no error: the user asked for it
+    """A signal asked to stop; everything up to this point is saved.
+
+    Args:
+        signal_number: The signal, so that the exit code can be 128 + its number.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"stopped by signal {signal_number}")
+        self.signal_number = signal_number

@@ -1,0 +1,103 @@
+"""The loss and the score of a task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the field's own name
+
+from babysit.errors import InputError
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared error that never broadcasts: ``(N, 1)`` against ``(N,)`` is read as ``(N,)``.
+
+    Args:
+        outputs: ``(N,)`` or ``(N, 1)``, or ``(N, T)`` as the targets.
+        targets: ``(N,)`` or ``(N, T)``.
+
+    Raises:
+        InputError: The shapes cannot mean the same.
+    """
+    if outputs.numel() != targets.numel():
+        raise InputError(
+            "model",
+            expected=f"outputs for targets of shape {tuple(targets.shape)}",
+            found=f"shape {tuple(outputs.shape)}",
+            todo="give the model one output a target",
+        )
+    return F.mse_loss(outputs.reshape(targets.shape), targets)
+
+
+@dataclass(frozen=True)
+class Task:
+    """How a kind of problem is trained and scored.
+
+    Attributes:
+        name: ``"classification"`` or ``"regression"``.
+        loss_name: The loss function's usual name.
+        loss: Mean loss of a batch.
+        score_name: What the score is called.
+    """
+
+    name: str
+    loss_name: str
+    loss: LossFunction
+    score_name: str
+
+
+CLASSIFICATION = Task("classification", "cross_entropy", F.cross_entropy, "accuracy")
+REGRESSION = Task("regression", "mse_loss", mean_squared_error, "R²")
+
+
+def task_named(name: str) -> Task:
+    """The task of that name.
+
+    Example:
+        >>> task_named("regression").score_name
+        'R²'
+    """
+    return {task.name: task for task in (CLASSIFICATION, REGRESSION)}[name]
+
+
+def score(task: Task, outputs: Tensor, targets: Tensor) -> float:
+    """Accuracy, or R² = 1 − squared error over squared deviation; higher is better.
+
+    Args:
+        task: Which of the two.
+        outputs: ``(N, C)`` logits, or ``(N,)`` / ``(N, 1)`` values.
+        targets: ``(N,)`` class indices or values.
+
+    Example:
+        >>> score(REGRESSION, torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 2.0, 3.0]))
+        1.0
+    """
+    if task.name == "classification":
+        return (outputs.argmax(dim=1) == targets).double().mean().item()
+    truth = targets.double()
+    residual = (outputs.double().reshape(truth.shape) - truth).square().sum().item()
+    deviation = (truth - truth.mean()).square().sum().item()
+    return 1 - residual / deviation if deviation > 0 else (1.0 if residual == 0 else -math.inf)
+
+
+@torch.no_grad()
+def chance_loss(task: Task, targets: Tensor) -> float:
+    """Loss of the constant prediction that knows nothing: ln C, or the variance of the targets.
+
+    Args:
+        task: Classification takes C from the largest class index.
+        targets: Training targets ``(N,)``.
+
+    Example:
+        >>> round(chance_loss(CLASSIFICATION, torch.arange(10)), 4)
+        2.3026
+    """
+    if task.name == "classification":
+        return math.log(int(targets.max().item()) + 1)
+    return targets.double().var(correction=0).item()

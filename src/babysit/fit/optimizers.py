@@ -1,0 +1,92 @@
+"""The lecture's update rules by name, each torch's own, fused where torch has a fused kernel."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from babysit.errors import InputError
+from babysit.nn.regularization import decay_groups
+
+_Make = Callable[[list[dict[str, Any]], float, float], torch.optim.Optimizer]
+
+
+def _sgd(groups: list[dict[str, Any]], lr: float, momentum: float) -> torch.optim.Optimizer:  # noqa: ARG001
+    return torch.optim.SGD(groups, lr=lr, fused=True)
+
+
+def _momentum(groups: list[dict[str, Any]], lr: float, momentum: float) -> torch.optim.Optimizer:
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, fused=True)
+
+
+def _nesterov(groups: list[dict[str, Any]], lr: float, momentum: float) -> torch.optim.Optimizer:
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=True, fused=True)
+
+
+def _adagrad(groups: list[dict[str, Any]], lr: float, momentum: float) -> torch.optim.Optimizer:  # noqa: ARG001
+    return torch.optim.Adagrad(groups, lr=lr)
+
+
+def _rmsprop(groups: list[dict[str, Any]], lr: float, momentum: float) -> torch.optim.Optimizer:  # noqa: ARG001
+    return torch.optim.RMSprop(groups, lr=lr)
+
+
+def _adam(groups: list[dict[str, Any]], lr: float, momentum: float) -> torch.optim.Optimizer:
+    return torch.optim.Adam(groups, lr=lr, betas=(momentum, 0.999), fused=True)
+
+
+def _adamw(groups: list[dict[str, Any]], lr: float, momentum: float) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(groups, lr=lr, betas=(momentum, 0.999), fused=True)
+
+
+OPTIMIZERS: Mapping[str, _Make] = {
+    "sgd": _sgd,
+    "momentum": _momentum,
+    "nesterov": _nesterov,
+    "adagrad": _adagrad,
+    "rmsprop": _rmsprop,
+    "adam": _adam,
+    "adamw": _adamw,
+}
+
+
+def make_optimizer(
+    name: str, model: nn.Module, *, lr: float, l2: float = 0.0, momentum: float = 0.9
+) -> torch.optim.Optimizer:
+    """One of the update rules, over a model's trainable parameters.
+
+    Args:
+        name: One of ``OPTIMIZERS``.
+        model: Its parameters are optimised; weights are regularised, biases and normalisation are not.
+        lr: Learning rate.
+        l2: Strength λ of ½·λ·‖W‖²; decoupled weight decay for ``adamw``.
+        momentum: Of ``momentum`` and ``nesterov``; the first β of ``adam`` and ``adamw``. 0.9 is the lecture's.
+
+    Raises:
+        InputError: No such optimizer, or the model has nothing to train.
+
+    Example:
+        >>> type(make_optimizer("nesterov", nn.Linear(2, 1), lr=0.1)).__name__
+        'SGD'
+    """
+    if name not in OPTIMIZERS:
+        near = difflib.get_close_matches(name, OPTIMIZERS, n=1)
+        raise InputError(
+            "optimizer",
+            expected=f"one of {', '.join(OPTIMIZERS)}",
+            found=repr(name),
+            todo=f"did you mean {near[0]!r}?" if near else "choose one of them",
+        )
+    groups = decay_groups(model, l2)
+    if not any(group["params"] for group in groups):
+        raise InputError(
+            "model",
+            expected="at least one parameter with requires_grad",
+            found="none",
+            todo="unfreeze a layer",
+        )
+    return OPTIMIZERS[name](groups, lr, momentum)

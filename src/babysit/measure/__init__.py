@@ -1,0 +1,1 @@
+"""Tensors to statistics, statistics to records."""

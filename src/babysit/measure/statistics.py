@@ -1,0 +1,94 @@
+"""Pure arithmetic on tensors: what is measured of activations, weights, gradients and updates.
+
+Every function takes tensors and gives 0-dimensional tensors on the same device, so that a caller can gather all of a
+step's numbers and copy them to the host once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+SATURATION_MARGIN = 0.01
+"""An output is saturated within this share of the activation's range from either limit (heuristic)."""
+
+
+def zero_fraction(outputs: Tensor) -> Tensor:
+    """Share of the outputs that are exactly zero.
+
+    Args:
+        outputs: Any shape.
+
+    Example:
+        >>> zero_fraction(torch.tensor([0.0, 0.0, 1.0, 2.0])).item()
+        0.5
+    """
+    return (outputs == 0).float().mean()
+
+
+def dead_fraction(outputs: Tensor) -> Tensor:
+    """Share of units that are zero on every example (and every position, for feature maps).
+
+    Args:
+        outputs: ``(N, C)`` or ``(N, C, …)``; dimension 1 counts the units.
+
+    Example:
+        >>> dead_fraction(torch.tensor([[0.0, 1.0], [0.0, 0.0]])).item()
+        0.5
+    """
+    units = outputs.flatten(2).transpose(1, 2).flatten(0, 1) if outputs.dim() > 2 else outputs
+    return (units == 0).all(dim=0).float().mean()
+
+
+def saturated_fraction(outputs: Tensor, low: float, high: float) -> Tensor:
+    """Share of a bounded activation's outputs within 1 % of its range from a limit.
+
+    Args:
+        outputs: Any shape.
+        low: The activation's lower limit, such as −1 for tanh.
+        high: Its upper limit.
+
+    Example:
+        >>> saturated_fraction(torch.tensor([-0.999, 0.0, 0.5, 0.995]), -1, 1).item()
+        0.5
+    """
+    margin = SATURATION_MARGIN * (high - low)
+    return ((outputs < low + margin) | (outputs > high - margin)).float().mean()
+
+
+def joint_norm(tensors: Sequence[Tensor]) -> Tensor:
+    """L2 norm of several tensors taken as one long vector.
+
+    Example:
+        >>> joint_norm([torch.tensor([3.0]), torch.tensor([[4.0]])]).item()
+        5.0
+    """
+    norms: list[Tensor] = [torch.linalg.vector_norm(tensor) for tensor in tensors]
+    if len(norms) == 1:
+        return norms[0]
+    joint: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    return joint
+
+
+def histogram(values: Tensor, bins: int) -> tuple[Tensor, float, float]:
+    """Counts over equal bins between the smallest and the largest finite value.
+
+    Args:
+        values: Any shape.
+        bins: Number of bins.
+
+    Returns:
+        Counts ``(bins,)``, the lower end of the first and the upper end of the last bin.
+
+    Example:
+        >>> histogram(torch.tensor([0.0, 0.1, 1.0]), 2)
+        (tensor([2., 1.]), 0.0, 1.0)
+    """
+    finite = values.detach().flatten()
+    finite = finite[torch.isfinite(finite)].float()
+    if finite.numel() == 0:
+        return torch.zeros(bins), 0.0, 0.0
+    low, high = finite.min().item(), finite.max().item()
+    return torch.histc(finite.cpu(), bins=bins, min=low, max=high), low, high

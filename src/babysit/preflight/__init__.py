@@ -1,0 +1,1 @@
+"""Sanity checks before training, one file a probe; each works on copies."""

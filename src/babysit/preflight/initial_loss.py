@@ -1,0 +1,45 @@
+"""Is the loss at the start what chance would give? −ln(1/C) for C classes, the variance for squared error."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from babysit.measure.record import Probe
+from babysit.preflight.isolation import isolated
+
+
+@torch.no_grad()
+def probe_initial_loss(
+    model: nn.Module,
+    loss_fn: Callable[[Tensor, Tensor], Tensor],
+    batches: Sequence[tuple[Tensor, Tensor]],
+    *,
+    expected: float,
+    loss_name: str,
+) -> Probe:
+    """The loss of an untrained model, without regularisation, on several batches in training mode.
+
+    Args:
+        model: Untrained.
+        loss_fn: ``(outputs, targets) -> mean loss``.
+        batches: Pairs of inputs and targets.
+        expected: Loss of the best constant prediction.
+        loss_name: For the reader.
+    """
+    with isolated(model) as copy:
+        copy.train()
+        losses = [loss_fn(copy(inputs), targets).item() for inputs, targets in batches]
+    return Probe(
+        "initial-loss",
+        numbers={
+            "loss": statistics.fmean(losses),
+            "expected": expected,
+            "spread": statistics.pstdev(losses),
+            "batch_size": float(len(batches[0][1])),
+        },
+        texts={"loss_name": loss_name},
+    )

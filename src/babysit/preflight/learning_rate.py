@@ -1,0 +1,114 @@
+"""Which learning rates barely move the loss, which bring it down, which make it explode?
+
+Every rate starts from the same weights and sees the same batches, so that one early spike or one lucky batch fools
+nobody; a single sweep with a growing rate, the usual way, mixes the effects of all the rates before.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from babysit.measure.record import Probe
+from babysit.preflight.isolation import isolated
+
+RATES = tuple(10 ** (exponent / 2) for exponent in range(-14, 5))
+"""1e-7 to 1e2, two a decade."""
+EXPLODES = 3.0
+"""Over this many times the initial loss the cost is exploding (the lecture)."""
+FALLS = 0.98
+"""A loss that ends above this share of the initial one has hardly moved (heuristic)."""
+
+
+def probe_learning_rates(
+    model: nn.Module,
+    loss_fn: Callable[[Tensor, Tensor], Tensor],
+    batches: Sequence[tuple[Tensor, Tensor]],
+    make_optimizer: Callable[[nn.Module, float], torch.optim.Optimizer],
+    *,
+    rates: Sequence[float] = RATES,
+    between: Callable[[], None] = lambda: None,
+) -> Probe:
+    """Train a copy of the model for some steps at each of many rates.
+
+    Args:
+        model: Untrained.
+        loss_fn: ``(outputs, targets) -> mean loss``.
+        batches: What every rate trains on, in this order, one step a batch.
+        make_optimizer: ``(model, rate) -> optimizer``, as training will make it.
+        rates: Rates to try, ascending; those above two that explode in a row are left out.
+        between: Called after every step, for signals.
+
+    Returns:
+        A probe with series ``lr`` and ``ratio`` (loss of the last quarter over the initial one) and the losses at each
+        rate, the verdicts, and where any rate is usable: ``low`` and ``high``, the range to search, and ``best``.
+    """
+    curves: dict[float, list[float]] = {}
+    verdicts: list[str] = []
+    for rate in rates:
+        with isolated(model) as copy:
+            curves[rate] = _train(copy, loss_fn, batches, make_optimizer(copy, rate), between)
+        verdicts.append(_verdict(_ratio(curves[rate])))
+        if verdicts[-2:] == ["explodes", "explodes"]:
+            break
+    tried, ratios = list(curves), [_ratio(losses) for losses in curves.values()]
+    numbers = {"steps": float(len(batches)), **_usable(tried, ratios, verdicts)}
+    return Probe(
+        "learning-rate",
+        numbers=numbers,
+        series={
+            "lr": tuple(tried),
+            "ratio": tuple(ratios),
+            **{f"losses:{rate:.3g}": tuple(losses) for rate, losses in curves.items()},
+        },
+        texts={"verdicts": ",".join(verdicts)},
+    )
+
+
+def _train(
+    model: nn.Module,
+    loss_fn: Callable[[Tensor, Tensor], Tensor],
+    batches: Sequence[tuple[Tensor, Tensor]],
+    optimizer: torch.optim.Optimizer,
+    between: Callable[[], None],
+) -> list[float]:
+    """The loss of every step, ending early once it explodes."""
+    model.train()
+    losses: list[float] = []
+    for inputs, targets in batches:
+        loss = loss_fn(model(inputs), targets)
+        losses.append(loss.item())
+        if not losses[-1] <= EXPLODES * losses[0]:
+            break
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        between()
+    return losses
+
+
+def _ratio(losses: Sequence[float]) -> float:
+    """The loss at the end over the loss at the start; infinite when it exploded."""
+    if not losses[-1] <= EXPLODES * losses[0]:
+        return math.inf
+    last = losses[-max(1, len(losses) // 4) :]
+    return statistics.fmean(last) / losses[0] if losses[0] else math.nan
+
+
+def _verdict(ratio: float) -> str:
+    if not ratio <= 1 / FALLS:
+        return "explodes"
+    return "slow" if ratio > FALLS else "falls"
+
+
+def _usable(rates: Sequence[float], ratios: Sequence[float], verdicts: Sequence[str]) -> dict[str, float]:
+    """The rates worth searching: from where the loss begins to fall to just past where it still does."""
+    falling = [rate for rate, verdict in zip(rates, verdicts, strict=True) if verdict == "falls"]
+    if not falling:
+        return {}
+    best = min(zip(ratios, rates, strict=True))[1]
+    return {"low": falling[0], "high": falling[-1] * math.sqrt(10), "best": best}

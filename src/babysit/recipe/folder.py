@@ -1,0 +1,158 @@
+"""The folder of a run: where everything is, who may write to it, and how far the run has come."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from babysit.errors import RunFolderError
+from babysit.measure.record import RunHeader, read_header, write_header
+from babysit.storage import LineWriter, read_lines, refuse_write
+
+Value = TypeVar("Value")
+
+
+class RunFolder:
+    """A run folder, locked while this process works in it.
+
+    Args:
+        path: The folder; made by :meth:`create`, opened again by :meth:`reopen`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    @classmethod
+    def create(cls, path: Path, header: RunHeader) -> RunFolder:
+        """Make a new run folder.
+
+        Raises:
+            RunFolderError: There is something in it already.
+            StorageError: It cannot be written.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            taken = any(path.iterdir())
+        except OSError as error:
+            raise refuse_write(path, error) from error
+        if taken:
+            raise RunFolderError(
+                str(path),
+                expected="a new or empty folder",
+                found="files in it",
+                todo="choose another --out, or go on with that run by --resume",
+            )
+        folder = cls(path)
+        folder._take()
+        write_header(path, header)
+        return folder
+
+    @classmethod
+    def reopen(cls, path: Path) -> tuple[RunFolder, RunHeader]:
+        """Open a run folder to go on.
+
+        Raises:
+            RunFolderError: It is no run of `babysit train`, of a newer format, or another process works in it.
+        """
+        header = read_header(path)
+        if "options" not in header.settings:
+            raise RunFolderError(
+                str(path),
+                expected="a run of babysit train",
+                found=f"a run of {header.command or 'something else'}",
+                todo="only babysit train can be resumed",
+            )
+        folder = cls(path)
+        folder._take()
+        return folder, header
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the full training of the best setting stands."""
+        return self.path / "checkpoint.pt"
+
+    def file(self, name: str) -> Path:
+        """A file of the run."""
+        return self.path / name
+
+    def release(self) -> None:
+        """Let others work in it."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _take(self) -> None:
+        """Lock the folder; the operating system unlocks it when the process ends, however it ends."""
+        try:
+            self._lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self.release()
+            raise RunFolderError(
+                str(self.path),
+                expected="a run that no other process is working on",
+                found="one that is still going on",
+                todo="wait for it or stop it first",
+            ) from error
+        except OSError as error:
+            raise refuse_write(self.path, error) from error
+
+
+class Journal:
+    """What was done and decided, one line each; what is in it is not done or decided again.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._known: dict[str, Any] = {
+            line["key"]: line["value"] for line in read_lines(path) if isinstance(line, dict) and "key" in line
+        }
+        self._lines = LineWriter(path)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._known
+
+    def __getitem__(self, key: str) -> Any:
+        return self._known[key]
+
+    def write(self, key: str, value: Any) -> None:
+        """Note something done; it is on the disk when this returns."""
+        self._lines.append({"key": key, "value": value})
+        self._lines.sync()
+        self._known[key] = value
+
+    def latest(self, name: str, default: int) -> int:
+        """The last value noted under ``name`` in any entry."""
+        noted = [value[name] for value in self._known.values() if isinstance(value, dict) and name in value]
+        return int(noted[-1]) if noted else default
+
+    def decide(self, key: str, decision: Callable[[], Value]) -> Value:
+        """What was decided before, or the decision now, written down before it is acted upon."""
+        if key not in self._known:
+            self.write(key, decision())
+        value: Value = self._known[key]
+        return value
+
+
+def next_free(parent: Path, name: str) -> Path:
+    """The first of ``name-1``, ``name-2``, … that does not exist yet.
+
+    Raises:
+        StorageError: The parent folder cannot be made.
+    """
+    with contextlib.suppress(FileExistsError):
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise refuse_write(parent, error) from error
+    number = 1
+    while (parent / f"{name}-{number}").exists():
+        number += 1
+    return parent / f"{name}-{number}"

@@ -1,0 +1,97 @@
+"""What `babysit train` is asked to do, as one value that is saved with the run and used again to resume it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from babysit.errors import InputError
+from babysit.fit.optimizers import OPTIMIZERS
+from babysit.fit.settings import TrainSettings
+from babysit.recipe.budget import parse_budget
+from babysit.recipe.search_space import parse_search
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The options of `babysit train`; ``None`` leaves the choice to the data.
+
+    Attributes:
+        data: A data set's name or path.
+        target: Target column of a table.
+        task: ``"classification"`` or ``"regression"``.
+        image_size: Height and width images are resized to.
+        skip_bad: Leave out images that cannot be read.
+        preprocess: Such as ``"mean-image,scale"``.
+        model: ``"mlp"``, ``"cnn"``, or ``"file.py:build"``.
+        hidden: Units of each hidden layer.
+        channels: Maps of each convolutional block.
+        activation: Of the hidden layers.
+        batch_norm: Normalise before the activation.
+        dropout: Share of units dropped in training.
+        init: Initialisation scheme.
+        optimizer: Update rule.
+        schedule: Decay of the learning rate.
+        batch_size: Examples a step.
+        epochs: Of the full training.
+        search: What is searched beside the learning rate and L2, such as ``("hidden", "dropout=0..0.5")``.
+        budget: ``"60s"``, ``"10m"``, ``"200trials"``.
+        ensemble: Independent models to average at the end; 1 for none.
+        seed: Of everything random.
+        force: Go on after a step that fails.
+    """
+
+    data: str
+    target: str | None = None
+    task: str | None = None
+    image_size: tuple[int, int] | None = None
+    skip_bad: bool = False
+    preprocess: str | None = None
+    model: str | None = None
+    hidden: tuple[int, ...] | None = None
+    channels: tuple[int, ...] | None = None
+    activation: str | None = None
+    batch_norm: bool | None = None
+    dropout: float | None = None
+    init: str | None = None
+    optimizer: str = "momentum"
+    schedule: str = "cosine"
+    batch_size: int | None = None
+    epochs: int | None = None
+    search: tuple[str, ...] = ()
+    budget: str | None = None
+    ensemble: int = 1
+    seed: int = 0
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        parse_budget(self.budget)
+        parse_search(self.search)
+        TrainSettings(
+            schedule=self.schedule,
+            batch_size=1 if self.batch_size is None else self.batch_size,
+            epochs=1 if self.epochs is None else self.epochs,
+        )
+        _require(self.optimizer in OPTIMIZERS, "--optimizer", f"one of {', '.join(OPTIMIZERS)}", self.optimizer)
+        _require(self.ensemble >= 1, "--ensemble", "at least 1 model", self.ensemble)
+        _require(self.seed >= 0, "--seed", "zero or more", self.seed)
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as a JSON object."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TrainOptions:
+        """The options that :meth:`to_json` wrote."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in data.items() if name in known
+        }
+        return cls(**values)
+
+
+def _require(holds: bool, name: str, expected: str, found: object) -> None:
+    if not holds:
+        raise InputError(name, expected=expected, found=repr(found), todo="choose another value")

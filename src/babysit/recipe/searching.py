@@ -1,0 +1,156 @@
+"""Step 8: the search, coarse to fine, over the range that was measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shutil
+
+from babysit.fit.trainer import KILL_RATIO, Trainer
+from babysit.measure.record import RecordWriter, RoundRecord, TrialRecord
+from babysit.recipe.budget import Plan, make_plan, nominal_seconds_per_step, parse_budget
+from babysit.recipe.probing import Subject, count_flops, measure_step
+from babysit.recipe.run import Run
+from babysit.recipe.search_space import parse_search, space_of
+from babysit.recipe.steps import StepResult
+from babysit.search.engines import JournaledEngine, SingleEngine, TrialSpec
+from babysit.search.study import Study, StudyResult
+
+SEARCH_RULES = ("SRC001", "SRC002")
+
+
+def search(run: Run, subject: Subject, rates: tuple[float, float]) -> tuple[Plan, StudyResult]:
+    """Step 8: search learning rate, L2 and what was named, trial by trial.
+
+    Args:
+        run: The run.
+        subject: What is trained.
+        rates: The usable learning rates.
+    """
+    run.display.begin(8, "Search")
+    plan = plan_search(run, subject)
+    space = space_of(parse_search(run.options.search), rates)
+    engine = JournaledEngine(_engine(run, subject, plan), run.folder.file("outcomes.jsonl"))
+    writer = RecordWriter(run.folder.path, size=0, name="trials.jsonl")
+    told: list[RoundRecord | TrialRecord] = []
+
+    def tell(record: RoundRecord | TrialRecord) -> None:
+        told.append(record)
+        writer.write(record)
+
+    study = Study(space, plan.rounds, engine, seed=run.options.seed, tell=tell)
+    with run.interrupts.deferred():
+        result = study.run()
+    writer.close()
+    shutil.rmtree(run.folder.file("trials"), ignore_errors=True)
+    run.report["search"] = _summary(result)
+    run.end_step(
+        StepResult(
+            8,
+            "search",
+            "Search",
+            _say(result, subject),
+            "a best setting inside the searched ranges",
+        ),
+        judged_by=SEARCH_RULES,
+        records=run.records(*told),
+    )
+    return plan, result
+
+
+def plan_search(run: Run, subject: Subject) -> Plan:
+    """What the budget allows: measured where it is a time, computed from the sizes otherwise."""
+    budget = parse_budget(run.options.budget)
+    steps = subject.prepared.batches(subject.settings.batch_size, 0).steps_per_epoch
+    if budget.seconds is None:
+        seconds = nominal_seconds_per_step(count_flops(subject))
+    else:
+        seconds = run.journal.decide("seconds_per_step", lambda: measure_step(subject))
+    plan = make_plan(
+        budget,
+        seconds_per_step=seconds,
+        steps_per_epoch=steps,
+        models=run.options.ensemble,
+        epochs=run.options.epochs,
+    )
+    rounds = ", ".join(f"{round_.name} {round_.trials} × {round_.epochs:g}" for round_ in plan.rounds)
+    run.display.note(f"plan: {rounds} epochs, then {plan.epochs} epochs of full training")
+    return plan
+
+
+def _engine(run: Run, subject: Subject, plan: Plan) -> SingleEngine:
+    total = sum(round_.trials * round_.epochs * _share(round_.halvings) for round_ in plan.rounds)
+    steps = subject.prepared.batches(subject.settings.batch_size, 0).steps_per_epoch
+    done = 0
+
+    def between() -> None:
+        nonlocal done
+        done += 1
+        if done % 20 == 0:
+            run.display.progress("trials", done, max(done, total * steps))
+        run.interrupts.check()
+
+    def make(trial: TrialSpec) -> Trainer:
+        return _trainer(subject, trial)
+
+    return SingleEngine(
+        make,
+        subject.prepared.validation,
+        subject.prepared.task,
+        between=between,
+        folder=run.folder.file("trials"),
+    )
+
+
+def _share(halvings: int) -> float:
+    """What a round with halvings costs, as a share of training all its trials to the end."""
+    return 1.0 if halvings == 0 else 2.0**-halvings + sum(2.0 ** -(halvings + 1) for _ in range(halvings))
+
+
+def _trainer(subject: Subject, trial: TrialSpec) -> Trainer:
+    prepared = subject.prepared
+    settings = dataclasses.replace(subject.settings.changed(trial.params), seed=trial.seed)
+    batches = prepared.batches(settings.batch_size, trial.seed)
+    network = subject.network_for(trial.params, trial.seed)
+    return Trainer(
+        prepared.around(network),
+        prepared.task.loss,
+        batches,
+        settings,
+        total_steps=max(1, round(trial.epochs * batches.steps_per_epoch)),
+        kill_ratio=KILL_RATIO,
+        chance_loss=subject.chance,
+    )
+
+
+def _summary(result: StudyResult) -> dict[str, object]:
+    statuses = [trial.status for trial in result.trials]
+    return {
+        "trials": len(result.trials),
+        **{status: statuses.count(status) for status in ("complete", "halved", "killed", "failed")},
+        "epochs_run": result.epochs_run,
+        "epochs_planned": result.epochs_planned,
+        "saved_fraction": 1 - result.epochs_run / result.epochs_planned,
+        "best": result.best,
+        "best_score": result.score,
+    }
+
+
+def _say(result: StudyResult, subject: Subject) -> str:
+    killed = sum(trial.status == "killed" for trial in result.trials)
+    saved = 1 - result.epochs_run / result.epochs_planned
+    score = f"{result.score:.4f}" if math.isfinite(result.score) else str(result.score)
+    best = ", ".join(f"{name} {say_value(value)}" for name, value in result.best.items())
+    return (
+        f"{len(result.trials)} trials, {killed} killed, {saved:.0%} of the epochs saved; "
+        f"best {best}: validation {subject.prepared.task.score_name} {score}"
+    )
+
+
+def say_value(value: object) -> str:
+    """A hyperparameter for a person."""
+    if isinstance(value, float):
+        return f"{value:.2g}"
+    if isinstance(value, tuple):
+        return "-".join(str(item) for item in value)
+    return str(value)

@@ -1,0 +1,105 @@
+"""Step 10: the test split, read once, by the best model and the averages beside it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from babysit.fit.averages import load_weights, mean_probabilities
+from babysit.fit.evaluation import Examples, Result, judge, predict
+from babysit.fit.losses import Task
+from babysit.nn import WithPreprocessing
+from babysit.recipe.prepared import held_out
+from babysit.recipe.probing import Subject
+from babysit.recipe.run import Run
+from babysit.recipe.steps import StepResult
+from babysit.recipe.training import Trained
+
+SHOWN_POINTS = 1_000
+
+
+def test(run: Run, subject: Subject, trained: Trained) -> None:
+    """Step 10: evaluate on the test split, once."""
+    run.display.begin(10, "Test")
+    prepared, task = subject.prepared, subject.prepared.task
+    if len(prepared.dataset.splits.test) == 0:
+        run.end_step(StepResult(10, "test", "Test", "no test split", "a test split that was never looked at"))
+        return
+    examples = held_out(prepared.dataset, "test", prepared.preprocess, prepared.target_scaling)
+    outputs = predict(trained.network, examples)
+    result = judge(outputs, examples.y, task)
+    run.report["test"] = {
+        "loss": result.loss,
+        "score": result.score,
+        "examples": result.examples,
+        **_details(subject, outputs, examples),
+    }
+    run.report["ensemble"] = [
+        {"name": name, "score": found.score, "loss": found.loss}
+        for name, found in _averages(trained, outputs, examples, task)
+    ]
+    ensembles = "".join(f"; {row['name']} {row['score']:.4f}" for row in run.report["ensemble"])
+    validation = run.report["final"].get("validation", {}).get("score")
+    run.end_step(
+        StepResult(
+            10,
+            "test",
+            "Test",
+            f"{task.score_name} {result.score:.4f} on {result.examples:,} examples{ensembles}",
+            f"near the validation {task.score_name}, {validation:.4f}" if validation is not None else "",
+        )
+    )
+
+
+def whole_model(subject: Subject, network: nn.Module) -> WithPreprocessing:
+    """The network with its preprocessing inside, from raw inputs to logits or values."""
+    whole = WithPreprocessing(subject.prepared.preprocess, network, subject.prepared.target_scaling)
+    whole.eval()
+    return whole
+
+
+def _averages(trained: Trained, outputs: Tensor, examples: Examples, task: Task) -> list[tuple[str, Result]]:
+    """What averaging gives: Polyak's average, snapshots of one training, independent models."""
+    found = [("Polyak average", judge(_with_weights(trained, trained.polyak, examples), examples.y, task))]
+    if trained.snapshots:
+        voices = [_with_weights(trained, weights, examples) for weights in trained.snapshots]
+        found.append((f"{len(voices)} snapshots", judge(_mean(voices, task), examples.y, task)))
+    if trained.members:
+        voices = [outputs, *(predict(member, examples) for member in trained.members)]
+        found.append((f"{len(voices)} independent models", judge(_mean(voices, task), examples.y, task)))
+    return found
+
+
+def _with_weights(trained: Trained, weights: dict[str, Tensor], examples: Examples) -> Tensor:
+    network = copy.deepcopy(trained.network)
+    own = set(network.state_dict())
+    # weights of a training that preprocesses batch by batch carry the preprocessing's statistics too
+    load_weights(
+        network,
+        {name.removeprefix("network."): weights[name] for name in weights if name.removeprefix("network.") in own},
+    )
+    return predict(network, examples)
+
+
+def _mean(outputs: list[Tensor], task: Task) -> Tensor:
+    return mean_probabilities(outputs) if task.name == "classification" else torch.stack(outputs).mean(dim=0)
+
+
+def _details(subject: Subject, outputs: Tensor, examples: Examples) -> dict[str, Any]:
+    if subject.prepared.task.name == "classification":
+        classes = subject.prepared.dataset.classes
+        pairs = examples.y * classes + outputs.argmax(dim=1)
+        return {"confusion": torch.bincount(pairs, minlength=classes**2).reshape(classes, classes).tolist()}
+    scaling = subject.prepared.target_scaling
+    assert scaling is not None
+    values = scaling.decode(outputs.reshape(-1, 1)).squeeze(1).double().numpy()
+    truth = scaling.decode(examples.y.unsqueeze(1)).squeeze(1).double().numpy()
+    return {
+        "rmse": float(np.sqrt(np.mean((values - truth) ** 2))),
+        "truth": [float(value) for value in truth[:SHOWN_POINTS]],
+        "prediction": [float(value) for value in values[:SHOWN_POINTS]],
+    }

@@ -1,0 +1,111 @@
+"""The first thing a reader sees: the verdict in words and the run's few main numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from babysit.report.formatting import interval, number, percent, plural
+from babysit.report.summary import Summary, part, real, whole, words
+from babysit.rules import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One number with its name and a remark in small type."""
+
+    name: str
+    value: str
+    remark: str = ""
+
+
+def verdict(summary: Summary) -> str:
+    """The verdict in words, with how many findings of each severity there are.
+
+    Example:
+        >>> verdict(Summary(verdict="healthy"))
+        'Healthy'
+    """
+    if summary.verdict == "healthy":
+        return "Healthy"
+    counts = [
+        plural(count, str(severity.value))
+        for severity in (Severity.ERROR, Severity.WARNING)
+        if (count := sum(finding.severity is severity for finding in summary.findings))
+    ]
+    return ", ".join(counts) or summary.verdict.capitalize() or "Not judged"
+
+
+def subject(summary: Summary) -> str:
+    """What was trained on what, as a title.
+
+    Example:
+        >>> subject(Summary(data={"name": "digits"}, model={"description": "mlp 64-50-10 relu"}))
+        'digits, mlp 64-50-10 relu'
+    """
+    named = (words(summary.data, "name"), words(summary.model, "description"))
+    return ", ".join(name for name in named if name) or summary.command or "Run"
+
+
+def headline(summary: Summary) -> tuple[Fact, ...]:
+    """The main numbers the run has: test, validation, gap, size of the model, search."""
+    facts = (
+        _test(summary),
+        _error(summary),
+        _validation(summary),
+        _gap(summary),
+        _parameters(summary),
+        _search(summary),
+    )
+    return tuple(fact for fact in facts if fact is not None)
+
+
+def _test(summary: Summary) -> Fact | None:
+    score = real(summary.test, "score")
+    if score is None:
+        return None
+    examples = whole(summary.test, "examples") or 0
+    remark = plural(examples, "example") if examples else ""
+    if summary.classifies and examples and 0 <= score <= 1:
+        low, high = interval(score, examples)
+        remark += f", 95 % interval {100 * low:.1f} to {percent(high)}"
+    return Fact(f"Test {summary.score_name}", summary.score(score), remark)
+
+
+def _error(summary: Summary) -> Fact | None:
+    rmse = real(summary.test, "rmse")
+    return None if rmse is None else Fact("Test error", number(rmse), "root mean square, in the target's unit")
+
+
+def _validation(summary: Summary) -> Fact | None:
+    score = real(part(summary.final, "validation"), "score")
+    if score is None:
+        return None
+    best, epochs = real(summary.final, "best_epoch"), real(summary.final, "epochs")
+    remark = (
+        f"best epoch {number(best)}" + (f" of {number(epochs)}" if epochs is not None else "")
+        if best is not None
+        else ""
+    )
+    return Fact(f"Validation {summary.score_name}", summary.score(score), remark)
+
+
+def _gap(summary: Summary) -> Fact | None:
+    train, validation = (real(part(summary.final, split), "score") for split in ("train", "validation"))
+    if train is None or validation is None:
+        return None
+    return Fact("Train − validation", summary.difference(train - validation), f"training {summary.score(train)}")
+
+
+def _parameters(summary: Summary) -> Fact | None:
+    count = whole(summary.model, "parameters")
+    return None if count is None else Fact("Parameters", f"{count:,}", words(summary.model, "description"))
+
+
+def _search(summary: Summary) -> Fact | None:
+    trials = whole(summary.search, "trials")
+    if trials is None:
+        return None
+    saved = real(summary.search, "saved_fraction")
+    counts = [f"{value} {name}" for name in ("killed", "halved") if (value := whole(summary.search, name)) is not None]
+    counts += [f"{percent(saved, 0)} of the steps saved"] if saved is not None else []
+    return Fact("Trials", f"{trials:,}", ", ".join(counts))

@@ -1,0 +1,79 @@
+"""`report.html`: one file that shows a run on any browser, without a network and without JavaScript.
+
+The same records give the same bytes. Everything that comes from data is escaped, and the page's own content
+security policy lets nothing but its own style and its own script in.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib import resources
+from pathlib import Path
+
+from babysit.measure.record import RunRecord, read_run
+from babysit.report import headline, tables
+from babysit.report.formatting import number
+from babysit.report.plots import galleries
+from babysit.report.summary import Summary, read_summary
+from babysit.storage import write_text
+
+
+def write_report(folder: Path) -> Path:
+    """Write `report.html` of a finished, running or killed run into its folder.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        RunFolderError: The folder is no run, or its `report.json` is damaged.
+        StorageError: The disk refused.
+    """
+    run, summary = read_run(folder), read_summary(folder)
+    path = folder / "report.html"
+    write_text(path, render(run, summary, folder))
+    return path
+
+
+def render(run: RunRecord, summary: Summary, folder: Path) -> str:
+    """The page as text; ``folder`` is where the model's weights lie."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    script = _resource("report.js")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["number"] = number
+    page = environment.from_string(_resource("report.html.j2")).render(
+        title=headline.subject(summary),
+        summary=summary,
+        header=run.header,
+        verdict=headline.verdict(summary),
+        facts=headline.headline(summary),
+        galleries=[
+            (gallery.title, [Markup(svg) for svg in gallery.pictures]) for gallery in galleries(run, summary, folder)
+        ],
+        anchors=_anchors(summary),
+        tables=tables,
+        run=run,
+        style=Markup(_resource("report.css") + _resource("figure.css")),
+        script=Markup(script),
+        script_hash=_hash(script),
+    )
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def _anchors(summary: Summary) -> dict[str, int]:
+    """The number of the first finding of each code, for the links from the table of steps."""
+    return {finding.code: place for place, finding in reversed(list(enumerate(summary.findings, 1)))}
+
+
+def _resource(name: str) -> str:
+    return resources.files("babysit.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _hash(script: str) -> str:
+    """The script's hash, as the content security policy names it."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode('ascii')}"

@@ -1,0 +1,44 @@
+"""The pictures of a report; each is a function to one ``<svg>``, or to ``""`` when the run holds nothing to draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from babysit.measure.record import RunRecord
+from babysit.report.plots.confusion import confusion_matrix
+from babysit.report.plots.curves import loss_curve, score_curve
+from babysit.report.plots.effects import parameter_effects
+from babysit.report.plots.layers import activation_histograms, update_ratios
+from babysit.report.plots.probes import overfit_curve, rate_range
+from babysit.report.plots.regression import truth_and_prediction
+from babysit.report.plots.trials import trial_map
+from babysit.report.plots.weights import first_layer
+from babysit.report.summary import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Pictures that belong together."""
+
+    title: str
+    pictures: tuple[str, ...]
+
+
+def galleries(run: RunRecord, summary: Summary, folder: Path) -> tuple[Gallery, ...]:
+    """All pictures a run has material for, in the order a reader asks: did it train, is it right, why.
+
+    Args:
+        run: The records.
+        summary: What `report.json` says.
+        folder: The run folder, for the weights of the trained model.
+    """
+    drawn = (
+        Gallery("Training", (loss_curve(run, summary.curve, summary.findings), score_curve(run, summary))),
+        Gallery("Test", (confusion_matrix(summary), truth_and_prediction(summary))),
+        Gallery("Inside the network", (update_ratios(run), activation_histograms(run), first_layer(folder, summary))),
+        Gallery("Search", (trial_map(run, summary), parameter_effects(run, summary))),
+        Gallery("Before training", (rate_range(run), overfit_curve(run, summary))),
+    )
+    kept = (Gallery(gallery.title, tuple(filter(None, gallery.pictures))) for gallery in drawn)
+    return tuple(gallery for gallery in kept if gallery.pictures)

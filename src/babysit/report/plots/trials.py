@@ -1,0 +1,168 @@
+"""A search as a map: where its trials lie, how well each did, and what each round drew from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from babysit.measure.record import Range, RoundRecord, RunRecord, TrialRecord
+from babysit.report import scale
+from babysit.report.formatting import number, percent, plural, shown
+from babysit.report.scale import Scale
+from babysit.report.summary import Summary, real
+from babysit.report.svg import WIDTH, Panel, colour_bar, figure, shade, tag, text, tip
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, WIDTH - 14, 24.0, 330.0
+_RATES, _DECAYS = ("lr", "learning_rate"), ("l2", "weight_decay")
+_MARKS = {"complete": ("fill", 4.0), "halved": ("hollow", 3.0)}
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreColours:
+    """The colour of a trial by its score, between the worst and the best drawn."""
+
+    low: float
+    high: float
+
+    def of(self, score: float) -> str:
+        """The class of the colour."""
+        return shade((score - self.low) / (self.high - self.low)) if self.high > self.low else shade(1)
+
+
+def trial_map(run: RunRecord, summary: Summary) -> str:
+    """Every trial in the plane of the two main hyperparameters, coloured by score, with each round's range.
+
+    The plane is learning rate × L2; learning rate × score where there is no L2; else the first two numeric ones.
+    """
+    names = [name for name in searched(run.trials) if column(run.trials, name)[1] == ()]
+    if not names:
+        return ""
+    across, up = _plane(names)
+    good = scored(run.trials)
+    colours = score_colours(good)
+    panel = Panel(
+        parameter_scale(run, across, _LEFT, _RIGHT),
+        parameter_scale(run, up, _BOTTOM, _TOP) if up else score_scale(good, summary, _BOTTOM, _TOP),
+    )
+    y_label = up or f"validation {summary.score_name}" + (" (%)" if summary.classifies else "")
+    body = [panel.axes(across, y_label, y_ticks=7), *(_range(panel, record, across, up) for record in run.rounds)]
+    body += [_mark(panel, trial, across, up, colours, summary) for trial in run.trials]
+    if good:
+        best = max(good, key=lambda trial: trial.score)
+        x, y = _place(best, across, up)
+        body.append(tag("circle", class_="ring", cx=panel.x.at(x), cy=panel.y.at(y), r=8))
+        body.append(colour_bar(summary.score(colours.low), summary.score(colours.high), summary.score_name, 0))
+    return figure(
+        _title(run.trials, good, summary),
+        "".join(body),
+        height=372,
+        note="● finished, ○ stopped early by halving, × killed; ring: the best. Outlines: what each round drew from.",
+        label="Scatter plot",
+    )
+
+
+def searched(trials: Sequence[TrialRecord]) -> list[str]:
+    """Names of the hyperparameters that took more than one value, in the order first seen."""
+    names = dict.fromkeys(name for trial in trials for name in trial.params)
+    return [name for name in names if len({str(trial.params.get(name)) for trial in trials}) > 1]
+
+
+def scored(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The trials that were evaluated and not killed."""
+    return [trial for trial in trials if math.isfinite(trial.score) and trial.status in _MARKS]
+
+
+def column(trials: Sequence[TrialRecord], name: str) -> tuple[list[float], tuple[str, ...]]:
+    """A hyperparameter's value in each trial, NaN where it has none, and its words when it is categorical.
+
+    The values of a categorical one are the places of its words.
+
+    Example:
+        >>> rules = enumerate(("sgd", "adam"))
+        >>> column([TrialRecord(i, 1, {"rule": rule}, "complete", 1, 1, 1, 1, 1) for i, rule in rules], "rule")
+        ([1.0, 0.0], ('adam', 'sgd'))
+    """
+    values = [trial.params.get(name) for trial in trials]
+    if all(value is None or type(value) in (int, float) for value in values):
+        return [math.nan if value is None else float(value) for value in values], ()
+    words = tuple(sorted({str(value) for value in values}))
+    return [float(words.index(str(value))) for value in values], words
+
+
+def parameter_scale(run: RunRecord, name: str, start: float, end: float) -> Scale:
+    """The scale of a hyperparameter: logarithmic where it was drawn so, with every round's range inside."""
+    values, words = column(run.trials, name)
+    if words:
+        return scale.Words(-0.5, len(words) - 0.5, start, end, words)
+    ranges = [record.ranges[name] for record in run.rounds if name in record.ranges]
+    limits = [limit for drawn in ranges for limit in (drawn.low, drawn.high) if limit is not None]
+    known = [value for value in values if math.isfinite(value)] or [0.0]
+    logarithmic = any(drawn.log for drawn in ranges) if ranges else min(known) > 0 and max(known) > 20 * min(known)
+    return (scale.log if logarithmic else scale.linear)(values, start, end, include=limits)
+
+
+def score_scale(trials: Sequence[TrialRecord], summary: Summary, start: float, end: float) -> Scale:
+    """The scale of the trials' scores."""
+    return (scale.percent if summary.classifies else scale.linear)([trial.score for trial in trials], start, end)
+
+
+def score_colours(trials: Sequence[TrialRecord]) -> ScoreColours:
+    """Colours that span the trials' scores."""
+    scores = [trial.score for trial in trials] or [0.0]
+    return ScoreColours(min(scores), max(scores))
+
+
+def describe(trial: TrialRecord, summary: Summary) -> str:
+    """One trial in a line, as shown on hovering."""
+    params = ", ".join(f"{name} {shown(value, 3)}" for name, value in trial.params.items())
+    outcome = summary.score(trial.score) if math.isfinite(trial.score) else trial.reason or trial.status
+    return f"trial {trial.number} ({trial.status}, {number(trial.epochs)} epochs): {params} → {outcome}"
+
+
+def _plane(names: Sequence[str]) -> tuple[str, str]:
+    """What lies across and what up; ``""`` stands for the score."""
+    rate = next((name for name in names if name in _RATES), "")
+    if rate:
+        return rate, next((name for name in names if name in _DECAYS), "")
+    return names[0], names[1] if len(names) > 1 else ""
+
+
+def _place(trial: TrialRecord, across: str, up: str) -> tuple[float, float]:
+    x, y = (column([trial], name)[0][0] if name else trial.score for name in (across, up))
+    return x, y
+
+
+def _mark(panel: Panel, trial: TrialRecord, across: str, up: str, colours: ScoreColours, summary: Summary) -> str:
+    x, y = _place(trial, across, up)
+    hint = describe(trial, summary)
+    if trial.status not in _MARKS or not math.isfinite(trial.score):
+        return panel.cross(x, y if up else panel.y.low, "bad", hint)
+    style, radius = _MARKS[trial.status]
+    return panel.dots([x], [y], f"{style} {colours.of(trial.score)}", [hint], radius)
+
+
+def _range(panel: Panel, record: RoundRecord, across: str, up: str) -> str:
+    """The rectangle a round drew from, with the round's name in its upper left corner."""
+    x = _limits(record.ranges.get(across), panel.x)
+    y = _limits(record.ranges.get(up), panel.y)
+    hint = f"round {record.number} ({record.name}): {plural(record.trials, 'trial')} of {number(record.epochs)} epochs"
+    corner = text(panel.x.at(x[0]) + 4, panel.y.at(y[1]) + 12, record.name, "mark-label halo")
+    return tag("g", tip(hint), panel.area(x, y, "range"), corner) if across in record.ranges else ""
+
+
+def _limits(drawn: Range | None, whole: Scale) -> tuple[float, float]:
+    if drawn is None or drawn.low is None or drawn.high is None:
+        return whole.low, whole.high
+    return drawn.low, drawn.high
+
+
+def _title(trials: Sequence[TrialRecord], good: Sequence[TrialRecord], summary: Summary) -> str:
+    killed = sum(trial.status == "killed" for trial in trials)
+    saved = real(summary.search, "saved_fraction")
+    cost = f"; {killed} killed" + (f", {percent(saved, 0)} of the steps saved" if saved is not None else "")
+    if not good:
+        return f"None of {plural(len(trials), 'trial')} was evaluated{cost}"
+    best = max(good, key=lambda trial: trial.score)
+    settings = ", ".join(f"{name} {shown(best.params.get(name), 3)}" for name in searched(trials)[:3])
+    return f"Best of {plural(len(trials), 'trial')}: {summary.score(best.score)} at {settings}{cost}"

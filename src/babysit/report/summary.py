@@ -1,0 +1,223 @@
+"""What `report.json` of a run says, read into one object; every part may be missing when the run was stopped early."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from babysit.errors import RunFolderError
+from babysit.measure.record import RunRecord, read_run
+from babysit.report.formatting import number, percent
+from babysit.rules import Evidence, Finding, Severity
+from babysit.storage import read_json
+
+
+@dataclass(frozen=True, slots=True)
+class ProcedureStep:
+    """One of the procedure's steps: what was measured beside what was expected.
+
+    Attributes:
+        number: From 1, in the order taken.
+        title: What was done.
+        measured: The numbers found.
+        expected: The numbers hoped for; ``""`` where there is nothing to expect.
+        passed: ``None`` when the step has no test or was not reached.
+        findings: Codes of the findings it led to.
+    """
+
+    number: int
+    title: str
+    measured: str
+    expected: str
+    passed: bool | None
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run's results; the mappings are parts of `report.json` as they stand there.
+
+    Attributes:
+        command: Such as ``"train"``.
+        verdict: ``"healthy"``, ``"warnings"`` or ``"errors"``.
+        curve: What the loss curve says, one sentence.
+        finished: Whether the run wrote its report.
+        findings: What is wrong, worst first.
+        procedure: The steps taken.
+        data: The data set; keys ``name``, ``task``, ``examples``, ``class_names`` and more.
+        preprocessing: ``spec`` and ``description``.
+        model: ``description``, ``parameters`` and ``layers``.
+        search: ``rounds``, ``trials``, ``killed``, ``best`` and more.
+        final: ``epochs``, ``best_epoch``, ``settings``, ``train`` and ``validation``.
+        test: ``loss``, ``score``, ``examples`` and ``confusion`` or ``truth`` and ``prediction``.
+        ensemble: ``name``, ``score`` and ``loss`` of each ensemble tried.
+    """
+
+    command: str = ""
+    verdict: str = ""
+    curve: str = ""
+    finished: bool = True
+    findings: tuple[Finding, ...] = ()
+    procedure: tuple[ProcedureStep, ...] = ()
+    data: Mapping[str, Any] = field(default_factory=dict)
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
+    search: Mapping[str, Any] = field(default_factory=dict)
+    final: Mapping[str, Any] = field(default_factory=dict)
+    test: Mapping[str, Any] = field(default_factory=dict)
+    ensemble: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def classifies(self) -> bool:
+        """Whether scores are accuracies."""
+        return self.data.get("task") == "classification"
+
+    @property
+    def score_name(self) -> str:
+        """What the score is called."""
+        return {"classification": "accuracy", "regression": "R²"}.get(str(self.data.get("task")), "score")
+
+    def score(self, value: float) -> str:
+        """A score as text: percent for an accuracy."""
+        return percent(value) if self.classifies else number(value)
+
+    def difference(self, value: float) -> str:
+        """A difference of two scores as text: points for accuracies."""
+        return f"{100 * value:.1f} points" if self.classifies else number(value)
+
+
+def read_summary(folder: Path) -> Summary:
+    """Read `report.json`, or judge the records again where the run has not written it.
+
+    Raises:
+        RunFolderError: The folder is no run, or its `report.json` is damaged.
+    """
+    try:
+        report = read_json(folder / "report.json")
+    except FileNotFoundError:
+        return judge_unfinished(read_run(folder))
+    except (OSError, ValueError) as error:
+        raise _damaged(folder) from error
+    if not isinstance(report, dict):
+        raise _damaged(folder)
+    return parse_summary(report)
+
+
+def judge_unfinished(run: RunRecord) -> Summary:
+    """What the records say of a run that has no `report.json`, because it is going on or was killed."""
+    from babysit.diagnose import diagnose
+
+    diagnosis = diagnose(run)
+    return Summary(
+        command=run.header.command,
+        verdict=diagnosis.verdict,
+        curve=diagnosis.curve,
+        finished=False,
+        findings=tuple(diagnosis.findings),
+        data={"task": run.header.task},
+    )
+
+
+def parse_summary(report: Mapping[str, Any]) -> Summary:
+    """Read the dict of `report.json`; what is missing or of a wrong type is left empty."""
+    return Summary(
+        command=words(report, "command"),
+        verdict=words(report, "verdict"),
+        curve=words(report, "curve"),
+        findings=tuple(_findings(entries(report, "findings"))),
+        procedure=tuple(_steps(entries(report, "procedure"))),
+        data=part(report, "data"),
+        preprocessing=part(report, "preprocessing"),
+        model=part(report, "model"),
+        search=part(report, "search"),
+        final=part(report, "final"),
+        test=part(report, "test"),
+        ensemble=tuple(item for item in entries(report, "ensemble") if isinstance(item, dict)),
+    )
+
+
+def part(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """The mapping at a key; empty where there is none."""
+    value = values.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def entries(values: Mapping[str, Any], key: str) -> list[Any]:
+    """The list at a key; empty where there is none."""
+    value = values.get(key)
+    return value if isinstance(value, list) else []
+
+
+def words(values: Mapping[str, Any], key: str) -> str:
+    """The text at a key; ``""`` where there is none."""
+    value = values.get(key)
+    return "" if value is None else str(value)
+
+
+def real(values: Mapping[str, Any], key: str) -> float | None:
+    """The number at a key, also one written as ``"NaN"``; ``None`` where there is none.
+
+    Example:
+        >>> real({"loss": "Infinity"}, "loss"), real({}, "loss")
+        (inf, None)
+    """
+    try:
+        return float(values[key])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def whole(values: Mapping[str, Any], key: str) -> int | None:
+    """The whole number at a key; ``None`` where there is none."""
+    value = values.get(key)
+    return value if isinstance(value, int) else None
+
+
+def _findings(items: list[Any]) -> Iterator[Finding]:
+    for item in items:
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            yield _finding(item)
+
+
+def _finding(item: Mapping[str, Any]) -> Finding:
+    return Finding(
+        code=str(item["code"]),
+        name=words(item, "name"),
+        severity=Severity(item.get("severity", "warning")),
+        message=words(item, "message"),
+        evidence=tuple(_evidence(evidence) for evidence in entries(item, "evidence")),
+        remedies=tuple(str(remedy) for remedy in entries(item, "remedies")),
+        source=words(item, "source"),
+        module=words(item, "module"),
+        first_step=whole(item, "first_step"),
+        last_step=whole(item, "last_step"),
+    )
+
+
+def _evidence(item: Mapping[str, Any]) -> Evidence:
+    return Evidence(words(item, "name"), float(item["value"]), real(item, "limit"), words(item, "unit"))
+
+
+def _steps(items: list[Any]) -> Iterator[ProcedureStep]:
+    for index, item in enumerate(items, 1):
+        if isinstance(item, dict):
+            yield ProcedureStep(
+                number=whole(item, "number") or index,
+                title=words(item, "title") or words(item, "name"),
+                measured=words(item, "measured"),
+                expected=words(item, "expected"),
+                passed=item["passed"] if isinstance(item.get("passed"), bool) else None,
+                findings=tuple(str(code) for code in entries(item, "findings")),
+            )
+
+
+def _damaged(folder: Path) -> RunFolderError:
+    return RunFolderError(
+        str(folder),
+        expected="a readable report.json",
+        found="a damaged one",
+        todo="delete it to have the run judged again from its records",
+    )

@@ -1,0 +1,158 @@
+"""A run on the terminal: verdict, steps, findings with remedies, results; in ASCII where nothing else is safe."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from babysit.report.formatting import number
+from babysit.report.headline import headline, subject, verdict
+from babysit.report.summary import Summary, parse_summary, read_summary
+from babysit.report.tables import ensemble_rows
+from babysit.rules import Evidence, Finding
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_STYLES = {
+    "healthy": "bold green",
+    "warnings": "bold yellow",
+    "errors": "bold red",
+    "error": "red",
+    "warning": "yellow",
+}
+_PASSED = {True: "✓", False: "✗", None: "–"}
+_PASSED_STYLES = {True: "green", False: "red", None: "dim"}
+_ASCII = str.maketrans(
+    {"✓": "ok", "✗": "FAILED", "–": "-", "−": "-", "→": "->", "×": "x", "÷": "/", "…": "...", "²": "2", "·": "-"}
+    | {"∞": "inf", "’": "'", "“": '"', "”": '"', "≈": "~", "≤": "<=", "≥": ">="}
+)
+
+
+def print_summary(run: Path | Mapping[str, Any], console: Console) -> None:
+    """Print what a run found, in about a screen.
+
+    Args:
+        run: A run folder, or the dict of its `report.json`.
+        console: Where to; colour and width are its own.
+
+    Raises:
+        RunFolderError: The folder is no run, or its `report.json` is damaged.
+    """
+    summary = read_summary(run) if isinstance(run, Path) else parse_summary(run)
+    say = _Printer(console)
+    say.line((subject(summary), "bold"))
+    say.line((verdict(summary), _STYLES.get(summary.verdict, "bold")))
+    if summary.curve:
+        say.line((f"Loss curve: {summary.curve}", ""))
+    if not summary.finished:
+        say.line(("Not finished: still going on, or stopped; judged from its records.", "italic"))
+    _print_steps(say, summary)
+    if summary.findings:
+        say.line()
+    render_findings(summary.findings, console)
+    say.table((), [((fact.name, ""), (fact.value, "bold"), (fact.remark, "dim")) for fact in headline(summary)])
+    ensembles = [[(cell, "") for cell in row] for row in ensemble_rows(summary)]
+    say.table(("Model", f"Test {summary.score_name}", "Test loss"), ensembles)
+
+
+def render_findings(findings: Sequence[Finding], console: Console) -> None:
+    """Print findings: severity, code and place, message, evidence beside its limit, remedies.
+
+    Args:
+        findings: In the order to print; none prints nothing.
+        console: Where to.
+    """
+    say = _Printer(console)
+    for place, finding in enumerate(findings):
+        severity = str(finding.severity.value)
+        if place:
+            say.line()
+        say.line(
+            (f"{severity} {finding.code}", _STYLES.get(severity, "cyan")), (f" {finding.name}{_place(finding)}", "dim")
+        )
+        say.line((finding.message, ""), indent=2)
+        if finding.evidence:
+            say.line(("; ".join(map(_evidence, finding.evidence)), "dim"), indent=2)
+        for remedy in finding.remedies:
+            say.line((f"try: {remedy}", ""), indent=2)
+
+
+class _Printer:
+    """Prints text that came from data: no markup, no control characters, nothing the console cannot encode."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._ascii = console.options.ascii_only
+
+    def text(self, content: str, style: str = "") -> Text:
+        from rich.text import Text
+
+        return Text(plain(content, ascii_only=self._ascii), style=style)
+
+    def line(self, *parts: tuple[str, str], indent: int = 0) -> None:
+        from rich.padding import Padding
+        from rich.text import Text
+
+        if not parts:
+            self._console.print()
+            return
+        joined = Text.assemble(*(self.text(content, style) for content, style in parts))
+        self._console.print(Padding(joined, (0, 0, 0, indent), expand=False))
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> None:
+        """A blank line and the table of cells and their styles; nothing at all when it has no rows."""
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+
+        if not rows:
+            return
+        table = Table(box=SIMPLE_HEAD if heads else None, show_header=bool(heads), show_edge=False, pad_edge=False)
+        for place in range(len(rows[0])):
+            table.add_column(self.text(heads[place]) if heads else "", overflow="fold")
+        for row in rows:
+            table.add_row(*(self.text(cell, style) for cell, style in row))
+        self._console.print()
+        self._console.print(table)
+
+
+def plain(content: str, *, ascii_only: bool) -> str:
+    r"""Text without control characters; in ASCII alone where the console's encoding knows no more.
+
+    Example:
+        >>> plain("lr 0.1 → 0.01\x1b[2J", ascii_only=True)
+        'lr 0.1 -> 0.01?[2J'
+    """
+    printable = "".join(
+        " " if c in "\n\t" else "?" if unicodedata.category(c) in ("Cc", "Cs", "Cf") else c for c in content
+    )
+    return printable.translate(_ASCII).encode("ascii", "replace").decode("ascii") if ascii_only else printable
+
+
+def _print_steps(say: _Printer, summary: Summary) -> None:
+    rows = [
+        (
+            (str(step.number), "dim"),
+            (step.title, "bold"),
+            (step.measured or "–", ""),
+            (step.expected or "–", ""),
+            (" ".join([_PASSED[step.passed], *step.findings]), _PASSED_STYLES[step.passed]),
+        )
+        for step in summary.procedure
+    ]
+    say.table(("#", "Step", "Measured", "Expected", "Passed"), rows)
+
+
+def _place(finding: Finding) -> str:
+    module = f" in {finding.module}" if finding.module else ""
+    step = f" at step {finding.first_step:,}" if finding.first_step is not None else ""
+    return module + step
+
+
+def _evidence(evidence: Evidence) -> str:
+    unit = f" {evidence.unit}" if evidence.unit else ""
+    limit = f" (limit {number(evidence.limit)}{unit})" if evidence.limit is not None else ""
+    return f"{evidence.name} {number(evidence.value)}{unit}{limit}"

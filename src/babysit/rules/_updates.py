@@ -1,0 +1,69 @@
+"""How large the steps were that the weights took, at the steps that tell something."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from statistics import median, median_low
+
+from babysit.measure.record import RunRecord, StepRecord
+from babysit.rules._curve import Curve
+
+_WARM_UP_STEPS = 20
+_WARM_UP_SHARE = 0.1
+_WORKING_RATE = 0.1
+_FLOOR = 0.05
+
+
+def working_steps(run: RunRecord) -> tuple[StepRecord, ...]:
+    """The sampled steps at which an update should have its usual size.
+
+    Left out are the first steps (20, or a tenth of the run: fresh and zero-initialised layers take large ones), those
+    at less than a tenth of the run's largest learning rate (warm-up and the end of a schedule), and those with the
+    loss within 5 % of its initial level from zero (nothing is left to learn).
+    """
+    if not run.steps:
+        return ()
+    begin = max(_WARM_UP_STEPS, _WARM_UP_SHARE * run.steps[-1].step)
+    rate = _WORKING_RATE * max((step.lr for step in run.steps if step.lr is not None), default=0.0)
+    floor = _FLOOR * Curve.of(run).initial
+    return tuple(
+        step for step in run.steps if step.step >= begin and step.loss > floor and (step.lr is None or step.lr >= rate)
+    )
+
+
+def ratios(steps: Iterable[StepRecord]) -> Mapping[str, tuple[float, ...]]:
+    """Update norm over weight norm of each module at each of the steps; only finite ones."""
+    found: dict[str, list[float]] = {}
+    for step in steps:
+        for layer in step.layers:
+            if layer.update_ratio is not None and math.isfinite(layer.update_ratio):
+                found.setdefault(layer.module, []).append(layer.update_ratio)
+    return {module: tuple(values) for module, values in found.items()}
+
+
+def median_ratios(steps: Iterable[StepRecord], at_least: int = 5) -> Mapping[str, float]:
+    """Median update ratio of each module that was sampled at ``at_least`` steps."""
+    return {module: median(values) for module, values in ratios(steps).items() if len(values) >= at_least}
+
+
+def peak_ratio(run: RunRecord) -> float | None:
+    """Largest update ratio of the run, of its middle layer; ``None`` where no layer was measured.
+
+    The middle layer, because one fresh layer (zero-initialised, an embedding) may rightly take one large step.
+    """
+    peaks = [max(values) for values in ratios(run.steps).values()]
+    return median_low(peaks) if peaks else None
+
+
+def working_range(run: RunRecord) -> tuple[int, int]:
+    """First and last step at half or more of the largest learning rate; the whole run where no rate was recorded."""
+    whole = (0, len(run.losses) - 1)
+    rates = [(step.step, step.lr) for step in run.steps if step.lr is not None]
+    if not rates:
+        return whole
+    limit = 0.5 * max(rate for _, rate in rates)
+    at_work = [step for step, rate in rates if rate >= limit]
+    # Between two samples the rate is unknown; a run that is sampled up to its end is judged up to its end.
+    last = whole[1] if rates[-1][1] >= limit else at_work[-1]
+    return at_work[0], last

@@ -1,0 +1,131 @@
+"""LOS001: the loss became NaN or infinite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from babysit.measure.record import LayerStats, RunRecord
+from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
+from babysit.rules._updates import peak_ratio
+from babysit.rules._words import LECTURE, change_rate, number, rate_at
+
+_ON_STABILITY = "give the loss logits (cross_entropy), not the logarithm of a softmax; keep an epsilon in divisions"
+
+
+@dataclass(frozen=True)
+class NonfiniteLoss(Rule):
+    """The loss is NaN or infinite.
+
+    ## What it measures
+    The first training step whose loss is NaN or infinite, the losses just before it, the sizes of the updates, and the
+    first layer in which a sampled statistic was not finite.
+
+    ## Why it hurts
+    One NaN reaches every weight at the next update, and nothing brings the weights back. All later steps are lost.
+
+    ## What to try
+    If the loss was growing, or became NaN within a few steps, or the updates were as large as the weights: the
+    learning rate is too high; divide it by 10 until the loss falls. If the loss is NaN at the very first step: the
+    data, the initial weights or the loss function are at fault. If the loss was falling well: look for a logarithm or
+    a division of zero, an overflow in half precision, or one bad example, and clip the gradient's norm.
+
+    ## When it is a false alarm
+    Never while the last losses are NaN. A training that skips such steps on purpose, as a gradient scaler does, goes
+    on with finite losses: that is a warning only.
+
+    ## Options
+    The limits only decide whether the learning rate is named as the cause, not whether the rule speaks.
+
+    ## References
+    CS231n 2017, lecture 6: "what NaNs usually mean is that your cost exploded … your learning rate was too high".
+    """
+
+    code: ClassVar[str] = "LOS001"
+    name: ClassVar[str] = "nonfinite-loss"
+    severity: ClassVar[Severity] = Severity.ERROR
+    needs: ClassVar[tuple[str, ...]] = ("losses",)
+    source: ClassVar[str] = LECTURE
+
+    growth: float = threshold(1.5, unit="× first loss")
+    early: int = threshold(10, unit="steps")
+    update: float = threshold(0.3, unit="update norm / weight norm", source="smallest that broke one of 300 trainings")
+
+    def check(self, run: RunRecord) -> Iterator[Finding]:
+        """See the class."""
+        losses = run.losses
+        broken = [step for step, loss in enumerate(losses) if not math.isfinite(loss)]
+        if not broken:
+            return
+        first, lost = broken[0], broken[-1] == len(losses) - 1
+        message, remedies = self._cause(run, first)
+        module = _first_broken_module(run)
+        place = f"; first seen in layer {module}" if module else ""
+        yield self.finding(
+            f"the loss is {losses[first]} at step {first}{place}; {message}",
+            evidence=self._evidence(run, broken),
+            remedies=remedies,
+            module=module,
+            steps=(first, broken[-1]),
+            severity=Severity.ERROR if lost else Severity.WARNING,
+        )
+
+    def _cause(self, run: RunRecord, first: int) -> tuple[str, Sequence[str]]:
+        if first == 0:
+            return (
+                "no update had been made, so the data, the initial weights or the loss function are at fault",
+                ("check inputs and targets for NaN and infinity", "start from smaller weights", _ON_STABILITY),
+            )
+        before = run.losses[:first]
+        grown = max(before[-5:]) > self.growth * abs(before[0])
+        large = (peak_ratio(run) or 0.0) > self.update
+        if not (grown or large or first <= self.early):
+            return (
+                f"the loss had been falling (from {number(before[0])} to {number(before[-1])}), so one batch or a "
+                "numerical limit is the likelier cause, not the learning rate",
+                (
+                    f"look at the batch of step {first} for NaN, infinity and extreme values",
+                    _ON_STABILITY,
+                    "clip the gradient's norm, for instance to 1",
+                ),
+            )
+        rate = rate_at(run, first)
+        grew = f"it went from {number(before[0])} to {number(before[-1])} before: " if grown else ""
+        named = f" (lr {rate:g})" if rate else ""
+        return (
+            f"{grew}the learning rate is too high{named}",
+            (change_rate(rate, 0.1) + ", and by 10 again until the loss falls", "clip the gradient's norm"),
+        )
+
+    def _evidence(self, run: RunRecord, broken: list[int]) -> list[Evidence]:
+        evidence = [Evidence("losses that are NaN or infinite", len(broken), 0, "steps")]
+        if broken[0] > 0:
+            evidence += [
+                Evidence("first loss", run.losses[0]),
+                Evidence("last finite loss before", run.losses[broken[0] - 1], self.growth * abs(run.losses[0])),
+            ]
+        rate = rate_at(run, broken[0])
+        return [*evidence, Evidence("learning rate", rate)] if rate else evidence
+
+
+def _first_broken_module(run: RunRecord) -> str:
+    """The first layer with non-finite outputs; failing that, the last one with a non-finite gradient or weights.
+
+    Activations spread a NaN forwards and gradients spread it backwards, so the order of the search differs.
+    """
+    for record in run.steps:
+        forward = [layer.module for layer in record.layers if _broken(layer.mean, layer.std)]
+        backward = [layer.module for layer in record.layers if _broken(*_of_weights(layer))]
+        if forward or backward:
+            return (forward or backward[::-1])[0]
+    return ""
+
+
+def _of_weights(layer: LayerStats) -> tuple[float | None, ...]:
+    return layer.gradient_norm, layer.weight_norm, layer.update_norm
+
+
+def _broken(*values: float | None) -> bool:
+    return any(value is not None and not math.isfinite(value) for value in values)

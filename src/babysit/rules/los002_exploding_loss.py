@@ -1,0 +1,92 @@
+"""LOS002: the loss grew far over its initial level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from babysit.measure.record import RunRecord
+from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
+from babysit.rules._curve import Curve, running_median
+from babysit.rules._words import LECTURE, change_rate, number, rate_at
+
+
+@dataclass(frozen=True)
+class ExplodingLoss(Rule):
+    """The loss rose to several times its initial level.
+
+    ## What it measures
+    The largest median of five neighbouring losses (of blocks of 64 examples, where batches are smaller) against the
+    initial level: the largest of the first loss, the initial loss measured before training, and the chance level.
+    A run that ends while its loss climbs over the limit counts as well, as a trainer may have stopped it there.
+
+    ## Why it hurts
+    Each update overshoots, the next gradient is larger, and the loss runs away: NaN is the usual end. Even when the
+    loss comes back, units have often been thrown so far off the data that they never fire again.
+
+    ## What to try
+    Divide the learning rate by 10. If it is only the start that explodes, warm the rate up over the first few hundred
+    steps. Scale the inputs to unit spread; clip the gradient's norm.
+
+    ## When it is a false alarm
+    A single wild mini-batch does not move a median, so spikes are no alarm. Losses that may be negative have no scale
+    and are not judged. A loss that changes its own definition during training (a growing penalty) may be one.
+
+    ## Options
+    The factor is the lecture's for giving up on a trial of a search. An explosion that the run recovered from is a
+    warning, and only information when the final loss is under `harmless`.
+
+    ## References
+    CS231n 2017, lecture 6: stop when the cost is "something like three times the original cost".
+    """
+
+    code: ClassVar[str] = "LOS002"
+    name: ClassVar[str] = "exploding-loss"
+    severity: ClassVar[Severity] = Severity.ERROR
+    needs: ClassVar[tuple[str, ...]] = ("losses",)
+    source: ClassVar[str] = LECTURE
+
+    factor: float = threshold(3.0, unit="× initial loss", source=LECTURE)
+    harmless: float = threshold(0.25, unit="× initial loss")
+
+    def check(self, run: RunRecord) -> Iterator[Finding]:
+        """See the class."""
+        curve = Curve.of(run)
+        limit = self.factor * curve.initial
+        if limit <= 0:
+            return
+        climbing = _ends_climbing(curve, limit)
+        peak = float(max(running_median(curve.blocks()).max(), curve.losses[-1] if climbing else 0.0))
+        if peak <= limit:
+            return
+        severity = Severity.ERROR if climbing else self._how_bad(curve)
+        over = np.flatnonzero(curve.losses > limit)
+        rate = rate_at(run, int(over[0]))
+        came_back = f" and came back to {number(curve.final)}" if severity is not Severity.ERROR else ""
+        yield self.finding(
+            f"the loss exploded from {number(curve.initial)} to {number(peak)}{came_back}: the learning rate is too high"
+            + (" at the start" if came_back else "")
+            + (f" (lr {rate:g})" if rate else ""),
+            evidence=(Evidence("largest loss", peak, limit), Evidence("final loss", curve.final, curve.initial)),
+            remedies=(
+                change_rate(rate, 0.1),
+                "warm the learning rate up over the first few hundred steps",
+                "clip the gradient's norm",
+            ),
+            steps=(int(over[0]), int(over[-1])),
+            severity=severity,
+        )
+
+    def _how_bad(self, curve: Curve) -> Severity:
+        if curve.final >= curve.initial:
+            return Severity.ERROR
+        return Severity.WARNING if curve.final > self.harmless * curve.initial else Severity.INFO
+
+
+def _ends_climbing(curve: Curve, limit: float) -> bool:
+    """Whether the last three levels rise and end over the limit, too late for a median to show it."""
+    last = curve.blocks()[-3:]
+    return len(last) > 1 and bool(np.all(np.diff(last) > 0)) and float(last[-1]) > limit

@@ -1,0 +1,92 @@
+"""LOS004: the loss overshot, fell, and stays flat far from zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from babysit.measure.record import RunRecord
+from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
+from babysit.rules._curve import Curve, running_median
+from babysit.rules._updates import peak_ratio
+from babysit.rules._words import LECTURE, change_rate, number, percent, rate_at
+
+
+@dataclass(frozen=True)
+class EarlyPlateau(Rule):
+    """A steep fall, then a flat stretch at a high loss, after steps that were too large.
+
+    ## What it measures
+    Three things, all of which must hold. The level of the last fifth against that of the steps before the last half:
+    flat. The final level against the initial one: high. And a sign that the steps were too large, since a flat curve
+    alone may be a model at its limit: the loss first rose over its initial level, and, where layers were measured,
+    the middle layer once took an update of a third of its weights or more.
+
+    ## Why it hurts
+    Steps that large jump over the valley instead of settling into it, or throw units so far off the data that they
+    never fire again. The loss stays where it is however long the training runs.
+
+    ## What to try
+    Divide the learning rate by 3 to 10 and start again: units that have died do not come back. Or keep the rate for
+    the steep part only, warmed up, and decay it when the curve flattens.
+
+    ## When it is a false alarm
+    Data that cannot be fitted any better (noisy labels, a model that is too small) gives a flat curve too, but
+    without the overshoot. A schedule that lowers the rate later makes the loss fall again, which ends the alarm.
+
+    ## Options
+    The limits were chosen on some 370 trainings of known learning rate: digits, MNIST, CIFAR-10 and tables, from
+    linear models to convolutional ones, SGD to Adam.
+
+    ## References
+    CS231n 2017, lecture 6: "a steep change, but then a plateau … you're taking too large jumps, and you're not able
+    to settle well into your local optimum".
+    """
+
+    code: ClassVar[str] = "LOS004"
+    name: ClassVar[str] = "early-plateau"
+    severity: ClassVar[Severity] = Severity.WARNING
+    needs: ClassVar[tuple[str, ...]] = ("losses",)
+    source: ClassVar[str] = LECTURE
+
+    min_steps: int = threshold(50, unit="steps")
+    flat: float = threshold(0.12, unit="share the last half still fell")
+    high: float = threshold(0.25, unit="× initial loss")
+    overshoot: float = threshold(1.2, unit="× initial loss")
+    overshoot_alone: float = threshold(1.5, unit="× initial loss, where no layer was measured")
+    update: float = threshold(0.3, unit="update norm / weight norm", source="300 × the lecture's 1e-3")
+
+    def check(self, run: RunRecord) -> Iterator[Finding]:
+        """See the class."""
+        curve = Curve.of(run)
+        levels = curve.levels() if len(curve.losses) >= max(self.min_steps, 1) else np.array([])
+        if curve.initial <= 0 or len(levels) < 10:
+            return
+        middle, end = float(np.median(levels[4:6])), float(np.median(levels[8:]))
+        if end < self.high * curve.initial or abs(middle - end) > self.flat * end:
+            return
+        over = float(running_median(curve.blocks(), 3).max()) / curve.initial
+        peak = peak_ratio(run)
+        limit = self.overshoot_alone if peak is None else self.overshoot
+        if over < limit or (peak is not None and peak < self.update):
+            return
+        rate = rate_at(run, 0)
+        yield self.finding(
+            f"the loss rose to {number(over * curve.initial)}, fell, and has been flat at {number(end)} "
+            f"({percent(end / curve.initial)} of its initial level) for the last half: the learning rate is too high"
+            + (f" (lr {rate:g})" if rate else ""),
+            evidence=(
+                Evidence("final loss", end, self.high * curve.initial),
+                Evidence("share the last half still fell", (middle - end) / end, self.flat),
+                Evidence("highest loss", over * curve.initial, limit * curve.initial),
+                *(() if peak is None else (Evidence("largest update / weights", peak, self.update),)),
+            ),
+            remedies=(
+                change_rate(rate, 0.1) + " and start again from fresh weights",
+                "or warm the learning rate up, and decay it once the curve flattens",
+            ),
+            steps=(len(curve.losses) // 2, len(curve.losses) - 1),
+        )

@@ -1,0 +1,82 @@
+"""LOS005: the loss goes up and down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from babysit.measure.record import RunRecord
+from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
+from babysit.rules._curve import Curve, count_rises
+from babysit.rules._words import change_rate, number, rate_at
+
+
+@dataclass(frozen=True)
+class OscillatingLoss(Rule):
+    """The loss keeps climbing back up by a good part of its initial level.
+
+    ## What it measures
+    How often the loss climbed by more than a limit from a low before it fell as far again. It counts climbs of the
+    mean loss over 512 examples (several mini-batches, so that their noise does not count), and climbs between
+    evaluations of the same training examples, which have no such noise and a smaller limit.
+
+    ## Why it hurts
+    What one stretch of training gains the next one loses, and where the training happens to stop decides how good the
+    model is.
+
+    ## What to try
+    Divide the learning rate by 3 to 10, or decay it. Use larger batches. Shuffle: a loss that repeats itself every
+    epoch shows batches in a fixed or sorted order. Clip the gradient's norm.
+
+    ## When it is a false alarm
+    A schedule with warm restarts climbs at each restart; training on a stream whose difficulty changes climbs with it.
+
+    ## Options
+    The sizes are shares of the initial loss, as the climbs that matter are those that undo the training.
+
+    ## References
+    AutoTrainer (ICSE 2021) counts oscillations by amplitude and rate; the limits here were chosen anew, on trainings
+    whose mini-batch noise is larger than AutoTrainer's amplitude of 0.03.
+    """
+
+    code: ClassVar[str] = "LOS005"
+    name: ClassVar[str] = "oscillating-loss"
+    severity: ClassVar[Severity] = Severity.WARNING
+    needs: ClassVar[tuple[str, ...]] = ("losses",)
+    source: ClassVar[str] = "AutoTrainer, ICSE 2021; limits of its own"
+
+    size: float = threshold(0.2, unit="× initial loss")
+    evaluated_size: float = threshold(0.1, unit="× initial loss, between evaluations")
+    rises: int = threshold(3, unit="climbs")
+    examples: int = threshold(512, unit="examples")
+
+    def check(self, run: RunRecord) -> Iterator[Finding]:
+        """See the class."""
+        curve = Curve.of(run)
+        if curve.initial <= 0:
+            return
+        repeated = np.array([item.loss for item in run.evaluated("train") if np.isfinite(item.loss)])
+        looks = (
+            (f"mean loss of {self.examples} examples", curve.blocks(self.examples), self.size),
+            ("loss of the same training examples", repeated, self.evaluated_size),
+        )
+        counts = [count_rises(values, size * curve.initial) if len(values) else 0 for _, values, size in looks]
+        worst = int(np.argmax(counts))
+        if counts[worst] < self.rises:
+            return
+        what, values, size = looks[worst]
+        rate = rate_at(run)
+        yield self.finding(
+            f"the {what} climbed by more than {number(size * curve.initial)} {counts[worst]} times, between "
+            f"{number(float(values.min()))} and {number(float(values.max()))}",
+            evidence=(Evidence("climbs", counts[worst], self.rises), Evidence("smallest climb counted", size)),
+            remedies=(
+                change_rate(rate, 0.1),
+                "use larger batches",
+                "shuffle the examples every epoch, if the curve repeats itself with each",
+            ),
+            steps=(0, len(curve.losses) - 1),
+        )

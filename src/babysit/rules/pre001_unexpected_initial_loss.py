@@ -1,0 +1,113 @@
+"""PRE001: the loss before training is not that of guessing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from babysit.measure.record import RunRecord
+from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
+from babysit.rules._words import LECTURE, number
+
+
+@dataclass(frozen=True)
+class UnexpectedInitialLoss(Rule):
+    """An untrained network does not lose as much as guessing does.
+
+    ## What it measures
+    The loss before the first update over that of guessing: ln C for C balanced classes, the variance of the targets
+    for squared error. The difference must also exceed twice the spread of the loss over batches.
+
+    ## Why it hurts
+    Too high: the first part of the training is spent on bringing the outputs back down. Too low: the loss is not what
+    it is taken for, or the answer is among the inputs. Either way the loss curve misleads from its first point.
+
+    ## What to try
+    Too high: smaller weights in the last layer, biases of zero, scaled inputs; for regression, centred and scaled
+    targets. A factor of just the batch size: the loss sums over the batch where it should average. Too low: look for
+    the labels among the inputs, a loss that is divided twice, and classes that are not there.
+
+    ## When it is a false alarm
+    A pretrained model starts below guessing. He-initialised outputs add up to half a unit of loss, which is allowed
+    for.
+
+    ## Options
+    Factors above and below the expected loss, for a warning and for an error.
+
+    ## References
+    CS231n 2017, lecture 6: "the loss should be negative log of one over the number of classes". torchtest2 warns at
+    2 ln C; TheDeepChecker also finds a sum in place of a mean.
+    """
+
+    code: ClassVar[str] = "PRE001"
+    name: ClassVar[str] = "unexpected-initial-loss"
+    severity: ClassVar[Severity] = Severity.WARNING
+    needs: ClassVar[tuple[str, ...]] = ("probe:initial-loss",)
+    source: ClassVar[str] = LECTURE
+
+    high: float = threshold(1.5, unit="× expected loss")
+    far_high: float = threshold(2.0, unit="× expected loss", source="torchtest2")
+    low: float = threshold(0.8, unit="× expected loss")
+    far_low: float = threshold(0.5, unit="× expected loss")
+    spreads: float = threshold(2.0, unit="× spread over batches")
+    summed: float = threshold(0.25, unit="relative difference from the batch size")
+
+    def check(self, run: RunRecord) -> Iterator[Finding]:
+        """See the class."""
+        probe = run.probe("initial-loss")
+        loss = probe.numbers.get("loss") if probe else None
+        expected = probe.numbers.get("expected") if probe else None
+        if probe is None or loss is None or expected is None or not 0 < expected < math.inf:
+            return
+        factor = loss / expected
+        spread = probe.numbers.get("spread", 0.0)
+        certain = not abs(loss - expected) <= self.spreads * spread
+        if self.low <= factor <= self.high or not certain:
+            return
+        far = not self.far_low <= factor <= self.far_high
+        name = probe.texts.get("loss_name") or run.header.loss_name or "loss"
+        cause, remedies = self._cause(run, factor)
+        yield self.finding(
+            f"the initial {name} is {number(loss)}, expected {number(expected)} "
+            f"(loss of guessing{f', ln {run.header.classes}' if run.header.classes else ''}): {cause}",
+            evidence=(
+                Evidence("initial loss", loss, expected),
+                Evidence("initial loss / expected", factor, self.high if factor > 1 else self.low),
+            ),
+            remedies=remedies,
+            steps=(0, 0),
+            severity=Severity.ERROR if far else Severity.WARNING,
+        )
+
+    def _cause(self, run: RunRecord, factor: float) -> tuple[str, tuple[str, ...]]:
+        batch = run.header.batch_size
+        if not math.isfinite(factor):
+            return "it is not finite before any update", (
+                "check inputs and targets for NaN",
+                "start from smaller weights",
+            )
+        if batch > 1 and abs(factor / batch - 1) < self.summed:
+            return (
+                f"about {number(factor)} times too high at {batch} examples a batch, so it sums over the batch",
+                ("use reduction='mean', or divide the loss by the batch size",),
+            )
+        if batch > 1 and abs(factor * batch - 1) < self.summed:
+            return f"about {batch} times too low, so it is divided by the batch size twice", ("divide it once",)
+        if factor > 1:
+            regression = (
+                ("centre the targets and scale them to unit spread",) if run.header.task == "regression" else ()
+            )
+            return (
+                "the outputs are too large or off centre",
+                (
+                    *regression,
+                    "start the last layer from smaller weights",
+                    "scale the inputs to zero mean, unit spread",
+                ),
+            )
+        return (
+            "lower than guessing allows before any training",
+            ("look for the labels among the inputs", "check how the loss is reduced, and the number of classes"),
+        )

@@ -1,0 +1,117 @@
+"""SRC001: the best trials of a search lie at the edge of the range."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from babysit.measure.ranges import EDGE, edge_of, position
+from babysit.measure.record import Range, RoundRecord, RunRecord, TrialRecord
+from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
+from babysit.rules._words import LECTURE, number
+
+
+@dataclass(frozen=True)
+class BestAtEdge(Rule):
+    """The best trials crowd at one end of a range, so the best value may lie beyond it.
+
+    ## What it measures
+    Where the best fifth of a round's trials, three at least, lie in each numeric range they were drawn from. They
+    crowd at an end when the middle one is in the outer eighth and four of five are in the outer quarter, on the
+    logarithmic scale where values were drawn on one.
+
+    ## Why it hurts
+    The search has not seen the other side. The best value found is the best of a bad range.
+
+    ## What to try
+    Move or extend the range past that end and search again.
+
+    ## When it is a false alarm
+    Where the end is a limit of the parameter itself, such as a dropout of 0, the range says so and the rule is silent.
+    A parameter that does not matter crowds at an end by accident in less than 2 % of rounds of fifteen trials, and in
+    one of thousands of larger ones. When a later round's range went past that end, the search has mended it and the
+    rule is silent about the earlier round.
+
+    ## Options
+    Raise `best_share` to judge more, and hence less good, trials.
+
+    ## References
+    CS231n 2017, lecture 6: "all the good learning rates were at the edge of the range … we might not have explored
+    our space sufficiently".
+    """
+
+    code: ClassVar[str] = "SRC001"
+    name: ClassVar[str] = "best-at-edge"
+    severity: ClassVar[Severity] = Severity.WARNING
+    needs: ClassVar[tuple[str, ...]] = ("rounds", "trials")
+    source: ClassVar[str] = LECTURE
+
+    best_share: float = threshold(0.2, unit="of the round's trials")
+    fewest_best: int = threshold(3, unit="trials")
+    min_trials: int = threshold(8, unit="different trials that were not killed")
+
+    def check(self, run: RunRecord) -> Iterator[Finding]:
+        """See the class."""
+        found: dict[str, Finding] = {}
+        for index, round_ in enumerate(run.rounds):
+            best = self._best([trial for trial in run.trials if trial.round == round_.number])
+            for name, drawn in round_.ranges.items():
+                values = [float(trial.params[name]) for trial in best if _is_number(trial.params.get(name))]
+                edge = edge_of(values, drawn) if len(values) >= self.fewest_best else None
+                if edge and not _mended(run.rounds[index + 1 :], name, drawn, edge):
+                    found[name] = self._report(round_, name, drawn, values, edge)
+        yield from found.values()
+
+    def _best(self, trials: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
+        """The best trials with different parameters: fresh seeds of one finalist are one point of the range."""
+        alive = [trial for trial in trials if trial.status in ("complete", "halved") and math.isfinite(trial.score)]
+        ranked = sorted(alive, key=lambda trial: trial.score)
+        different = list({str(sorted(trial.params.items())): trial for trial in ranked}.values())[::-1]
+        if len(different) < self.min_trials:
+            return ()
+        return different[: max(self.fewest_best, math.ceil(self.best_share * len(different)))]
+
+    def _report(
+        self, round_: RoundRecord, name: str, drawn: Range, values: Sequence[float], edge: Literal["low", "high"]
+    ) -> Finding:
+        distances = sorted(_distance(value, drawn, edge) for value in values)
+        wider = _moved(drawn, edge)
+        low, high = number(drawn.low or 0.0), number(drawn.high or 0.0)
+        return self.finding(
+            f"the best {len(values)} trials of round {round_.number} ({round_.name}) have {name} at the {edge} end of "
+            f"{low} … {high} (median {number(sorted(values)[len(values) // 2])}): the best value may lie beyond",
+            evidence=(
+                Evidence(f"median distance of {name} from the {edge} end", distances[len(distances) // 2], EDGE),
+                Evidence("trials judged", len(values), self.fewest_best),
+            ),
+            remedies=(f"extend the range of {name} past its {edge} end: {low} … {high} → {wider}",),
+        )
+
+
+def _distance(value: float, drawn: Range, edge: str) -> float:
+    place = position(value, drawn) or 0.0
+    return 1 - place if edge == "high" else place
+
+
+def _mended(later: Sequence[RoundRecord], name: str, drawn: Range, edge: str) -> bool:
+    """Whether a later round drew from past that end."""
+    ranges = [round_.ranges[name] for round_ in later if name in round_.ranges]
+    if edge == "high":
+        return any(item.high is not None and drawn.high is not None and item.high > drawn.high for item in ranges)
+    return any(item.low is not None and drawn.low is not None and item.low < drawn.low for item in ranges)
+
+
+def _moved(drawn: Range, edge: str) -> str:
+    """The range with that end moved by a decade, or by half its width on a linear scale."""
+    low, high = drawn.low or 0.0, drawn.high or 0.0
+    if edge == "high":
+        high = high * 10 if drawn.log else high + (high - low) / 2
+    else:
+        low = low / 10 if drawn.log else low - (high - low) / 2
+    return f"{number(low)} … {number(high)}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,79 @@
+"""UPD001: the updates are far smaller than the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from babysit.measure.record import RunRecord
+from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
+from babysit.rules._curve import Curve
+from babysit.rules._updates import median_ratios, ratios, working_steps
+from babysit.rules._words import LECTURE, change_rate, names, number, rate_at
+
+
+@dataclass(frozen=True)
+class TinyUpdate(Rule):
+    """The weights hardly change: their updates are far below a thousandth of them.
+
+    ## What it measures
+    For each layer, the norm of the update (weights after minus before) over the norm of the weights, as the median of
+    the sampled steps at which the learning rate was at work: after the first 20 steps, or the first tenth, and at a
+    tenth or more of the largest rate. A layer whose updates were once of the usual size is not counted, nor is one
+    that does not change at all (it is frozen, or no optimizer has it).
+
+    ## Why it hurts
+    At a ratio of 1e-5 it takes a hundred thousand steps of one mind to change the weights once over.
+
+    ## What to try
+    All layers: raise the learning rate. Some layers only: their gradient vanishes on its way down, so look at the
+    initialisation, the activation functions or batch normalisation; or they have a learning rate of their own.
+
+    ## When it is a false alarm
+    When there is nothing left to learn: a run whose loss has come near zero is not judged. Embeddings of which a step
+    sees few rows change little as a whole.
+
+    ## Options
+    The lecture finds about 1e-3 with "a lot of variance in this range"; the limit leaves two orders of magnitude.
+
+    ## References
+    CS231n 2017, lecture 6; the same limit as torchmortem, TheDeepChecker takes 1e-4 and SageMaker Debugger 1e-8.
+    """
+
+    code: ClassVar[str] = "UPD001"
+    name: ClassVar[str] = "tiny-update"
+    severity: ClassVar[Severity] = Severity.WARNING
+    needs: ClassVar[tuple[str, ...]] = ("steps",)
+    source: ClassVar[str] = LECTURE
+
+    smallest: float = threshold(1e-5, unit="update norm / weight norm", source="torchmortem; the lecture's 1e-3 / 100")
+    usual: float = threshold(1e-3, unit="update norm / weight norm", source=LECTURE)
+    floor: float = threshold(0.1, unit="× initial loss")
+    min_samples: int = threshold(5, unit="sampled steps")
+
+    def check(self, run: RunRecord) -> Iterator[Finding]:
+        """See the class."""
+        curve = Curve.of(run)
+        if len(curve.losses) and curve.final < self.floor * curve.initial:
+            return
+        peaks = {module: max(values) for module, values in ratios(run.steps).items()}
+        working = working_steps(run)
+        typical = median_ratios(working, self.min_samples)
+        tiny = [module for module, value in typical.items() if 0 < value < self.smallest and peaks[module] < self.usual]
+        if not tiny:
+            return
+        everywhere = len(tiny) == len(typical)
+        worst = min(tiny, key=lambda module: typical[module])
+        rate = rate_at(run, working[-1].step)
+        cause = "the learning rate is too low" if everywhere else "little of the gradient reaches them"
+        yield self.finding(
+            f"updates of {number(typical[worst])} of the weights in {len(tiny)} of {len(typical)} layers "
+            f"({names(tiny)}), against about {number(self.usual)}: {cause}",
+            evidence=[Evidence("update / weights", typical[worst], self.smallest)],
+            remedies=(change_rate(rate, 100),)
+            if everywhere
+            else ("look at the initialisation and the activation functions below the last layer", "add batch norm"),
+            module="" if everywhere else worst,
+            steps=(working[0].step, working[-1].step),
+        )

@@ -1,0 +1,111 @@
+"""What the author of a rule needs to test it: records without a training, and a check of the rule's page."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from babysit.measure.record import (
+    Evaluation,
+    LayerStats,
+    LossBlock,
+    Probe,
+    RunHeader,
+    RunRecord,
+    StepRecord,
+)
+from babysit.rules._base import Rule
+from babysit.rules._pages import sections
+
+_BLOCK = 64
+
+
+def record(
+    losses: Sequence[float] = (),
+    *,
+    train: Sequence[tuple[float, float]] = (),
+    validation: Sequence[tuple[float, float]] = (),
+    updates: Mapping[str, Sequence[float]] | None = None,
+    lr: float | Sequence[float] | None = None,
+    probes: Mapping[str, Mapping[str, float]] | None = None,
+    **header: Any,
+) -> RunRecord:
+    """A run as it would have been recorded, from a few numbers.
+
+    Args:
+        losses: Training loss of every step.
+        train: ``(loss, score)`` of each evaluation of the training split, spread evenly over the steps.
+        validation: Likewise for the validation split, at the same steps.
+        updates: Update norm of each module at every step, with weights of norm 1.
+        lr: Learning rate of every step, or one for all.
+        probes: Numbers of each probe.
+        **header: Fields of :class:`~babysit.measure.record.RunHeader`.
+
+    Example:
+        >>> run = record([2.3, 1.1, 0.6, 0.4], validation=[(1.0, 0.7), (0.5, 0.9)], lr=0.1, chance_loss=2.303)
+        >>> [(item.step, item.score) for item in run.evaluated("validation")]
+        [(2, 0.7), (4, 0.9)]
+        >>> run.steps[3].lr
+        0.1
+    """
+    return RunRecord(
+        header=RunHeader(**header),
+        blocks=tuple(
+            LossBlock(first, tuple(losses[first : first + _BLOCK])) for first in range(0, len(losses), _BLOCK)
+        ),
+        steps=_steps(losses, updates or {}, lr),
+        evaluations=(*_evaluations("train", train, len(losses)), *_evaluations("validation", validation, len(losses))),
+        probes=tuple(Probe(name, numbers) for name, numbers in (probes or {}).items()),
+    )
+
+
+def check_page(rule: Rule | type[Rule]) -> None:
+    """Check that a rule says all that its page and its findings need.
+
+    Raises:
+        AssertionError: A section is missing, empty or out of order; a class variable is missing; or an option has no
+            unit or source.
+    """
+    kind = rule if isinstance(rule, type) else type(rule)
+    for attribute in ("code", "name", "severity", "needs", "source"):
+        assert getattr(kind, attribute, None), f"{kind.__name__} lacks {attribute}"
+    found = sections(kind)
+    assert tuple(found) == Rule.SECTIONS, f"{kind.code}: expected the sections {Rule.SECTIONS}, found {tuple(found)}"
+    empty = [name for name, text in found.items() if not text]
+    assert not empty, f"{kind.code}: nothing under {empty}"
+    for option in dataclasses.fields(kind):
+        assert {"unit", "source"} <= set(option.metadata), f"{kind.code}: make {option.name} with threshold()"
+
+
+def _steps(
+    losses: Sequence[float], updates: Mapping[str, Sequence[float]], lr: float | Sequence[float] | None
+) -> tuple[StepRecord, ...]:
+    rates: Iterable[float | None] = lr if isinstance(lr, Sequence) else [lr] * len(losses)
+    return tuple(
+        StepRecord(
+            step=step,
+            loss=loss,
+            lr=rate,
+            layers=tuple(
+                LayerStats(module, "Linear", weight_norm=1.0, update_norm=norms[step])
+                for module, norms in updates.items()
+                if step < len(norms)
+            ),
+        )
+        for step, (loss, rate) in enumerate(zip(losses, rates, strict=True))
+    )
+
+
+def _evaluations(split: str, results: Sequence[tuple[float, float]], steps: int) -> tuple[Evaluation, ...]:
+    return tuple(
+        Evaluation(
+            step=max(steps, len(results)) * (number + 1) // len(results),
+            epoch=float(number + 1),
+            split=split,
+            loss=loss,
+            score=score,
+            examples=1000,
+        )
+        for number, (loss, score) in enumerate(results)
+    )
