@@ -35,7 +35,9 @@ __all__ = ["Choice", "FitResult", "IntUniform", "LogUniform", "Uniform", "__vers
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    home = importlib.import_module(_HOMES[name])
+    # a package of the public name is callable itself, and stays what the name means
+    return home if _HOMES[name] == f"{__name__}.{name}" else getattr(home, name)
 
 
 def __dir__() -> list[str]:

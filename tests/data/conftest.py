@@ -1,13 +1,12 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-
-from babysit.data.options import ReadOptions
 
 
 @pytest.fixture(autouse=True)
@@ -19,8 +18,16 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 
 @pytest.fixture
-def options() -> ReadOptions:
-    return ReadOptions()
+def real_data() -> Callable[[str], Path]:
+    """A real data set by its file name, from the folder BABYSIT_DATA; skips where there is none."""
+    folder = Path(os.environ.get("BABYSIT_DATA", Path(__file__).parents[3] / "shared" / "data"))
+
+    def find(name: str) -> Path:
+        if not (folder / name).exists():
+            pytest.skip(f"no {name} in {folder}; set BABYSIT_DATA")
+        return folder / name
+
+    return find
 
 
 @pytest.fixture

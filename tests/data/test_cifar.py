@@ -83,7 +83,7 @@ def test_a_malicious_batch_is_refused_without_running(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     write_pickles(tmp_path)
     Path("data_batch_3").write_bytes(pickle.dumps({b"labels": LABELS, b"data": Exploit()}, protocol=2))
-    with pytest.raises(InputError, match="data_batch_3: .* found it calls posix.system, which no data needs"):
+    with pytest.raises(InputError, match=r"data_batch_3: .* found it calls posix.system, which no data needs"):
         read(str(tmp_path))
     Path("data_batch_3").unlink()
     Path("batches.meta").write_bytes(pickle.dumps(Exploit(), protocol=2))

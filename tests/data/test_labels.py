@@ -10,7 +10,7 @@ from babysit.data.labels import encode_targets, guess_task, label_text, map_labe
 from babysit.errors import InputError
 
 
-def encode(raw: object, task: str | None = None):  # noqa: ANN201
+def encode(raw: object, task: str | None = None):
     return encode_targets(np.asarray(raw), task, subject="toy")
 
 
@@ -19,7 +19,7 @@ def encode(raw: object, task: str | None = None):  # noqa: ANN201
     [
         (["b", "a", "b", "a"], [1, 0, 1, 0], ("a", "b")),
         ([b"b", b"a"] * 2, [1, 0] * 2, ("a", "b")),
-        (["10", "9", "10", "9"], [1, 0, 1, 0], ("9", "10")),
+        (["10", "9", "100", "9"], [1, 0, 2, 0], ("9", "10", "100")),
         ([2.0, 1.0, 2.0, 1.0], [1, 0, 1, 0], ("1", "2")),
         ([-1, 1, -1, 1], [0, 1, 0, 1], ("-1", "1")),
         ([3, 7, 700, 3, 7, 700], [0, 1, 2] * 2, ("3", "7", "700")),

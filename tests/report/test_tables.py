@@ -15,11 +15,17 @@ def test_data_is_described(summary: Summary) -> None:
     assert "class names" not in rows
 
 
+def test_nested_and_empty_values_are_readable() -> None:
+    data = {"duplicates": {"train": 0, "train_test": 2}, "notes": [], "targets": None, "missing": 0}
+    assert tables.data_rows(Summary(data=data)) == (("duplicates", "train 0, train_test 2"), ("missing", "0"))
+    assert tables.setting_rows({"batch_size": 32, "options": {"data": "x"}}) == (("batch size", "32"),)
+
+
 def test_rounds_are_counted_from_the_trials(finished: Path, summary: Summary) -> None:
     run = read_run(finished)
     coarse, fine = tables.round_rows(run, summary)
     killed = sum(trial.status == "killed" and trial.round == 1 for trial in run.trials)
-    assert coarse[:4] == ("1 coarse", "24", "3", str(killed))
+    assert coarse[:4] == ("coarse", "24", "3", str(killed))
     assert "lr 1e-6 to 1 (log)" in coarse[-1]
     assert "update rule sgd | nesterov | adam" in fine[-1]
 

@@ -56,7 +56,8 @@ class RichDisplay:
             Text.assemble(f"{result.number:2} ", (self._plain(mark), style), " ", (self._plain(result.title), "bold"))
         )
         self._indented(result.measured)
-        self._indented(f"expected: {result.expected}", "dim") if result.expected else None
+        if result.expected:
+            self._indented(f"expected: {result.expected}", "dim")
         render_findings(findings, self._console)
 
     def note(self, text: str) -> None:
@@ -73,7 +74,7 @@ class RichDisplay:
             self._progress = None
 
     def _indented(self, text: str, style: str = "") -> None:
-        self._console.print(Padding(Text(self._plain(text), style=style), (0, 0, 0, 5)))
+        self._console.print(Padding(Text(self._plain(text), style=style), (0, 0, 0, 5), expand=False))
 
     def _plain(self, text: str) -> str:
         return plain(text, ascii_only=self._console.options.ascii_only)

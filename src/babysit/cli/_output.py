@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from babysit.errors import BabysitError
-from babysit.storage import strict, write_text
+from babysit.storage import strict, write_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,11 +34,11 @@ def print_json(value: Any, json_file: str | None) -> None:
     """
     if json_file is None:
         return
-    text = json.dumps(strict(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     if json_file == "-":
-        sys.stdout.write(text)
+        # in ASCII, which every terminal and pipe can take
+        sys.stdout.write(json.dumps(strict(value), indent=2, allow_nan=False) + "\n")
     else:
-        write_text(Path(json_file), text)
+        write_json(Path(json_file), value)
 
 
 def fail(error: BabysitError) -> None:

@@ -39,14 +39,16 @@ def predict(
     if out is not None:
         _write(out, rows)
     print_json({"schema": 1, "command": "predict", "score": predictions.score, "predictions": rows}, json_file)
-    screen = console(quiet=quiet, json_file=json_file)
+    if quiet:
+        return
     for note in predictions.notes:
-        screen.print(f"note: {note}", markup=False)
-    if out is None and json_file is None and not quiet:
-        typer.echo(_csv(rows), nl=False)
-    elif out is not None:
+        # beside the predictions, which somebody may be sending to a file
+        typer.echo(f"note: {note}", err=True)
+    if out is not None:
         score = "".join(f", {name} {value:.4f}" for name, value in predictions.score.items())
-        screen.print(f"{len(rows):,} predictions in {out}{score}", markup=False)
+        console(json_file=json_file).print(f"{len(rows):,} predictions in {out}{score}", markup=False)
+    elif json_file is None:
+        typer.echo(_csv(rows), nl=False)
 
 
 def _write(out: Path, rows: list[dict[str, Any]]) -> None:

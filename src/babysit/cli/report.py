@@ -19,11 +19,11 @@ def report(
 ) -> None:
     """Summarise a run in the terminal and write its report.html."""
     from babysit.report.html import write_report
-    from babysit.report.summary import load_report
+    from babysit.report.document import report_document
     from babysit.report.terminal import print_summary
 
     page = write_report(run)
-    print_json(load_report(run), json_file)
+    print_json(report_document(run), json_file)
     screen = console(quiet=quiet, json_file=json_file)
     print_summary(run, screen)
     screen.print(f"report: {page}", markup=False)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def train(
+    context: typer.Context,
     data: Annotated[
         str | None,
         typer.Argument(help="digits, iris, … or a .npz, .csv, .parquet, .zip or folder.", show_default=False),
@@ -93,6 +94,7 @@ def train(
     screen = console(quiet=quiet, json_file=json_file)
     display = RichDisplay(screen)
     if resume is not None:
+        _refuse_options(context)
         _run(None, resume, display, json_file)
         return
     from babysit.recipe.folder import next_free
@@ -144,6 +146,20 @@ def _run(options: TrainOptions | None, folder: Path, display: RichDisplay, json_
     display.note(f"report: {page}")
     if not result.finished:
         raise typer.Exit(1)
+
+
+def _refuse_options(context: typer.Context) -> None:
+    """A run goes on with the options it began with; others would be passed over in silence."""
+    own = ("resume", "json_file", "quiet")
+    sources = {name: context.get_parameter_source(name) for name in context.params if name not in own}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if given:
+        raise InputError(
+            "--resume",
+            expected="no other options, as a run goes on with its own",
+            found=", ".join(f"--{name.replace('_', '-')}" for name in given),
+            todo="leave them out, or train anew",
+        )
 
 
 def _name_of(data: str) -> str:

@@ -94,6 +94,9 @@ class ArrayBatches:
         batch_size: Examples a step.
         seed: Of the order of the examples.
         rows: The rows to use, such as a training split; all by default.
+
+    Raises:
+        InputError: No examples, or inputs and targets of different length.
     """
 
     def __init__(self, x: np.ndarray, y: Tensor, batch_size: int, seed: int, rows: np.ndarray | None = None) -> None:
@@ -113,27 +116,86 @@ class ArrayBatches:
 
 
 class LoaderBatches:
-    """Batches of a user's own DataLoader (or any sized iterable of ``(x, y)`` pairs), in its own order.
+    """Batches of a user's own DataLoader (or any sized iterable of ``(x, y)`` pairs).
 
-    Steps have to be asked for in order; going on from a later step passes over the batches before it.
+    A loader that shuffles by torch's global random numbers has an order that is a function of (seed, epoch); one with
+    a generator of its own goes on with it. Steps are meant to be asked for in order: going on from a later step passes
+    over the batches before it, going back begins anew.
 
     Args:
         loader: Gives ``(x, y)`` pairs and has a length.
+        seed: Of the order of the examples.
+        device: Where the batches are wanted.
+
+    Raises:
+        InputError: The loader has no length, or no batches.
     """
 
-    def __init__(self, loader: Iterable[tuple[Tensor, Tensor]]) -> None:
+    def __init__(
+        self, loader: Iterable[tuple[Tensor, Tensor]], seed: int = 0, device: torch.device | str = "cpu"
+    ) -> None:
         self._loader = loader
-        self.steps_per_epoch = len(loader)  # type: ignore[arg-type]  # a loader without a length raises here
+        self.steps_per_epoch = _length(loader)
         self.batch_size = int(getattr(loader, "batch_size", 0) or 0)
+        self._seed = seed
+        self._device = device
         self._next_step = 0
+        self._last: tuple[Tensor, Tensor] | None = None
         self._batches: Iterator[tuple[Tensor, Tensor]] = iter(())
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of the ``step``-th step."""
-        while True:
-            if self._next_step % self.steps_per_epoch == 0:
-                self._batches = iter(self._loader)
-            x, y = next(self._batches)
-            self._next_step += 1
-            if self._next_step > step:
-                return x, y
+        """Inputs and targets of the ``step``-th step.
+
+        Raises:
+            InputError: The loader ended before its length.
+        """
+        if self._last is None or step != self._next_step - 1:
+            self._pass_over(step)
+            x, y = self._take()
+            self._last = x.to(self._device), y.to(self._device)
+        return self._last
+
+    def _pass_over(self, step: int) -> None:
+        if step < self._next_step:
+            self._next_step = 0
+        if step > self._next_step:
+            with torch.random.fork_rng(devices=[]):
+                while step > self._next_step:
+                    self._take()
+
+    def _take(self) -> tuple[Tensor, Tensor]:
+        epoch, position = divmod(self._next_step, self.steps_per_epoch)
+        try:
+            x, y = next(self._batches) if position else self._begin(epoch)
+        except StopIteration:
+            raise InputError(
+                "data",
+                expected=f"a loader of {self.steps_per_epoch} batches, as its length says",
+                found=str(position),
+                todo="make its length agree; a generator can be read only once, a DataLoader every epoch",
+            ) from None
+        self._next_step += 1
+        return x, y
+
+    def _begin(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """The first batch of an epoch: what the loader draws for its order, it draws by now."""
+        (seed,) = np.random.SeedSequence([_SHUFFLE_STREAM, self._seed, epoch]).generate_state(1)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(int(seed))
+            self._batches = iter(self._loader)
+            return next(self._batches)
+
+
+def _length(loader: object) -> int:
+    try:
+        length = len(loader)  # type: ignore[arg-type]  # the loader of an IterableDataset has none
+    except TypeError:
+        length = 0
+    if length == 0:
+        raise InputError(
+            "data",
+            expected="a loader with a length and at least one batch",
+            found="none",
+            todo="pass a DataLoader of a sized data set, with fewer examples a batch or drop_last=False",
+        )
+    return length

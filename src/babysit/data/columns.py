@@ -61,24 +61,33 @@ def cleaned(column: Any) -> Any:
     return pc.if_else(pc.is_in(text, pa.array(MISSING_TEXT, pa.large_string())), pa.scalar(None, text.type), text)
 
 
-def kind_of(column: Any) -> str:
-    """What a cleaned column holds: numeric, categorical, boolean, date, all-missing or unsupported."""
+def parsed(raw: Any) -> tuple[str, Any]:
+    """What a column holds — numeric, categorical, boolean, date, all-missing or unsupported — and the column cleaned.
+
+    Text that is all numbers becomes float64, so that it is parsed once.
+    """
+    import pyarrow as pa
+
+    column = cleaned(raw)
+    if column.null_count == len(column):
+        return MISSING, column
+    if pa.types.is_boolean(column.type):
+        return BOOLEAN, column
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        return NUMERIC, column
+    if pa.types.is_temporal(column.type):
+        return DATE, column
+    if not _is_text(column.type):
+        return OTHER, column
+    floats = _as_numbers(column)
+    return (_kind_of_text(column), column) if floats is None else (NUMERIC, floats)
+
+
+def _kind_of_text(column: Any) -> str:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if column.null_count == len(column):
-        return MISSING
-    if pa.types.is_boolean(column.type):
-        return BOOLEAN
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        return NUMERIC
-    if pa.types.is_temporal(column.type):
-        return DATE
-    if not _is_text(column.type):
-        return OTHER
     distinct = pc.unique(column.drop_null())
-    if _as_numbers(distinct) is not None:
-        return NUMERIC
     if pc.all(pc.is_in(pc.utf8_lower(distinct), pa.array(["true", "false"], pa.large_string()))).as_py():
         return BOOLEAN
     return DATE if pc.all(pc.match_substring_regex(distinct, DATE_PATTERN)).as_py() else CATEGORICAL
@@ -146,10 +155,11 @@ def _as_numbers(text: Any) -> Any | None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    unsigned = pc.replace_substring_regex(text, r"^\+", "")
-    for candidate in (unsigned, pc.replace_substring_regex(unsigned, r"^(-?\d+),(\d+)$", r"\1.\2")):
+    for pattern, repaired in ((None, ""), (r"^\+", ""), (r"^(-?\d+),(\d+)$", r"\1.\2")):
+        if pattern:
+            text = pc.replace_substring_regex(text, pattern, repaired)
         try:
-            return candidate.cast(pa.float64())
+            return text.cast(pa.float64())
         except pa.ArrowInvalid:
             continue
     return None

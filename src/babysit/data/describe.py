@@ -89,8 +89,8 @@ def describe(dataset: Dataset) -> DataSummary:
     Example:
         >>> from babysit.data import read
         >>> summary = describe(read("iris"))
-        >>> summary.examples, summary.imbalance, summary.duplicates.train
-        ({'train': 106, 'validation': 22, 'test': 22}, 1.0285714285714285, 1)
+        >>> summary.examples, summary.class_counts["train"], summary.duplicates.train_validation
+        ({'train': 106, 'validation': 22, 'test': 22}, (34, 36, 36), 1)
     """
     counts = {name: np.bincount(dataset.targets(name), minlength=dataset.classes) for name in SPLITS if dataset.classes}
     nan, infinite = _nonfinite(dataset)

@@ -19,6 +19,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
 SIXTEEN_BIT = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 GREY = SIXTEEN_BIT | {"1", "L"}
 ORIENTATION = 0x0112
+TIFF_WIDTH, TIFF_HEIGHT = 256, 257
 MOST_PIXELS = 89_478_485  # Pillow's own bound against decompression bombs, of which it only warns
 # What Pillow's decoders raise on bytes that are not an image of their format.
 DECODING_ERRORS = (
@@ -61,7 +62,7 @@ def read_header(content: bytes) -> Header:
     """
     try:
         with _open(content) as image:
-            width, height = image.size
+            width, height = _stored_size(image)
             if _orientation(image, content) >= 5:  # turned by 90 degrees
                 width, height = height, width
             return Header(height, width, image.mode in GREY and "transparency" not in image.info)
@@ -100,6 +101,12 @@ def _open(content: bytes) -> Image.Image:
     if image.width * image.height > MOST_PIXELS:
         raise Image.DecompressionBombError
     return image
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height before the orientation is applied; of a TIFF some versions of Pillow tell those after it."""
+    tags = getattr(image, "tag_v2", None)
+    return (tags[TIFF_WIDTH], tags[TIFF_HEIGHT]) if tags else image.size
 
 
 def _orientation(image: Image.Image, content: bytes) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +17,7 @@ from babysit.data.splits import TEST, TRAIN
 from babysit.errors import InputError
 
 PARTS = (("train", TRAIN), ("t10k", TEST))
+PIECE = 1 << 20  # bytes read at a time
 MAGIC = {1: b"\0\0\x08\x01", 3: b"\0\0\x08\x03"}  # unsigned bytes of one and of three dimensions
 
 
@@ -93,9 +96,9 @@ def _parse(file: BinaryIO, dimensions: int) -> np.ndarray:
         raise ValueError("a truncated header")
     shape = tuple(int(size) for size in np.frombuffer(header, dtype=">i4", offset=4))
     size = int(np.prod(shape, dtype=object))
-    content = file.read(size + 1) if min(shape) > 0 else b""
+    pieces = iter(partial(file.read, PIECE), b"") if min(shape) > 0 else iter(())
+    content = b"".join(islice(pieces, size // PIECE + 1))  # never more than there is, whatever the header claims
     if size <= 0 or len(content) != size:
-        raise ValueError(
-            f"a header that says {shape} and {'more' if len(content) > size else len(content)} bytes after it"
-        )
+        amount = "more" if len(content) > size else len(content)
+        raise ValueError(f"a header that says {shape} and {amount} bytes after it")
     return np.frombuffer(content, dtype=np.uint8).reshape(shape).copy()

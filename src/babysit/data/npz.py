@@ -18,6 +18,15 @@ from babysit.data.text import listed
 from babysit.errors import InputError
 
 PARTS = {"": TRAIN, "_train": TRAIN, "_val": VALIDATION, "_valid": VALIDATION, "_validation": VALIDATION, "_test": TEST}
+NPZ_ERRORS = (
+    ValueError,
+    EOFError,
+    OSError,
+    KeyError,
+    RuntimeError,  # zipfile's word for an encrypted member; NotImplementedError is one too
+    zipfile.BadZipFile,
+    zlib.error,
+)
 WANTED = "arrays x_train, y_train, x_test, y_test, or x, y"
 
 
@@ -43,14 +52,18 @@ def load_npz_for_prediction(path: Path) -> Examples:
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     _check_head(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name.lower(): archive[name] for name in archive.files}
-    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name.lower(): archive[name] for name in archive.files}
+    except NPZ_ERRORS as error:
         if "allow_pickle" in str(error):
             raise _pickled(path) from error
-        raise _refused(path, f"a damaged one ({str(error).splitlines()[0][:120]})") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise _refused(path, f"a damaged one ({reason})") from error
     except MemoryError as error:
         raise _refused(path, "an array larger than memory") from error
+    if others := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise _refused(path, f"an archive of other files, such as {others[0]!r}")
+    return arrays
 
 
 def _check_head(path: Path) -> None:

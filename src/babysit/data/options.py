@@ -24,6 +24,8 @@ class ReadOptions:
         seed: Decides which examples go to which split.
         validation_fraction: Share of the examples held out for validation where the source brings none.
         test_fraction: Share of the examples held out for testing where the source brings none.
+        most_held_out: Examples held out for either at most; 5,000 know an accuracy to ±1.4 points at worst (95 %), and
+            a large data set keeps the others for training.
         cache: Folder for decoded images; None is ``$XDG_CACHE_HOME/babysit``, else ``~/.cache/babysit``.
         progress: Called as ``(what, done, total)`` during long work.
     """
@@ -35,6 +37,7 @@ class ReadOptions:
     seed: int = 0
     validation_fraction: float = 0.15
     test_fraction: float = 0.15
+    most_held_out: int = 5_000
     cache: Path | None = None
     progress: Callable[[str, int, int], None] | None = None
 

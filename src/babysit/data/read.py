@@ -9,7 +9,6 @@ from pathlib import Path
 from babysit.data.cifar import is_cifar, load_cifar
 from babysit.data.dataset import Dataset
 from babysit.data.examples import Examples, to_dataset, to_prediction
-from babysit.data.images import load_images, load_images_for_prediction
 from babysit.data.mnist import is_mnist, load_mnist
 from babysit.data.npz import load_npz, load_npz_for_prediction
 from babysit.data.options import ReadOptions, check_options
@@ -42,11 +41,19 @@ def _arrays(load: Callable[[Path, ReadOptions], Examples]) -> Format:
     )
 
 
-IMAGES = Format(
-    read=lambda path, options: to_dataset(load_images(path, options), options),
-    predict=lambda path, like, options: to_prediction(load_images_for_prediction(path, like, options), like),
-    options=frozenset({"image_size"}),
-)
+def _read_images(path: Path, options: ReadOptions) -> Dataset:
+    from babysit.data.images import load_images  # imports Pillow
+
+    return to_dataset(load_images(path, options), options)
+
+
+def _predict_images(path: Path, like: InputSchema, options: ReadOptions) -> PredictionInputs:
+    from babysit.data.images import load_images_for_prediction  # imports Pillow
+
+    return to_prediction(load_images_for_prediction(path, like, options), like)
+
+
+IMAGES = Format(_read_images, _predict_images, frozenset({"image_size"}))
 NPZ = Format(
     read=_arrays(load_npz).read,
     predict=lambda path, like, _: to_prediction(load_npz_for_prediction(path), like),
@@ -128,7 +135,7 @@ def _find_file(source: str, path: Path) -> tuple[Path, Format]:
 
 def _missing(source: str, path: Path) -> InputError:
     try:
-        beside = [file.name for file in path.parent.iterdir()]
+        beside = [file.name for file in path.parent.iterdir() if not file.name.startswith(".")]
     except OSError:
         beside = []
     return InputError(

@@ -56,8 +56,9 @@ def split(
         )
     strata = y[pool] if class_names else np.zeros(len(pool), dtype=np.int64)
     counts = np.bincount(strata, minlength=max(len(class_names), 1))
-    to_test = _share(counts, test_fraction, counts - 1)
-    to_validation = _share(counts, validation_fraction, counts - 1 - to_test)
+    most = options.most_held_out / len(pool)
+    to_test = _share(counts, min(test_fraction, most), counts - 1)
+    to_validation = _share(counts, min(validation_fraction, most), counts - 1 - to_test)
 
     keys = np.random.PCG64(options.seed).random_raw(len(y))[pool]
     order = np.lexsort((keys, strata))

@@ -33,7 +33,8 @@ def read_table_dataset(path: Path, options: ReadOptions) -> Dataset:
     """A ``.csv``, ``.tsv`` or ``.parquet`` file as a `Dataset`.
 
     Rows without a target are dropped. Columns are dropped that hold dates, nothing, one value only, row numbers without
-    a name, or text of which more than 50 values and more than half are distinct (names, ids). Each drop is noted.
+    a name, or text with more than 50 distinct values that are more than half of those present (names, ids). Each drop
+    is noted.
 
     Raises:
         InputError: The file, its target or what is left of its columns cannot be used.
@@ -41,17 +42,17 @@ def read_table_dataset(path: Path, options: ReadOptions) -> Dataset:
     source = str(path)
     table, file_notes = read_table(path)
     target, target_note = _choose_target(table, options.target, source)
-    labels = cols.cleaned(table.column(target))
-    present = labels.is_valid().to_numpy()
+    present = cols.cleaned(table.column(target)).is_valid().to_numpy()
     missing = int((~present).sum())
     if missing == len(present):
         raise InputError(source, expected=f"values in target {target!r}", found="none", todo="choose another target")
     table = table.filter(present) if missing else table
-    targets = encode_targets(_raw(labels.drop_null(), source, target), options.task, subject=source, target=target)
+    raw = _raw(*cols.parsed(table.column(target)), source, target)
+    targets = encode_targets(raw, options.task, subject=source, target=target)
     part = np.zeros(len(targets.y), dtype=np.int64)
     splits, split_notes = split(targets.y, targets.class_names, part, options, source)
-    schema, dropped = _infer(table.drop_columns([target]), target, splits.train, source)
-    x, lost = schema.encode(table, source)
+    schema, inputs, dropped = _infer(table.drop_columns([target]), target, splits.train, source)
+    x, lost = schema.encode(inputs, source)
     rows = (f"dropped {missing} row{'s' * (missing > 1)} without a target",) if missing else ()
     return Dataset(
         name=path.stem,
@@ -84,9 +85,9 @@ def read_table_for_prediction(path: Path, like: InputSchema, options: ReadOption
     x, lost = schema.encode(table, source)
     y = None
     if schema.target in table.column_names:
-        labels = cols.cleaned(table.column(schema.target))
-        if not labels.null_count and cols.kind_of(labels) in (cols.NUMERIC, cols.BOOLEAN, cols.CATEGORICAL):
-            y = known_targets(_raw(labels, source, str(schema.target)), like)
+        kind, labels = cols.parsed(table.column(schema.target))
+        if not labels.null_count and kind in (cols.NUMERIC, cols.BOOLEAN, cols.CATEGORICAL):
+            y = known_targets(_raw(kind, labels, source, str(schema.target)), like)
     return PredictionInputs(x=x, y=y, names=tuple(map(str, range(len(x)))), notes=notes + lost)
 
 
@@ -107,9 +108,8 @@ def _choose_target(table: Any, wanted: str | None, source: str) -> tuple[str, tu
     return names[-1], (f"target: column {names[-1]!r}, the last one (choose with --target)",)
 
 
-def _raw(labels: Any, source: str, target: str) -> np.ndarray:
-    """A cleaned column without nulls as a NumPy array: numbers, booleans or text."""
-    kind = cols.kind_of(labels)
+def _raw(kind: str, labels: Any, source: str, target: str) -> np.ndarray:
+    """A parsed column without nulls as a NumPy array: numbers or text."""
     values = cols.numbers(labels) if kind == cols.NUMERIC else None
     if values is not None:
         return values
@@ -123,21 +123,22 @@ def _raw(labels: Any, source: str, target: str) -> np.ndarray:
     )
 
 
-def _infer(table: Any, target: str, train: np.ndarray, source: str) -> tuple[TableSchema, tuple[str, ...]]:
-    """The schema of the columns worth keeping, and notes on the others."""
+def _infer(table: Any, target: str, train: np.ndarray, source: str) -> tuple[TableSchema, Any, tuple[str, ...]]:
+    """The schema of the columns worth keeping, these columns parsed, and notes on the others."""
     import pyarrow as pa
 
     kept: list[Column] = []
+    values: list[Any] = []
     dropped: dict[str, list[str]] = defaultdict(list)
     rows = pa.array(train)
     for position, name in enumerate(table.column_names):
-        column = cols.cleaned(table.column(position))
-        kind = cols.kind_of(column)
+        kind, column = cols.parsed(table.column(position))
         reason, categories = _judge(column.take(rows), kind, name)
         if reason:
             dropped[reason].append(name or f"number {position + 1}")
         else:
             kept.append(Column(name, kind, categories))
+            values.append(column)
     notes = tuple(columns_dropped(reason, names) for reason, names in dropped.items())
     if not kept:
         raise InputError(
@@ -146,7 +147,7 @@ def _infer(table: Any, target: str, train: np.ndarray, source: str) -> tuple[Tab
             found="none that can be used" + (f" ({'; '.join(notes)})" if notes else ""),
             todo="add numeric, boolean or categorical columns",
         )
-    return TableSchema(tuple(kept), target), notes
+    return TableSchema(tuple(kept), target), pa.table(values, [column.name for column in kept]), notes
 
 
 def _judge(train: Any, kind: str, name: str) -> tuple[str, tuple[str, ...]]:
@@ -165,6 +166,6 @@ def _judge(train: Any, kind: str, name: str) -> tuple[str, tuple[str, ...]]:
         return "nameless row number", ()
     if kind != cols.CATEGORICAL:
         return "", ()
-    if len(distinct) > FEW_CATEGORIES and 2 * len(distinct) > len(train):
+    if len(distinct) > FEW_CATEGORIES and 2 * len(distinct) > len(present):
         return "mostly distinct text", ()
     return "", tuple(sorted(distinct.to_pylist()))

@@ -39,9 +39,11 @@ def _read_parquet(path: Path) -> tuple[Any, tuple[str, ...]]:
 
     try:
         with path.open("rb") as file:
-            return pq.ParquetFile(file).read(), ()
-    except (pa.ArrowException, OSError) as error:
+            table = pq.ParquetFile(file).read()
+        table.validate(full=True)  # text that is no UTF-8 would only fail when it is looked at
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise _damaged(path, "a Parquet file", error) from error
+    return table, ()
 
 
 def _read_csv(path: Path) -> tuple[Any, tuple[str, ...]]:

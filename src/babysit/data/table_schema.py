@@ -62,7 +62,8 @@ class TableSchema:
         Raises:
             InputError: A column is missing, or holds text where numbers were.
         """
-        absent = [column.name for column in self.columns if column.name not in table.column_names]
+        positions = {name: position for position, name in enumerate(table.column_names)}
+        absent = [column.name for column in self.columns if column.name not in positions]
         if absent:
             raise InputError(
                 subject,
@@ -73,7 +74,7 @@ class TableSchema:
         x = np.empty((table.num_rows, len(self.columns)), dtype=np.float32)
         notes: list[str] = []
         for index, column in enumerate(self.columns):
-            x[:, index], lost = to_float32(_encode(column, table.column(column.name), subject), column.name)
+            x[:, index], lost = to_float32(_encode(column, table.column(positions[column.name]), subject), column.name)
             notes += lost
         return x, tuple(notes)
 

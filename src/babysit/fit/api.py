@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,24 +16,22 @@ from babysit._version import __version__
 from babysit.data import Dataset
 from babysit.data.batches import Batches, LoaderBatches, TensorBatches
 from babysit.diagnose import Diagnosis, diagnose
-from babysit.errors import InputError, RunFolderError
+from babysit.errors import InputError
 from babysit.fit.evaluation import Examples
 from babysit.fit.interrupts import Interrupts
 from babysit.fit.losses import CLASSIFICATION, REGRESSION, LossFunction, Task, chance_loss
 from babysit.fit.recording import LayerRecorder
+from babysit.fit.run_folder import header_of_begun, open_records
 from babysit.fit.settings import TrainSettings
-from babysit.fit.threads import choose_threads, torch_threads
+from babysit.fit.threads import choose_threads, step_work, torch_threads
 from babysit.fit.trainer import Trainer
 from babysit.fit.training import Best, Extras, Training
 from babysit.measure.record import (
     MemoryRecords,
-    Records,
-    RecordWriter,
     RunHeader,
     RunRecord,
     collect,
     read_run,
-    write_header,
 )
 from babysit.rules import Finding
 
@@ -91,7 +89,8 @@ def fit(
     Args:
         model: Any module from a batch of inputs to logits ``(N, C)`` or values ``(N,)`` / ``(N, 1)``; trained in place.
         data: A :class:`~babysit.data.Dataset` (its inputs as they are, as float32), a pair of arrays or tensors
-            ``(x, y)`` held in memory, or a DataLoader.
+            ``(x, y)`` held in memory, or a DataLoader, whose order becomes a function of the seed unless it has a
+            generator of its own.
         validation: A pair ``(x, y)``; a data set brings its own. Chooses the best weights.
         loss: ``(outputs, targets) -> mean loss``; cross-entropy for integer targets, squared error for others.
         optimizer: ``sgd``, ``momentum``, ``nesterov``, ``adagrad``, ``rmsprop``, ``adam`` or ``adamw``.
@@ -102,15 +101,16 @@ def fit(
         epochs: Passes over the data.
         batch_size: Examples a step; a DataLoader brings its own.
         seed: Of the order of the examples and of dropout; the caller's random numbers are left alone.
-        patience: Epochs without a better validation score before it stops; 0 never stops early.
+        patience: Epochs without a better validation score before it stops; 0, or no validation, never stops early.
         watch: Record the statistics of sampled steps and judge them.
-        threads: Of torch; as many as there are idle cores by default.
+        threads: Of torch; as many as there are idle cores by default, and as before when a run goes on.
         out: A run folder, with checkpoints; SIGINT and SIGTERM then save before they stop.
         resume: Go on with the run in ``out``, bit for bit, where it was killed.
 
     Raises:
         InputError: A setting or the data cannot be used.
-        RunFolderError: ``out`` has files in it and ``resume`` was not asked for.
+        RunFolderError: ``out`` has files in it and ``resume`` was not asked for, or it was begun with other settings.
+        StorageError: The disk refused; the checkpoint before is intact.
         Interrupted: A signal came; everything is saved in ``out``.
 
     Example:
@@ -121,18 +121,22 @@ def fit(
         True
     """
     settings = TrainSettings(optimizer, lr, l2, momentum, schedule, epochs, batch_size, seed)
-    batches, examples, targets = _sources(data, validation, settings)
-    task = _task(loss, targets)
-    for parameter in model.parameters():
-        if parameter.dim() == 4:
-            # convolutions on a CPU are faster with the channels innermost
-            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            break
-    header = _header(settings, task, batches, targets, model)
-    with ExitStack() as stack:
-        stack.enter_context(torch_threads(threads or choose_threads()))
-        interrupts = stack.enter_context(Interrupts()) if out is not None else Interrupts()
-        records = _open(out, header, resume=resume)
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    batches, examples, targets = _sources(data, validation, settings, device)
+    task = _task(loss, batches.batch(0)[1])
+    sizes = {parameter.dim() for parameter in model.parameters()}
+    if 4 in sizes and 5 not in sizes:
+        # convolutions on a CPU are faster with the channels innermost
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    header = _header(settings, task, batches, targets, device, threads or choose_threads(step_work(model, batches.batch_size)))
+    begun = header_of_begun(Path(out), header) if out is not None and resume else None
+    header = begun or header
+    interrupts = Interrupts()
+    with (
+        torch_threads(threads or header.settings["threads"]),
+        interrupts if out is not None else nullcontext(),
+        open_records(out, None if begun else header) as records,
+    ):
         trainer = Trainer(
             model,
             task.loss,
@@ -150,35 +154,39 @@ def fit(
             checkpoint=None if out is None else Path(out) / "checkpoint.pt",
             between=lambda _: interrupts.check(),
         )
-        training.resume()
+        if not training.resume():
+            records.rewind(0)  # a run that was killed before its first checkpoint begins anew
         with interrupts.deferred():
             best = training.run()
             training.save()
+            interrupts.check()
     record = collect(header, records.records) if isinstance(records, MemoryRecords) else read_run(Path(str(out)))
     assert training.polyak is not None
     return FitResult(model, best, record, diagnose(record), training.polyak.weights)
 
 
 def _sources(
-    data: Dataset | Arrays | Iterable[tuple[Tensor, Tensor]], validation: Arrays | None, settings: TrainSettings
-) -> tuple[Batches, dict[str, Examples], Tensor]:
-    """Batches, what to evaluate on, and (some of) the training targets."""
+    data: Dataset | Arrays | Iterable[tuple[Tensor, Tensor]],
+    validation: Arrays | None,
+    settings: TrainSettings,
+    device: torch.device,
+) -> tuple[Batches, dict[str, Examples], Tensor | None]:
+    """Batches, what to evaluate on, and all training targets, or None where only a loader knows them."""
     if isinstance(data, Dataset):
         validation = validation or (data.inputs("validation"), data.targets("validation"))
         data = (data.inputs("train"), data.targets("train"))
-    examples = {} if validation is None or not len(validation[0]) else {"validation": _held(validation)}
+    examples = {} if validation is None or not len(validation[0]) else {"validation": _held(validation, device)}
     if not isinstance(data, tuple):
-        batches = LoaderBatches(data)
-        return batches, examples, next(iter(data))[1]
-    train = _held(data)
+        return LoaderBatches(data, settings.seed, device), examples, None
+    train = _held(data, device)
     assert isinstance(train.x, Tensor)
     part = torch.from_numpy(np.random.default_rng(0).permutation(len(train))[:TRAIN_SAMPLE])
     seen = {"train": Examples(train.x[part], train.y[part]), **examples} if examples else {}
     return TensorBatches(train.x, train.y, settings.batch_size, settings.seed), seen, train.y
 
 
-def _held(arrays: Arrays) -> Examples:
-    x, y = (item if isinstance(item, Tensor) else torch.from_numpy(np.ascontiguousarray(item)) for item in arrays)
+def _held(arrays: Arrays, device: torch.device) -> Examples:
+    x, y = (_tensor(item).to(device) for item in arrays)
     if len(x) != len(y) or not len(x):
         raise InputError(
             "data",
@@ -193,6 +201,20 @@ def _held(arrays: Arrays) -> Examples:
     return Examples(x, y.float() if y.dtype == torch.float64 else y)
 
 
+def _tensor(values: Tensor | np.ndarray) -> Tensor:
+    if isinstance(values, Tensor):
+        return values
+    try:
+        return torch.from_numpy(np.require(values, requirements=("C", "W")))
+    except TypeError as error:
+        raise InputError(
+            "data",
+            expected="arrays of numbers",
+            found=f"values of type {np.asarray(values).dtype}",
+            todo="encode them as numbers, classes as 0, 1, 2, …",
+        ) from error
+
+
 def _task(loss: LossFunction | None, targets: Tensor) -> Task:
     base = REGRESSION if targets.is_floating_point() else CLASSIFICATION
     if loss is None:
@@ -201,35 +223,27 @@ def _task(loss: LossFunction | None, targets: Tensor) -> Task:
     return Task(base.name, name, loss, base.score_name)
 
 
-def _header(settings: TrainSettings, task: Task, batches: Batches, targets: Tensor, model: nn.Module) -> RunHeader:
-    known = task.loss is CLASSIFICATION.loss or task.loss is REGRESSION.loss
+def _header(
+    settings: TrainSettings,
+    task: Task,
+    batches: Batches,
+    targets: Tensor | None,
+    device: torch.device,
+    threads: int,
+) -> RunHeader:
+    usual = task.loss is CLASSIFICATION.loss or task.loss is REGRESSION.loss
     return RunHeader(
         command="fit",
         task=task.name,
         loss_name=task.loss_name,
-        chance_loss=chance_loss(task, targets) if known else None,
-        classes=int(targets.max().item()) + 1 if task.name == "classification" else 0,
+        chance_loss=chance_loss(task, targets) if usual and targets is not None else None,
+        classes=int(targets.max().item()) + 1 if task.name == "classification" and targets is not None else 0,
         batch_size=batches.batch_size,
         steps_per_epoch=batches.steps_per_epoch,
         total_steps=settings.epochs * batches.steps_per_epoch,
         optimizer=settings.optimizer,
         seed=settings.seed,
-        device=str(next((parameter.device for parameter in model.parameters()), "cpu")),
-        settings=settings.to_json(),
+        device=str(device),
+        settings={**settings.to_json(), "threads": threads},
         versions={"babysit": __version__, "torch": torch.__version__, "python": platform.python_version()},
     )
-
-
-def _open(out: str | Path | None, header: RunHeader, *, resume: bool) -> Records:
-    if out is None:
-        return MemoryRecords()
-    folder = Path(out)
-    if resume and (folder / "run.json").exists():
-        return RecordWriter(folder)
-    if folder.exists() and any(folder.iterdir()):
-        raise RunFolderError(
-            str(folder), expected="a new or empty folder", found="files in it", todo="choose another, or resume=True"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_header(folder, header)
-    return RecordWriter(folder)

@@ -30,7 +30,9 @@ class PolyakAverage:
     """
 
     def __init__(self, model: nn.Module, weights: Weights | None = None, updates: int = 0) -> None:
-        self.weights = copy_weights(model) if weights is None else weights
+        self.weights = copy_weights(model)
+        for name, average in (weights or {}).items():
+            self.weights[name].copy_(average)
         self.updates = updates
 
     @torch.no_grad()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import pickle
+import warnings
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,19 @@ import torch
 
 from babysit.errors import RunFolderError
 from babysit.storage import write_bytes
+
+_DAMAGE = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    EOFError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What unzipping and unpickling raise on bytes that are not a checkpoint."""
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
@@ -33,17 +49,35 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     """What :func:`save_checkpoint` wrote; ``None`` where there is none.
 
     Raises:
-        RunFolderError: The file is damaged or is no checkpoint.
+        RunFolderError: The file cannot be read, is damaged or is no checkpoint.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        return _parse(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError) as error:
+    except OSError as error:
+        raise RunFolderError(
+            str(path),
+            expected="a readable checkpoint",
+            found=(error.strerror or str(error)).lower(),
+            todo="make it readable, then use --resume again",
+        ) from error
+    except _DAMAGE as error:
         raise RunFolderError(
             str(path),
             expected="a checkpoint that babysit wrote",
             found="a damaged or foreign file",
             todo="delete it to start this part over, then use --resume again",
         ) from error
-    return dict(state)
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        # torch itself does not look at the checksums: a flipped bit would go on as a slightly different training
+        if damaged := archive.testzip():
+            raise ValueError(f"{damaged} has a wrong checksum")
+    with warnings.catch_warnings(action="ignore"):  # of foreign pickles, which are about to be refused
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    if not isinstance(state, dict):
+        raise TypeError(f"holds a {type(state).__name__}")
+    return state

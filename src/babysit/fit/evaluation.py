@@ -35,7 +35,7 @@ class Examples:
     def inputs(self, rows: slice) -> Tensor:
         """Inputs of some of the examples, as the model takes them."""
         taken = self.x[rows] if self.rows is None else self.x[self.rows[rows]]
-        return taken if isinstance(taken, Tensor) else torch.from_numpy(np.asarray(taken, dtype=np.float32))
+        return taken if isinstance(taken, Tensor) else torch.from_numpy(np.require(taken, np.float32, ("C", "W")))
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,13 @@ def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
     """Mean squared error that never broadcasts: ``(N, 1)`` against ``(N,)`` is read as ``(N,)``.
 
     Args:
-        outputs: ``(N,)`` or ``(N, 1)``, or ``(N, T)`` as the targets.
+        outputs: As the targets; dimensions of size 1 after the first may differ, such as ``(N, 1)`` for ``(N,)``.
         targets: ``(N,)`` or ``(N, T)``.
 
     Raises:
         InputError: The shapes cannot mean the same.
     """
-    if outputs.numel() != targets.numel():
+    if _meaning(outputs) != _meaning(targets):
         raise InputError(
             "model",
             expected=f"outputs for targets of shape {tuple(targets.shape)}",
@@ -33,6 +33,11 @@ def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
             todo="give the model one output a target",
         )
     return F.mse_loss(outputs.reshape(targets.shape), targets)
+
+
+def _meaning(values: Tensor) -> tuple[tuple[int, ...], list[int]]:
+    """The number of examples, and the shape of one without its dimensions of size 1."""
+    return values.shape[:1], [size for size in values.shape[1:] if size != 1]
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,8 @@ def score(task: Task, outputs: Tensor, targets: Tensor) -> float:
 
     Args:
         task: Which of the two.
-        outputs: ``(N, C)`` logits, or ``(N,)`` / ``(N, 1)`` values.
-        targets: ``(N,)`` class indices or values.
+        outputs: ``(N, C)`` logits, or ``(N,)`` / ``(N, 1)`` / ``(N, T)`` values.
+        targets: ``(N,)`` class indices, or ``(N,)`` / ``(N, T)`` values; deviations are from the mean of each of the T.
 
     Example:
         >>> score(REGRESSION, torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 2.0, 3.0]))
@@ -82,7 +87,7 @@ def score(task: Task, outputs: Tensor, targets: Tensor) -> float:
         return (outputs.argmax(dim=1) == targets).double().mean().item()
     truth = targets.double()
     residual = (outputs.double().reshape(truth.shape) - truth).square().sum().item()
-    deviation = (truth - truth.mean()).square().sum().item()
+    deviation = (truth - truth.mean(dim=0)).square().sum().item()
     return 1 - residual / deviation if deviation > 0 else (1.0 if residual == 0 else -math.inf)
 
 
@@ -92,7 +97,7 @@ def chance_loss(task: Task, targets: Tensor) -> float:
 
     Args:
         task: Classification takes C from the largest class index.
-        targets: Training targets ``(N,)``.
+        targets: Training targets ``(N,)`` or ``(N, T)``.
 
     Example:
         >>> round(chance_loss(CLASSIFICATION, torch.arange(10)), 4)
@@ -100,4 +105,4 @@ def chance_loss(task: Task, targets: Tensor) -> float:
     """
     if task.name == "classification":
         return math.log(int(targets.max().item()) + 1)
-    return targets.double().var(correction=0).item()
+    return targets.double().var(dim=0, correction=0).mean().item()

@@ -54,6 +54,22 @@ OPTIMIZERS: Mapping[str, _Make] = {
 }
 
 
+def require_known(name: str) -> None:
+    """Check the name of an update rule.
+
+    Raises:
+        InputError: It is none of ``OPTIMIZERS``.
+    """
+    if name not in OPTIMIZERS:
+        near = difflib.get_close_matches(name, OPTIMIZERS, n=1)
+        raise InputError(
+            "optimizer",
+            expected=f"one of {', '.join(OPTIMIZERS)}",
+            found=repr(name),
+            todo=f"did you mean {near[0]!r}?" if near else "choose one of them",
+        )
+
+
 def make_optimizer(
     name: str, model: nn.Module, *, lr: float, l2: float = 0.0, momentum: float = 0.9
 ) -> torch.optim.Optimizer:
@@ -73,16 +89,10 @@ def make_optimizer(
         >>> type(make_optimizer("nesterov", nn.Linear(2, 1), lr=0.1)).__name__
         'SGD'
     """
-    if name not in OPTIMIZERS:
-        near = difflib.get_close_matches(name, OPTIMIZERS, n=1)
-        raise InputError(
-            "optimizer",
-            expected=f"one of {', '.join(OPTIMIZERS)}",
-            found=repr(name),
-            todo=f"did you mean {near[0]!r}?" if near else "choose one of them",
-        )
-    groups = decay_groups(model, l2)
-    if not any(group["params"] for group in groups):
+    require_known(name)
+    # one group where nothing tells the parameters apart: each group costs a kernel call a step
+    groups = decay_groups(model, l2) if l2 else [{"params": list(model.parameters()), "weight_decay": 0.0}]
+    if not any(parameter.requires_grad for parameter in model.parameters()):
         raise InputError(
             "model",
             expected="at least one parameter with requires_grad",

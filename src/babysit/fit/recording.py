@@ -14,6 +14,8 @@ from babysit.measure.record import LayerStats, StepRecord
 
 _LIMITS: dict[type[nn.Module], tuple[float, float]] = {nn.Tanh: (-1.0, 1.0), nn.Sigmoid: (0.0, 1.0)}
 _RECTIFIERS = (nn.ReLU, nn.ReLU6)
+EXAMPLES_OF_MAPS = 8
+"""Examples whose feature maps are measured; each brings hundreds of positions."""
 _Numbers = dict[tuple[str, str], Tensor]
 
 
@@ -67,6 +69,11 @@ def _activation_hook(name: str, numbers: _Numbers) -> Callable[[nn.Module, objec
     return hook
 
 
+def _some(output: Tensor) -> Tensor:
+    """All examples of a flat output, a few of large feature maps: every pass over a batch's activations costs."""
+    return output[:EXAMPLES_OF_MAPS] if output.dim() > 2 else output
+
+
 def _weight_statistics(name: str, weights: list[nn.Parameter], before: list[Tensor]) -> _Numbers:
     updates = [weight.detach() - was for weight, was in zip(weights, before, strict=True)]
     numbers = {
@@ -80,7 +87,7 @@ def _weight_statistics(name: str, weights: list[nn.Parameter], before: list[Tens
 
 
 def _activation_statistics(module: nn.Module, output: Tensor) -> Iterator[tuple[str, Tensor]]:
-    std, mean = torch.std_mean(output, correction=0)
+    mean, std = statistics.mean_and_std(output)
     yield "mean", mean
     yield "std", std
     if isinstance(module, _RECTIFIERS) and output.dim() > 1:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from babysit.errors import InputError
+from babysit.fit.optimizers import require_known
 from babysit.fit.schedules import schedule_factor
 
 
@@ -43,12 +45,14 @@ class TrainSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        require_known(self.optimizer)
         schedule_factor(self.schedule, 0.0)
-        _require(self.lr > 0, "lr", "a positive number", self.lr)
-        _require(self.l2 >= 0, "l2", "zero or more", self.l2)
+        _require(0 < self.lr < math.inf, "lr", "a positive number", self.lr)
+        _require(0 <= self.l2 < math.inf, "l2", "zero or more", self.l2)
         _require(0 <= self.momentum < 1, "momentum", "at least 0 and below 1", self.momentum)
         _require(self.epochs >= 1, "epochs", "at least 1", self.epochs)
         _require(self.batch_size >= 1, "batch_size", "at least 1", self.batch_size)
+        _require(0 <= self.seed < 2**63, "seed", "from 0 to 2**63 - 1", self.seed)
 
     def changed(self, values: Mapping[str, Any]) -> TrainSettings:
         """The same settings with some replaced; names that are not settings are passed over."""

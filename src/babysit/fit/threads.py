@@ -13,6 +13,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import nn
+
+from babysit.errors import InputError
+
+WORTH_SHARING = 5e8
+"""Multiply-adds of a step below which a second thread waits more than it works: some 5 ms on one core (heuristic)."""
+
+
+def step_work(model: nn.Module, batch_size: int) -> float:
+    """About how many multiply-adds a training step takes: three products with every weight for every example.
+
+    A convolution uses its weights at every position; how many there are depends on the input, so that a model with
+    convolutions counts as large.
+    """
+    if any(isinstance(module, nn.modules.conv._ConvNd) for module in model.modules()):
+        return math.inf
+    return 3.0 * batch_size * sum(weight.numel() for weight in model.parameters() if weight.dim() > 1)
 
 
 def available_cores() -> int:
@@ -22,8 +39,14 @@ def available_cores() -> int:
     return max(1, min(cores, math.floor(quota)) if quota else cores)
 
 
-def choose_threads() -> int:
-    """Threads for one training: the cores that are idle now, at least one."""
+def choose_threads(work: float = math.inf) -> int:
+    """Threads for one training: the cores that are idle now, at least one; one where there is little to share.
+
+    Args:
+        work: Multiply-adds of one training step.
+    """
+    if work < WORTH_SHARING:
+        return 1
     cores = available_cores()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     return max(1, cores - round(load))
@@ -31,7 +54,13 @@ def choose_threads() -> int:
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Let torch use ``count`` threads inside the block, as many as before after it."""
+    """Let torch use ``count`` threads inside the block, as many as before after it.
+
+    Raises:
+        InputError: Fewer than one.
+    """
+    if count < 1:
+        raise InputError("threads", expected="at least 1", found=str(count), todo="choose another number")
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

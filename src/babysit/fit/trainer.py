@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from babysit.data.batches import Batches
+from babysit.fit.fast_linear import fast_linears
 from babysit.fit.losses import LossFunction
 from babysit.fit.optimizers import make_optimizer
 from babysit.fit.schedules import Plateau, schedule_factor
@@ -41,7 +42,8 @@ class Trainer:
         batches: What to train on.
         settings: Optimizer, rates, schedule, seed.
         total_steps: What the schedule takes as its end; ``settings.epochs`` passes by default.
-        kill_ratio: Stop as soon as the loss is not finite or over this many times the initial loss.
+        kill_ratio: Stop as soon as the loss is not finite or over this many times the initial loss; never, also not
+            at a NaN, where this is infinite.
         chance_loss: Loss of a constant prediction; the initial loss counts as at least this, so that an easy first
             batch does not set the limit for all others.
         sampler: Takes the statistics of the sampled steps.
@@ -77,6 +79,7 @@ class Trainer:
         self.step = 0
         self.stopped = ""
         self.initial_loss = math.nan
+        self._parameters = list(model.parameters())
         self._loss_fn = loss_fn
         self._kill_ratio = kill_ratio
         self._chance_loss = chance_loss
@@ -96,7 +99,7 @@ class Trainer:
             between: Called after every step; may raise to stop, with nothing lost.
         """
         self.model.train()
-        with self._own_randomness():
+        with self.own_randomness(), fast_linears(self.model):
             while self.step < until and not self.stopped:
                 self._take_step()
                 if between is not None:
@@ -110,7 +113,7 @@ class Trainer:
         return self.settings.lr * factor * (self.plateau.factor if self.plateau else 1.0)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that is needed to go on exactly here."""
+        """Everything that is needed to go on exactly here; its tensors are the live ones: save or copy them at once."""
         self._read_losses()
         return {
             "model": self.model.state_dict(),
@@ -159,7 +162,8 @@ class Trainer:
     def _update(self) -> Tensor:
         inputs, targets = self.batches.batch(self.step)
         loss = self._loss_fn(self.model(inputs), targets)
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self._parameters:
+            parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return loss.detach()
@@ -174,10 +178,11 @@ class Trainer:
         for number, loss in enumerate(losses, start=first):
             if number == 0:
                 self.initial_loss = loss
-            self._pending.append(loss)
-            if len(self._pending) == _BLOCK and self._write_losses is not None:
-                self._write_losses(LossBlock(number + 1 - _BLOCK, tuple(self._pending)))
-                self._pending.clear()
+            if self._write_losses is not None:
+                self._pending.append(loss)
+                if len(self._pending) == _BLOCK:
+                    self._write_losses(LossBlock(number + 1 - _BLOCK, tuple(self._pending)))
+                    self._pending.clear()
             if not self.stopped:
                 self.stopped = self._verdict(number, loss)
 
@@ -192,8 +197,8 @@ class Trainer:
         return ""
 
     @contextmanager
-    def _own_randomness(self) -> Iterator[None]:
-        """Dropout and its like draw from this training's own stream; the caller's is left as it was."""
+    def own_randomness(self) -> Iterator[None]:
+        """Inside, dropout and its like draw from this training's own stream; the caller's is left as it was."""
         device = _device(self.model)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             _set_random_state(self._random_state, device)
@@ -226,4 +231,5 @@ def _set_random_state(state: Mapping[str, Tensor], device: torch.device) -> None
         if "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"], device)
         else:
-            torch.cuda.manual_seed(int(state["cpu"][:8].sum()))
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(torch.initial_seed())

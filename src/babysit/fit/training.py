@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from babysit.errors import Interrupted
+from babysit.errors import Interrupted, RunFolderError
 from babysit.fit.averages import POLYAK_EVERY, PolyakAverage, Weights, copy_weights, load_weights
 from babysit.fit.checkpoint import load_checkpoint, save_checkpoint
 from babysit.fit.evaluation import Examples, evaluate
@@ -31,8 +31,8 @@ class Best:
     weights: Weights = field(default_factory=dict)
 
     def improves(self, score: float, loss: float) -> bool:
-        """Whether an evaluation is better: a higher score, or as high a score at a lower loss."""
-        return (score, -loss) > (self.score, -self.loss)
+        """Whether an evaluation is better: a higher score, or as high a score at a lower loss; never a NaN."""
+        return not math.isnan(loss) and (score, -loss) > (self.score, -self.loss)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Extras:
     """What a training does beside training.
 
     Attributes:
-        patience: Epochs without a better validation score before it stops; 0 never stops early.
+        patience: Epochs without a better evaluation before it stops; 0, or nothing to evaluate on, never stops early.
         snapshots: How many snapshots of the second half are kept for an ensemble.
         polyak: Keep Polyak's average of the weights.
     """
@@ -51,7 +51,9 @@ class Extras:
 
 
 class Training:
-    """Runs a trainer to its end, evaluating after every epoch.
+    """Runs a trainer to its end, evaluating after every whole epoch.
+
+    The evaluations of the last of the splits choose the best weights, stop early and lower a plateau's rate.
 
     Args:
         trainer: What takes the steps; its writers should write to ``writer`` too.
@@ -60,7 +62,7 @@ class Training:
         extras: Early stopping, snapshots, averages.
         writer: Where evaluations are recorded.
         checkpoint: File to go on from after a kill; continued from where it exists.
-        between: Called after every step with the trainer, for progress and signals; when it raises, a
+        between: Called after every step with the trainer, for progress and signals; when it raises ``Interrupted``, a
             checkpoint is written first.
     """
 
@@ -97,16 +99,14 @@ class Training:
 
         Raises:
             Interrupted: A signal asked to stop; the checkpoint holds everything.
+            StorageError: The disk refused; the checkpoint before is intact.
         """
         steps = self.trainer.batches.steps_per_epoch
-        try:
-            while not self._finished():
-                self.trainer.run((self.epochs_done + 1) * steps, self._after_step)
-                self.trainer.flush()
+        while not self._finished():
+            self.trainer.run((self.epochs_done + 1) * steps, self._after_step)
+            self.trainer.flush()
+            if not self.trainer.stopped:
                 self._after_epoch()
-        except Interrupted:
-            self.save()
-            raise
         self.trainer.flush()
         if self.best.weights:
             load_weights(self.trainer.model, self.best.weights)
@@ -122,11 +122,24 @@ class Training:
         self._last_saved = time.monotonic()
 
     def resume(self) -> bool:
-        """Go on from the checkpoint, if there is one."""
+        """Go on from the checkpoint, if there is one.
+
+        Raises:
+            RunFolderError: It is damaged, or of another model or optimizer.
+        """
         state = load_checkpoint(self._checkpoint) if self._checkpoint else None
-        if state is not None:
+        if state is None:
+            return False
+        try:
             self.load_state_dict(state)
-        return state is not None
+        except (RuntimeError, ValueError, TypeError, LookupError) as error:
+            raise RunFolderError(
+                str(self._checkpoint),
+                expected="a checkpoint of this very model and optimizer",
+                found=str(error).strip().partition("\n")[0],
+                todo="choose another folder, or go on with what it was begun with",
+            ) from error
+        return True
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that is needed to go on exactly here."""
@@ -157,7 +170,7 @@ class Training:
         return (
             self.epochs_done >= self.trainer.settings.epochs
             or bool(self.trainer.stopped)
-            or (0 < self._extras.patience <= waited)
+            or (bool(self.evaluations) and 0 < self._extras.patience <= waited)
         )
 
     def _after_step(self) -> None:
@@ -166,14 +179,21 @@ class Training:
         if self._checkpoint is not None and time.monotonic() - self._last_saved > CHECKPOINT_SECONDS:
             self.save()
         if self._between is not None:
-            self._between(self.trainer)
+            try:
+                self._between(self.trainer)
+            except Interrupted:
+                self.save()  # here alone: a second signal does not wait, and may come in the middle of an update
+                raise
 
     def _after_epoch(self) -> None:
         trainer = self.trainer
         self.epochs_done += 1
         epoch = self.epochs_done
+        if self._is_snapshot(epoch):
+            self.snapshots.append(copy_weights(trainer.model))
         for split, examples in self._examples.items():
-            result = evaluate(trainer.model, examples, self._task)
+            with trainer.own_randomness():  # of models that draw in evaluation too
+                result = evaluate(trainer.model, examples, self._task)
             self._record(Evaluation(trainer.step, epoch, split, result.loss, result.score, result.examples))
         if not self.evaluations:
             return
@@ -182,8 +202,6 @@ class Training:
             self.best = Best(judged.score, judged.loss, epoch, copy_weights(trainer.model))
         if trainer.plateau is not None:
             trainer.plateau.observe(judged.score)
-        if self._is_snapshot(epoch):
-            self.snapshots.append(copy_weights(trainer.model))
 
     def _record(self, evaluation: Evaluation) -> None:
         self.evaluations.append(evaluation)

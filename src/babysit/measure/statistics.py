@@ -1,7 +1,7 @@
 """Pure arithmetic on tensors: what is measured of activations, weights, gradients and updates.
 
-Every function takes tensors and gives 0-dimensional tensors on the same device, so that a caller can gather all of a
-step's numbers and copy them to the host once.
+Every function but :func:`histogram`, which is for the host, takes tensors and gives 0-dimensional tensors on the same
+device, so that a caller can gather all of a step's numbers and copy them to the host once.
 """
 
 from __future__ import annotations
@@ -15,6 +15,22 @@ SATURATION_MARGIN = 0.01
 """An output is saturated within this share of the activation's range from either limit (heuristic)."""
 
 
+def mean_and_std(outputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and population standard deviation.
+
+    Two plain passes: ``torch.std_mean`` is twenty times slower on the CPU where the memory is not contiguous.
+
+    Args:
+        outputs: Any shape, of floating point.
+
+    Example:
+        >>> [number.item() for number in mean_and_std(torch.tensor([1.0, 3.0]))]
+        [2.0, 1.0]
+    """
+    mean = outputs.mean()
+    return mean, (outputs - mean).square_().mean().sqrt()
+
+
 def zero_fraction(outputs: Tensor) -> Tensor:
     """Share of the outputs that are exactly zero.
 
@@ -25,7 +41,7 @@ def zero_fraction(outputs: Tensor) -> Tensor:
         >>> zero_fraction(torch.tensor([0.0, 0.0, 1.0, 2.0])).item()
         0.5
     """
-    return (outputs == 0).float().mean()
+    return 1 - torch.count_nonzero(outputs) / outputs.numel()
 
 
 def dead_fraction(outputs: Tensor) -> Tensor:
@@ -38,8 +54,8 @@ def dead_fraction(outputs: Tensor) -> Tensor:
         >>> dead_fraction(torch.tensor([[0.0, 1.0], [0.0, 0.0]])).item()
         0.5
     """
-    units = outputs.flatten(2).transpose(1, 2).flatten(0, 1) if outputs.dim() > 2 else outputs
-    return (units == 0).all(dim=0).float().mean()
+    others = [dimension for dimension in range(outputs.dim()) if dimension != 1]
+    return (outputs.abs().amax(dim=others) == 0).float().mean()
 
 
 def saturated_fraction(outputs: Tensor, low: float, high: float) -> Tensor:
@@ -80,15 +96,17 @@ def histogram(values: Tensor, bins: int) -> tuple[Tensor, float, float]:
         bins: Number of bins.
 
     Returns:
-        Counts ``(bins,)``, the lower end of the first and the upper end of the last bin.
+        Counts ``(bins,)``, float32 on the CPU, the lower end of the first and the upper end of the last bin. Values
+        that are all equal are counted in the middle bin, and both ends are that value; without any all is 0.
 
     Example:
         >>> histogram(torch.tensor([0.0, 0.1, 1.0]), 2)
         (tensor([2., 1.]), 0.0, 1.0)
     """
-    finite = values.detach().flatten()
-    finite = finite[torch.isfinite(finite)].float()
+    # float64, as in float32 the width of a wide range overflows and counts stop growing at 2**24
+    finite = values.detach().flatten().double().cpu()
+    finite = finite[torch.isfinite(finite)]
     if finite.numel() == 0:
         return torch.zeros(bins), 0.0, 0.0
     low, high = finite.min().item(), finite.max().item()
-    return torch.histc(finite.cpu(), bins=bins, min=low, max=high), low, high
+    return torch.histc(finite, bins=bins, min=low, max=high).float(), low, high

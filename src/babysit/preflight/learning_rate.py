@@ -1,7 +1,8 @@
 """Which learning rates barely move the loss, which bring it down, which make it explode?
 
-Every rate starts from the same weights and sees the same batches, so that one early spike or one lucky batch fools
-nobody; a single sweep with a growing rate, the usual way, mixes the effects of all the rates before.
+Every rate starts from the same weights and sees the same batches, and its losses are held against those of the
+untrained model on these batches, so that one early spike or one lucky batch fools nobody; a single sweep with a growing
+rate, the usual way, mixes the effects of all the rates before.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from babysit.preflight.isolation import isolated
 RATES = tuple(10 ** (exponent / 2) for exponent in range(-14, 5))
 """1e-7 to 1e2, two a decade."""
 EXPLODES = 3.0
-"""Over this many times the initial loss the cost is exploding (the lecture)."""
+"""Over this many times the untrained model's loss the cost is exploding (the lecture)."""
 FALLS = 0.98
-"""A loss that ends above this share of the initial one has hardly moved (heuristic)."""
+"""A loss that ends above this share of the untrained model's has hardly moved (heuristic)."""
 
 
 def probe_learning_rates(
@@ -44,18 +45,22 @@ def probe_learning_rates(
         between: Called after every step, for signals.
 
     Returns:
-        A probe with series ``lr`` and ``ratio`` (loss of the last quarter over the initial one) and the losses at each
-        rate, the verdicts, and where any rate is usable: ``low`` and ``high``, the range to search, and ``best``.
+        A probe with series ``lr`` and ``ratio`` (loss over the last quarter of the batches, over the untrained model's
+        there) and the losses at each rate, the verdicts, and where any rate is usable: ``low`` and ``high``, the range
+        to search, and ``best``.
     """
+    with isolated(model) as copy, torch.no_grad():
+        copy.train()
+        untrained = [loss_fn(copy(inputs), targets).item() for inputs, targets in batches]
     curves: dict[float, list[float]] = {}
     verdicts: list[str] = []
     for rate in rates:
         with isolated(model) as copy:
-            curves[rate] = _train(copy, loss_fn, batches, make_optimizer(copy, rate), between)
-        verdicts.append(_verdict(_ratio(curves[rate])))
+            curves[rate] = _train(copy, loss_fn, batches, make_optimizer(copy, rate), untrained, between)
+        verdicts.append(_verdict(_ratio(curves[rate], untrained)))
         if verdicts[-2:] == ["explodes", "explodes"]:
             break
-    tried, ratios = list(curves), [_ratio(losses) for losses in curves.values()]
+    tried, ratios = list(curves), [_ratio(losses, untrained) for losses in curves.values()]
     numbers = {"steps": float(len(batches)), **_usable(tried, ratios, verdicts)}
     return Probe(
         "learning-rate",
@@ -74,6 +79,7 @@ def _train(
     loss_fn: Callable[[Tensor, Tensor], Tensor],
     batches: Sequence[tuple[Tensor, Tensor]],
     optimizer: torch.optim.Optimizer,
+    untrained: Sequence[float],
     between: Callable[[], None],
 ) -> list[float]:
     """The loss of every step, ending early once it explodes."""
@@ -82,7 +88,7 @@ def _train(
     for inputs, targets in batches:
         loss = loss_fn(model(inputs), targets)
         losses.append(loss.item())
-        if not losses[-1] <= EXPLODES * losses[0]:
+        if _explodes(losses, untrained):
             break
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -91,12 +97,18 @@ def _train(
     return losses
 
 
-def _ratio(losses: Sequence[float]) -> float:
-    """The loss at the end over the loss at the start; infinite when it exploded."""
-    if not losses[-1] <= EXPLODES * losses[0]:
+def _explodes(losses: Sequence[float], untrained: Sequence[float]) -> bool:
+    """Whether the last loss is over the limit; an easy batch does not lower the limit, a hard one raises it."""
+    return not losses[-1] <= EXPLODES * max(untrained[len(losses) - 1], statistics.fmean(untrained))
+
+
+def _ratio(losses: Sequence[float], untrained: Sequence[float]) -> float:
+    """The loss at the end over that of the untrained model on the same batches; infinite when it exploded."""
+    if _explodes(losses, untrained):
         return math.inf
-    last = losses[-max(1, len(losses) // 4) :]
-    return statistics.fmean(last) / losses[0] if losses[0] else math.nan
+    last = slice(-max(1, len(losses) // 4), None)
+    before = statistics.fmean(untrained[last])
+    return statistics.fmean(losses[last]) / before if before else math.nan
 
 
 def _verdict(ratio: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -38,19 +39,19 @@ def probe_overfit(
         score: Accuracy or R² of the outputs.
         inputs: About twenty examples.
         targets: Their targets.
-        chance_loss: Loss of a constant prediction; a hundredth of it counts as zero.
+        chance_loss: Loss of a constant prediction; a hundredth of it (``TARGET``) counts as zero.
         between: Called after every step, for signals.
 
     Returns:
         A probe with the curve of the best of the rates that were tried.
     """
-    curves = []
+    curves: list[tuple[float, float, list[float], list[float]]] = []
     target = TARGET * chance_loss
     for rate in RATES:
         with isolated(model) as copy:
             _without_dropout(copy)
             losses, scores = _train(copy, loss_fn, score, inputs, targets, rate, target, between)
-        curves.append((losses[-1] if losses[-1] == losses[-1] else float("inf"), rate, losses, scores))
+        curves.append((math.inf if math.isnan(losses[-1]) else losses[-1], rate, losses, scores))
         if losses[-1] <= target:
             break
     _, rate, losses, scores = min(curves, key=lambda curve: curve[0])
@@ -80,8 +81,7 @@ def _train(
     between: Callable[[], None],
 ) -> tuple[list[float], list[float]]:
     """Losses and scores before each step and after the last."""
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(trainable, lr=rate)
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     losses: list[float] = []
     scores: list[float] = []
     while True:
@@ -89,8 +89,9 @@ def _train(
         loss = loss_fn(outputs, targets)
         losses.append(loss.item())
         scores.append(score(outputs.detach(), targets))
-        # a non-finite loss compares false with everything, so this also ends a diverged training
-        if len(losses) > STEPS or not losses[-1] > target:
+        # a non-finite loss compares false with everything, so this also ends a diverged training;
+        # a loss without a gradient has nothing to train
+        if len(losses) > STEPS or not losses[-1] > target or not loss.requires_grad:
             return losses, scores
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

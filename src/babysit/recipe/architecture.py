@@ -8,7 +8,7 @@ import inspect
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from babysit.errors import InputError
+from babysit.fit.evaluation import evaluation_mode
 from babysit.nn import CNNConfig, MLPConfig, ModelConfig, build, config_from_json, config_to_json
 from babysit.recipe.options import TrainOptions
 
@@ -86,38 +87,74 @@ class FromFile(Architecture):
     """What a function in the user's own file builds.
 
     The function may take any of ``input_shape``, ``outputs`` and hyperparameters by name, and returns an
-    ``nn.Module`` from preprocessed inputs to logits or values.
+    ``nn.Module`` from preprocessed inputs ``(N, *input_shape)`` to logits or values ``(N, outputs)``.
     """
 
     target: str
     function: Callable[..., Any]
     input_shape: tuple[int, ...]
     outputs: int
+    given: Mapping[str, Any] = field(default_factory=dict)
 
-    def build(self, params: Mapping[str, Any], seed: int, sample: Tensor) -> nn.Module:  # noqa: ARG002
-        """Call the function, with torch's random numbers seeded for it alone."""
-        offered = {"input_shape": self.input_shape, "outputs": self.outputs, **params}
-        accepted = inspect.signature(self.function).parameters
-        takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
+    def build(self, params: Mapping[str, Any], seed: int, sample: Tensor) -> nn.Module:
+        """Call the function, with torch's random numbers seeded for it alone, and try what it returns.
+
+        Raises:
+            InputError: The function fails, or returns no network for these inputs and outputs.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = self.function(**{n: v for n, v in offered.items() if takes_all or n in accepted})
-        if not isinstance(network, nn.Module):
-            raise InputError(
-                self.target,
-                expected="a function that returns an nn.Module",
-                found=f"a {type(network).__name__}",
-                todo="return the model",
-            )
+            network = self._call(params)
+            self._try(network, sample[:2])
         return network
 
     def to_json(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Where the function is; loading such a run needs the function to be named again."""
-        return {"kind": "file", "target": self.target, "params": dict(params)}
+        """Where the function is and what it was given; loading such a run needs the function to be named again."""
+        return {
+            "kind": "file",
+            "target": self.target,
+            "input_shape": list(self.input_shape),
+            "outputs": self.outputs,
+            "params": {**self.given, **params},
+        }
 
     def describe(self, params: Mapping[str, Any]) -> str:
         """Where it comes from."""
-        return f"{self.target} ({', '.join(f'{name}={value}' for name, value in params.items()) or 'its defaults'})"
+        known = {**self.given, **params}
+        return f"{self.target} ({', '.join(f'{name}={value}' for name, value in known.items()) or 'its defaults'})"
+
+    def _call(self, params: Mapping[str, Any]) -> nn.Module:
+        offered = {"input_shape": self.input_shape, "outputs": self.outputs, **self.given, **params}
+        try:
+            accepted = inspect.signature(self.function).parameters
+            takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
+            network = self.function(**{n: v for n, v in offered.items() if takes_all or n in accepted})
+        except Exception as error:  # whatever the user's function raises is the user's to read
+            raise self._bad(f"{type(error).__name__}: {error}", "mend the function") from error
+        if not isinstance(network, nn.Module):
+            raise self._bad(f"a {type(network).__name__}", "return the model")
+        return network
+
+    def _try(self, network: nn.Module, inputs: Tensor) -> None:
+        """Whether the network takes such inputs and gives so many outputs."""
+        try:
+            with evaluation_mode(network), torch.no_grad():
+                outputs = network(inputs)
+        except Exception as error:  # likewise
+            found = f"{type(error).__name__} for inputs of shape {tuple(inputs.shape)}: {error}"
+            raise self._bad(found, "take input_shape as a parameter") from error
+        shapes = [(len(inputs), self.outputs), *([(len(inputs),)] if self.outputs == 1 else [])]
+        shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        if shape not in shapes:
+            raise self._bad(f"outputs {shape} for {len(inputs)} examples", "take outputs as a parameter")
+
+    def _bad(self, found: str, todo: str) -> InputError:
+        expected = f"a function that returns an nn.Module from (N, {self._inputs}) to (N, {self.outputs})"
+        return InputError(self.target, expected=expected, found=found, todo=todo)
+
+    @property
+    def _inputs(self) -> str:
+        return ", ".join(map(str, self.input_shape))
 
 
 def choose_architecture(
@@ -136,28 +173,25 @@ def choose_architecture(
         InputError: The options cannot be had together or for such data.
     """
     if options.model is not None and ":" in options.model:
-        return FromFile(options.model, load_function(options.model), input_shape, outputs)
+        return FromFile(options.model, load_function(options.model), input_shape, outputs, options.network())
     if model_kind(options, kind, input_shape) == "cnn":
-        return Configured(CNNConfig(input_shape, outputs, **_given(options, "channels")))
-    defaults: dict[str, Any] = {"hidden": _default_hidden(kind, examples)}
-    return Configured(MLPConfig(input_shape, outputs, **{**defaults, **_given(options)}))
+        return Configured(CNNConfig(input_shape, outputs, **options.network()))
+    if options.channels is not None:
+        raise InputError(
+            "--channels", expected="a convolutional net", found="a multilayer perceptron", todo="add --model cnn"
+        )
+    return Configured(
+        MLPConfig(input_shape, outputs, **{"hidden": _default_hidden(kind, examples), **options.network()})
+    )
 
 
 def model_kind(options: TrainOptions, kind: str, shape: tuple[int, ...]) -> str:
-    """``"cnn"`` for images that are large enough unless something else was asked for, ``"mlp"`` otherwise.
-
-    Raises:
-        InputError: No such model.
-    """
+    """``"cnn"`` for images that are large enough unless something else was asked for, ``"mlp"`` otherwise."""
     if options.model is None:
         large = kind == "image" and len(shape) == 3 and min(shape[1:]) >= SMALLEST_CNN_IMAGE
         return "cnn" if large else "mlp"
     if ":" in options.model:
         return "cnn" if kind == "image" else "mlp"
-    if options.model not in ("mlp", "cnn"):
-        raise InputError(
-            "--model", expected="mlp, cnn or file.py:function", found=repr(options.model), todo="choose one of them"
-        )
     return options.model
 
 
@@ -166,11 +200,6 @@ def _default_hidden(kind: str, examples: int) -> tuple[int, ...]:
     if kind == "image":
         return (256, 128) if examples >= 10_000 else (128,)
     return (64, 32) if examples >= 1_000 else (32,)
-
-
-def _given(options: TrainOptions, *more: str) -> dict[str, Any]:
-    names = ("hidden", "activation", "batch_norm", "dropout", "init", *more)
-    return {name: value for name in names if (value := getattr(options, name)) is not None}
 
 
 def load_function(target: str) -> Callable[..., Any]:
@@ -185,11 +214,13 @@ def load_function(target: str) -> Callable[..., Any]:
         raise InputError(
             target, expected="a Python file before the colon", found=f"no file {path}", todo="check the path"
         )
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # under a name of its own: a file called random.py or torch.py must not replace the module of that name
+    module_name = f"babysit user file {path.stem}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise InputError(target, expected="a Python file before the colon", found=str(path), todo="name a .py file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[module_name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # whatever the user's file raises is the user's to read
@@ -226,11 +257,8 @@ def architecture_from_json(data: Mapping[str, Any], function: Callable[..., Any]
             "model",
             expected=f"the function that built it, {data.get('target')}",
             found="none",
-            todo="pass it, as code named by a file is not run",
+            todo="name it with --model or build=, as code named by a file is not run",
         )
-    network = function()
-    if not isinstance(network, nn.Module):
-        raise InputError(
-            "model", expected="a function that returns an nn.Module", found=repr(network), todo="return it"
-        )
-    return network
+    params = {name: tuple(value) if isinstance(value, list) else value for name, value in data["params"].items()}
+    shape = tuple(data["input_shape"])
+    return FromFile(data["target"], function, shape, data["outputs"]).build(params, 0, torch.zeros(2, *shape))

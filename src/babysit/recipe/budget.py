@@ -17,14 +17,15 @@ from babysit.search.study import RoundPlan
 DEFAULT_TRIALS = 28
 NOMINAL_BUDGET = 300.0
 """Seconds the default plan is made for, on a nominal core."""
-NOMINAL_FLOPS = 3e10
-"""Floating-point operations a second of that nominal core (about a third of one AVX2 core's peak)."""
+NOMINAL_FLOPS = 6e10
+"""Floating-point operations a second of that nominal core (about half of one AVX2 core's peak)."""
 NOMINAL_OVERHEAD = 3e-4
 """Seconds of a step on it that do not depend on the model's size."""
-SEARCH_SHARE = 0.5
-"""Of the time, for the search; the rest is for the full training and what comes around it."""
-TRAINING_SHARE = 0.4
-_LONGEST_COARSE = 8.0
+USABLE_SHARE = 0.85
+"""Of the time, for training; the rest is for reading, checking, evaluating and reporting."""
+COARSE_LENGTH = 1 / 8
+"""Length of the coarse trials as a share of the full training's; the fine ones take ``FINE_LENGTH`` of it."""
+FINE_LENGTH = 2 / 5
 _LONGEST_TRAINING = 60
 _SHORTEST_TRIAL = 20
 """Steps below which a trial says nothing."""
@@ -68,7 +69,7 @@ def parse_budget(text: str | None) -> Budget:
     """
     if text is None:
         return Budget()
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|trials?)\s*", text)
+    match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]+)?)\s*(s|m|h|trials?)\s*", text)
     amount = float(match[1]) if match else 0.0
     if not match or amount <= 0 or (match[2].startswith("t") and amount != int(amount)):
         raise InputError(
@@ -116,30 +117,32 @@ def make_plan(
     seconds = budget.seconds if budget.seconds is not None else NOMINAL_BUDGET
     trials = max(1, budget.trials or DEFAULT_TRIALS)
     epoch_seconds = seconds_per_step * steps_per_epoch
-    final = min(3, trials)
+    final = _finalists(trials)
     fine = round((trials - final) * 0.4)
     coarse = trials - final - fine
-    # a coarse round of two halvings costs half of its trials' full length, a fine one of one halving three quarters
-    # of twice that, and each of the finalists three coarse lengths
-    weight = coarse * 0.5 + fine * 1.5 + final * 3
-    longest = SEARCH_SHARE * seconds / (epoch_seconds * weight)
+    # finalists train as long as the full training will, since what is best after a few epochs (a high rate, little
+    # regularisation) need not be best in the end; two halvings cost half, one three quarters of all trials' full length
+    weight = coarse * 0.5 * COARSE_LENGTH + fine * 0.75 * FINE_LENGTH + final + models
+    affordable = USABLE_SHARE * seconds / (epoch_seconds * weight)
+    full = epochs or max(1, min(_LONGEST_TRAINING, math.floor(affordable)))
+    # where the person asks for a longer full training than the budget holds, the search keeps to the budget
+    length = min(float(full), affordable)
     shortest = _SHORTEST_TRIAL / steps_per_epoch
-    length = _rounded(min(max(longest, shortest), _LONGEST_COARSE))
     rounds = (
-        RoundPlan("coarse", coarse, length, halvings=2),
-        RoundPlan("fine", fine, 2 * length, halvings=1),
-        RoundPlan("final", final, 3 * length),
+        RoundPlan("coarse", coarse, _rounded(max(COARSE_LENGTH * length, shortest)), halvings=2),
+        RoundPlan("fine", fine, _rounded(max(FINE_LENGTH * length, shortest)), halvings=1),
+        RoundPlan("final", final, _rounded(max(length, shortest))),
     )
     return Plan(
         rounds=tuple(plan for plan in rounds if plan.trials > 0),
         seconds_per_step=seconds_per_step,
-        epochs=epochs or training_epochs(TRAINING_SHARE * seconds / models, epoch_seconds),
+        epochs=full,
     )
 
 
-def training_epochs(seconds: float, epoch_seconds: float) -> int:
-    """Epochs of a full training that fit into some time, between 1 and 60."""
-    return max(1, min(_LONGEST_TRAINING, math.floor(seconds / epoch_seconds)))
+def _finalists(trials: int) -> int:
+    """Two settings and two challengers; two of few trials; none of so few that one repeated is one less tried."""
+    return 4 if trials >= 12 else 2 if trials >= 6 else 0
 
 
 def _rounded(epochs: float) -> float:

@@ -37,7 +37,8 @@ class RunFolder:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            taken = any(path.iterdir())
+            # a process that was killed before it wrote its first file has left nothing but these
+            taken = any(item.name != ".lock" and not _is_temporary(item) for item in path.iterdir())
         except OSError as error:
             raise refuse_write(path, error) from error
         if taken:
@@ -69,6 +70,9 @@ class RunFolder:
             )
         folder = cls(path)
         folder._take()
+        for item in path.iterdir():
+            if _is_temporary(item):
+                item.unlink(missing_ok=True)
         return folder, header
 
     @property
@@ -79,6 +83,14 @@ class RunFolder:
     def file(self, name: str) -> Path:
         """A file of the run."""
         return self.path / name
+
+    def discard(self) -> None:
+        """Remove a run that was refused before anything was trained, so that its folder can be named again."""
+        with contextlib.suppress(OSError):
+            if not self.file("outcomes.jsonl").exists():
+                for name in ("steps.jsonl", "journal.jsonl", "run.json", ".lock"):
+                    self.file(name).unlink(missing_ok=True)
+                self.path.rmdir()
 
     def release(self) -> None:
         """Let others work in it."""
@@ -111,10 +123,11 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
+        # opened first: that cuts a torn last line, which must not count as known while the file lacks it
+        self._lines = LineWriter(path)
         self._known: dict[str, Any] = {
             line["key"]: line["value"] for line in read_lines(path) if isinstance(line, dict) and "key" in line
         }
-        self._lines = LineWriter(path)
 
     def __contains__(self, key: str) -> bool:
         return key in self._known
@@ -147,12 +160,16 @@ def next_free(parent: Path, name: str) -> Path:
     Raises:
         StorageError: The parent folder cannot be made.
     """
-    with contextlib.suppress(FileExistsError):
-        try:
-            parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise refuse_write(parent, error) from error
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refuse_write(parent, error) from error
     number = 1
     while (parent / f"{name}-{number}").exists():
         number += 1
     return parent / f"{name}-{number}"
+
+
+def _is_temporary(item: Path) -> bool:
+    """Whether a killed process left it half written."""
+    return item.name.startswith(".") and item.suffix == ".tmp"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
+import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
@@ -29,7 +30,8 @@ def save_model(folder: Path, model: WithPreprocessing, architecture: Mapping[str
         architecture: How the network is built.
         schema: What its raw inputs look like.
     """
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    # copies, as the format refuses tensors that share memory: tied weights are written twice and tied again by load
+    tensors = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in model.state_dict().items()}
     write_bytes(folder / WEIGHTS, save(tensors))
     write_json(
         folder / DESCRIPTION,

@@ -10,8 +10,12 @@ from typing import Any
 from babysit.errors import InputError
 from babysit.fit.optimizers import OPTIMIZERS
 from babysit.fit.settings import TrainSettings
+from babysit.nn import CNNConfig
+from babysit.nn.preprocessing import parse
 from babysit.recipe.budget import parse_budget
 from babysit.recipe.search_space import parse_search
+
+_LARGEST = 2**32
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,9 @@ class TrainOptions:
         ensemble: Independent models to average at the end; 1 for none.
         seed: Of everything random.
         force: Go on after a step that fails.
+
+    Raises:
+        InputError: A value that no data could make sense of.
     """
 
     data: str
@@ -67,6 +74,14 @@ class TrainOptions:
     force: bool = False
 
     def __post_init__(self) -> None:
+        if self.model not in (None, "mlp", "cnn") and ":" not in str(self.model):
+            raise InputError(
+                "--model", expected="mlp, cnn or file.py:function", found=repr(self.model), todo="choose one of them"
+            )
+        # knows every option of both kinds of network; the image is large enough for any number of blocks
+        CNNConfig((1, _LARGEST, _LARGEST), 1, **self.network())
+        if self.preprocess is not None:
+            parse(self.preprocess)
         parse_budget(self.budget)
         parse_search(self.search)
         TrainSettings(
@@ -77,6 +92,11 @@ class TrainOptions:
         _require(self.optimizer in OPTIMIZERS, "--optimizer", f"one of {', '.join(OPTIMIZERS)}", self.optimizer)
         _require(self.ensemble >= 1, "--ensemble", "at least 1 model", self.ensemble)
         _require(self.seed >= 0, "--seed", "zero or more", self.seed)
+
+    def network(self) -> dict[str, Any]:
+        """What was asked of the network, by the names its configuration has for it."""
+        names = ("hidden", "channels", "activation", "batch_norm", "dropout", "init")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def to_json(self) -> dict[str, Any]:
         """The options as a JSON object."""

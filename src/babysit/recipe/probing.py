@@ -12,13 +12,16 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from babysit.data.batches import Batches
+from babysit.fit.evaluation import evaluation_mode
 from babysit.fit.losses import chance_loss, score
 from babysit.fit.optimizers import make_optimizer
 from babysit.fit.settings import TrainSettings
+from babysit.fit.threads import choose_threads, step_work
 from babysit.measure.record import LossBlock, Probe, RunRecord, StepRecord, collect
 from babysit.measure.statistics import histogram
 from babysit.nn import describe
 from babysit.preflight.initial_loss import probe_initial_loss
+from babysit.preflight.isolation import isolated
 from babysit.preflight.learning_rate import probe_learning_rates
 from babysit.preflight.overfit import EXAMPLES, probe_overfit
 from babysit.preflight.regularization import probe_regularization
@@ -101,6 +104,8 @@ def choose_model(run: Run, prepared: Prepared) -> Subject:
         steps_per_epoch=prepared.batches(settings.batch_size, 0).steps_per_epoch,
         optimizer=settings.optimizer,
     )
+    work = step_work(subject.network, settings.batch_size)
+    torch.set_num_threads(run.journal.decide("threads", lambda: choose_threads(work)))
     run.probe("activations-initial", lambda: activation_probe("activations-initial", subject.network, sample))
     run.end_step(
         StepResult(
@@ -244,14 +249,14 @@ def measure_step(subject: Subject) -> float:
 def count_flops(subject: Subject) -> float:
     """Floating-point operations of one training step: three times those of a forward pass."""
     inputs, _ = subject.batches(1)[0]
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        subject.network(inputs)
+    with isolated(subject.network) as network, torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(inputs)
     return 3.0 * float(counter.get_total_flops())
 
 
 @torch.no_grad()
 def activation_probe(name: str, network: nn.Module, inputs: Tensor) -> Probe:
-    """Histogram, mean and standard deviation of every layer's outputs on some examples, in training mode."""
+    """Histogram, mean and standard deviation of every layer's outputs on some examples, in evaluation mode."""
     numbers: dict[str, float] = {}
     series: dict[str, tuple[float, ...]] = {}
 
@@ -271,15 +276,12 @@ def activation_probe(name: str, network: nn.Module, inputs: Tensor) -> Probe:
     handles = [
         module.register_forward_hook(hook_for(path)) for path, module in leaves if not isinstance(module, skipped)
     ]
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
     try:
-        network(inputs)
+        with evaluation_mode(network):
+            network(inputs)
     finally:
         for handle in handles:
             handle.remove()
-        for module, mode in modes:
-            module.training = mode
     return Probe(name, numbers=numbers, series=series)
 
 

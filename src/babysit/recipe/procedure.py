@@ -11,9 +11,9 @@ import torch
 
 from babysit._version import __version__
 from babysit.diagnose import diagnose
-from babysit.errors import RunFolderError
+from babysit.errors import InputError, RunFolderError
 from babysit.fit.interrupts import Interrupts
-from babysit.fit.threads import choose_threads, torch_threads
+from babysit.fit.threads import torch_threads
 from babysit.measure.record import RecordWriter, RunHeader, read_run
 from babysit.recipe.folder import Journal, RunFolder
 from babysit.recipe.model_file import save_model
@@ -60,7 +60,7 @@ def train(options: TrainOptions, out: Path, display: Display | None = None) -> T
         display: Shows the procedure while it goes on.
 
     Raises:
-        InputError: The data or an option is wrong.
+        InputError: The data or an option is wrong; the folder is removed again if nothing was trained.
         RunFolderError: The folder has files in it.
         StorageError: The disk refused.
         Interrupted: SIGINT or SIGTERM; the run can be resumed.
@@ -71,7 +71,12 @@ def train(options: TrainOptions, out: Path, display: Display | None = None) -> T
         settings={"options": options.to_json()},
         versions={"babysit": __version__, "torch": torch.__version__, "python": platform.python_version()},
     )
-    return _work(RunFolder.create(out, header), header, options, display or Silent())
+    folder = RunFolder.create(out, header)
+    try:
+        return _work(folder, header, options, display or Silent())
+    except InputError:
+        folder.discard()
+        raise
 
 
 def resume(folder: Path, display: Display | None = None) -> TrainResult:
@@ -100,11 +105,11 @@ def _work(folder: RunFolder, header: RunHeader, options: TrainOptions, display: 
     try:
         journal = Journal(folder.file("journal.jsonl"))
         writer = RecordWriter(folder.path)
-        threads = journal.decide("threads", choose_threads)
-        with Interrupts() as interrupts, torch_threads(threads):
+        # one thread until the network is known; how many then is decided once, as sums depend on it in the last bits
+        with Interrupts() as interrupts, torch_threads(1):
             run = Run(options, folder, journal, writer, display, interrupts, header)
             finished = _through(run)
-        return TrainResult(folder.path, _report(run), finished)
+            return TrainResult(folder.path, _report(run), finished)
     finally:
         folder.release()
 

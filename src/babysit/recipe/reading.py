@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ def read_data(run: Run) -> Dataset:
     for note in dataset.notes:
         run.display.note(note)
     summary = describe(dataset)
-    run.report["data"] = {**summary.to_json(), "notes": list(dataset.notes)}
+    run.report["data"] = _for_report(dataset, summary)
     run.know(task=dataset.task, classes=dataset.classes)
     run.probe("data", lambda: _data_probe(summary))
     run.end_step(
@@ -77,6 +78,17 @@ def preprocess(run: Run, dataset: Dataset) -> Prepared:
         judged_by=INPUT_RULES,
     )
     return prepared
+
+
+def _for_report(dataset: Dataset, summary: DataSummary) -> dict[str, Any]:
+    counts = summary.class_counts.get("train", ())
+    return {
+        **summary.to_json(),
+        "name": dataset.name,
+        "source": dataset.source,
+        "class_counts": dict(zip(dataset.class_names, counts, strict=True)),
+        "notes": list(dataset.notes),
+    }
 
 
 def _say_data(dataset: Dataset, summary: DataSummary) -> str:

@@ -3,44 +3,108 @@
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from babysit.errors import InputError
 from babysit.fit.optimizers import OPTIMIZERS
-from babysit.nn.activations import ACTIVATIONS
+from babysit.fit.schedules import SCHEDULES
+from babysit.nn import ACTIVATIONS, parse_scheme
 from babysit.search.space import Choice, Distribution, LogUniform, Space, Uniform
 
-L2_RANGE = (1e-6, 1e-1)
-"""Wide enough for nets from a hundred examples to a hundred thousand; the lecture draws 10**uniform(-5, 5)."""
+L2_RANGE = (1e-5, 1e-1)
+"""The part of the lecture's 10**uniform(-5, 5) in which networks still train; the search moves past its ends."""
 
-_Values = Callable[[str], Any]
+
+@dataclass(frozen=True)
+class _Numbers:
+    """A hyperparameter that is a number: its scale, the range it stands for, and its own limits."""
+
+    scale: type[Uniform] | type[LogUniform]
+    default: tuple[float, float] | None
+    floor: float
+    ceiling: float
+
+    form: ClassVar[str] = "low..high"
+
+    def usual(self) -> Distribution | None:
+        """The range it stands for; ``None`` where the data decide."""
+        return self.between(*self.default) if self.default else None
+
+    def read(self, text: str) -> Distribution:
+        """What a person wrote, as ``low..high``."""
+        low, _, high = text.partition("..")
+        return self.between(float(low), float(high))
+
+    def between(self, low: float, high: float) -> Distribution:
+        """A range of it."""
+        return self.scale(low, high, self.floor, self.ceiling)
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """A hyperparameter that is one of several: how one is written, and those it stands for."""
+
+    value: Callable[[str], Any]
+    defaults: tuple[Any, ...]
+    form: str
+
+    def usual(self) -> Distribution:
+        """What it stands for."""
+        return Choice(*self.defaults)
+
+    def read(self, text: str) -> Distribution:
+        """What a person wrote, with ``|`` between."""
+        return Choice(*(self.value(part.strip()) for part in text.split("|")))
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 def _units(text: str) -> tuple[int, ...]:
     """``"100"`` or ``"256-128"``: units of each hidden layer."""
-    return tuple(int(part) for part in text.split("-"))
+    return tuple(_positive(part) for part in text.split("-"))
 
 
 def _flag(text: str) -> bool:
     return {"true": True, "on": True, "false": False, "off": False}[text.lower()]
 
 
-_CHOICES: Mapping[str, tuple[_Values, tuple[Any, ...]]] = {
-    "hidden": (_units, ((50,), (100,), (200,), (400,), (200, 100))),
-    "channels": (_units, ((16, 32), (32, 64), (32, 64, 128))),
-    "activation": (str, tuple(ACTIVATIONS)),
-    "init": (str, ("he", "xavier", "orthogonal")),
-    "batch_norm": (_flag, (False, True)),
-    "optimizer": (str, tuple(OPTIMIZERS)),
-    "schedule": (str, ("constant", "step", "exponential", "1/t", "cosine")),
-    "batch_size": (int, (32, 64, 128, 256)),
-}
-_RANGES: Mapping[str, tuple[float, float]] = {"dropout": (0.0, 0.5), "momentum": (0.5, 0.99)}
-_LOG_RANGES: Mapping[str, tuple[float, float] | None] = {"lr": None, "l2": L2_RANGE}
+def _scheme(text: str) -> str:
+    parse_scheme(text)
+    return text
 
-SEARCHABLE = (*_LOG_RANGES, *_RANGES, *_CHOICES)
+
+def _names(known: Iterable[str]) -> _Choices:
+    """One of some names, each standing for itself."""
+    names = {name: name for name in known}
+    return _Choices(names.__getitem__, tuple(names), f"one|another of {', '.join(names)}")
+
+
+_LR = _Numbers(LogUniform, None, 1e-12, 1e6)
+_L2 = _Numbers(LogUniform, L2_RANGE, 1e-12, 1e6)
+_HYPERPARAMETERS: Mapping[str, _Numbers | _Choices] = {
+    "lr": _LR,
+    "l2": _L2,
+    "dropout": _Numbers(Uniform, (0.0, 0.5), 0.0, 0.95),
+    "momentum": _Numbers(Uniform, (0.5, 0.99), 0.0, 0.999),
+    "hidden": _Choices(_units, ((50,), (100,), (200,), (400,), (200, 100)), "50|100|200-100"),
+    "channels": _Choices(_units, ((16, 32), (32, 64), (32, 64, 128)), "16-32|32-64"),
+    "activation": _names(ACTIVATIONS),
+    "init": _Choices(_scheme, ("he", "xavier", "orthogonal"), "he|xavier"),
+    "batch_norm": _Choices(_flag, (False, True), "true|false"),
+    "optimizer": _names(OPTIMIZERS),
+    # a plateau needs a validation score every epoch, which trials have not
+    "schedule": _names(name for name in SCHEDULES if name != "plateau"),
+    "batch_size": _Choices(_positive, (32, 64, 128, 256), "32|64|128"),
+}
+
+SEARCHABLE = tuple(_HYPERPARAMETERS)
 
 
 def parse_search(items: Sequence[str]) -> dict[str, Distribution | None]:
@@ -68,8 +132,8 @@ def space_of(named: Mapping[str, Distribution | None], lr: tuple[float, float]) 
     """
     return Space(
         {
-            "lr": named.get("lr") or LogUniform(*lr, ceiling=1e4),
-            "l2": named.get("l2") or LogUniform(*L2_RANGE, floor=1e-12, ceiling=1e3),
+            "lr": named.get("lr") or _LR.between(*lr),
+            "l2": named.get("l2") or _L2.between(*L2_RANGE),
             **{name: distribution for name, distribution in named.items() if distribution is not None},
         }
     )
@@ -78,7 +142,7 @@ def space_of(named: Mapping[str, Distribution | None], lr: tuple[float, float]) 
 def _parse(item: str) -> tuple[str, Distribution | None]:
     name, given, text = item.partition("=")
     name = name.strip().replace("-", "_")
-    if name not in SEARCHABLE:
+    if name not in _HYPERPARAMETERS:
         near = difflib.get_close_matches(name, SEARCHABLE, n=1)
         raise InputError(
             "--search",
@@ -86,33 +150,10 @@ def _parse(item: str) -> tuple[str, Distribution | None]:
             found=repr(name),
             todo=f"did you mean {near[0]!r}?" if near else "choose one of them",
         )
+    known = _HYPERPARAMETERS[name]
     try:
-        return name, _given(name, text) if given else _default(name)
+        return name, known.read(text) if given else known.usual()
     except (ValueError, KeyError) as error:
         raise InputError(
-            "--search",
-            expected=f"{name}=a|b|c" if name in _CHOICES else f"{name}=low..high",
-            found=repr(item),
-            todo="write the values like that",
+            "--search", expected=f"{name}={known.form}", found=repr(item), todo="write the values like that"
         ) from error
-
-
-def _default(name: str) -> Distribution | None:
-    if name in _CHOICES:
-        return Choice(*_CHOICES[name][1])
-    if name in _RANGES:
-        low, high = _RANGES[name]
-        return Uniform(low, high, floor=0.0, ceiling=0.95 if name == "dropout" else 0.999)
-    known = _LOG_RANGES[name]
-    return LogUniform(*known, floor=1e-12, ceiling=1e3) if known else None
-
-
-def _given(name: str, text: str) -> Distribution:
-    if name in _CHOICES:
-        return Choice(*(_CHOICES[name][0](value.strip()) for value in text.split("|")))
-    low, separator, high = text.partition("..")
-    if not separator:
-        raise ValueError(text)
-    if name in _RANGES:
-        return Uniform(float(low), float(high), floor=0.0, ceiling=0.95 if name == "dropout" else 0.999)
-    return LogUniform(float(low), float(high), floor=1e-12, ceiling=math.inf)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import shutil
+from collections.abc import Mapping
+from typing import Any
 
 from babysit.fit.trainer import KILL_RATIO, Trainer
 from babysit.measure.record import RecordWriter, RoundRecord, TrialRecord
@@ -14,8 +16,12 @@ from babysit.recipe.run import Run
 from babysit.recipe.search_space import parse_search, space_of
 from babysit.recipe.steps import StepResult
 from babysit.search.engines import JournaledEngine, SingleEngine, TrialSpec
+from babysit.search.export import trials_csv
 from babysit.search.study import Study, StudyResult
+from babysit.storage import write_text
 
+CHALLENGING_L2 = (3.0, 10.0)
+"""How many times the best L2 of the short trials is tried at full length (heuristic: half a decade and a decade)."""
 SEARCH_RULES = ("SRC001", "SRC002")
 
 
@@ -38,10 +44,13 @@ def search(run: Run, subject: Subject, rates: tuple[float, float]) -> tuple[Plan
         told.append(record)
         writer.write(record)
 
-    study = Study(space, plan.rounds, engine, seed=run.options.seed, tell=tell)
+    study = Study(
+        space, plan.rounds, engine, seed=run.options.seed, finalists=2, challengers=more_regularized, tell=tell
+    )
     with run.interrupts.deferred():
         result = study.run()
     writer.close()
+    write_text(run.folder.file("trials.csv"), trials_csv(result.trials))
     shutil.rmtree(run.folder.file("trials"), ignore_errors=True)
     run.report["search"] = _summary(result)
     run.end_step(
@@ -56,6 +65,14 @@ def search(run: Run, subject: Subject, rates: tuple[float, float]) -> tuple[Plan
         records=run.records(*told),
     )
     return plan, result
+
+
+def more_regularized(best: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The best setting with stronger L2, to be tried at full length.
+
+    Short trials hardly overfit, so a search by short trials finds too little regularisation for a long training.
+    """
+    return [{**best, "l2": factor * best["l2"]} for factor in CHALLENGING_L2 if "l2" in best]
 
 
 def plan_search(run: Run, subject: Subject) -> Plan:

@@ -65,7 +65,7 @@ def whole_model(subject: Subject, network: nn.Module) -> WithPreprocessing:
 def _averages(trained: Trained, outputs: Tensor, examples: Examples, task: Task) -> list[tuple[str, Result]]:
     """What averaging gives: Polyak's average, snapshots of one training, independent models."""
     found = [("Polyak average", judge(_with_weights(trained, trained.polyak, examples), examples.y, task))]
-    if trained.snapshots:
+    if len(trained.snapshots) > 1:
         voices = [_with_weights(trained, weights, examples) for weights in trained.snapshots]
         found.append((f"{len(voices)} snapshots", judge(_mean(voices, task), examples.y, task)))
     if trained.members:

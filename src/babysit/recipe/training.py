@@ -20,7 +20,6 @@ from babysit.measure.record import Evaluation, RecordWriter, read_run
 from babysit.recipe.budget import Plan
 from babysit.recipe.probing import Subject, activation_probe
 from babysit.recipe.run import Run
-from babysit.recipe.searching import say_value
 from babysit.recipe.steps import StepResult
 from babysit.search.study import StudyResult
 
@@ -59,15 +58,14 @@ def train_fully(run: Run, subject: Subject, plan: Plan, study: StudyResult) -> T
         total_steps=plan.epochs * _steps_per_epoch(subject, study.best),
         steps_per_epoch=_steps_per_epoch(subject, study.best),
     )
-    run.rewind()
+    if not run.folder.checkpoint.exists():
+        run.rewind()  # otherwise the checkpoint knows from where to write on
     training = _training(
         run, subject, network, study.best, plan.epochs, run.options.seed, run.folder.checkpoint, run.writer
     )
     best = _finish(run, training, "training")
     sample, _ = subject.prepared.few(256)
-    if "trained" not in run.journal:
-        run.writer.write(activation_probe("activations-final", network, sample))
-        run.journal.write("trained", {"written": run.writer.size})
+    run.writer.write(activation_probe("activations-final", network, sample))
     members = [_member(run, subject, plan, study, number) for number in range(1, run.options.ensemble)]
     run.report["final"] = _summary(subject, study.best, plan, training, best)
     record = read_run(run.folder.path)
@@ -163,7 +161,7 @@ def _summary(subject: Subject, params: Mapping[str, Any], plan: Plan, training: 
         "epochs": training.epochs_done,
         "planned_epochs": plan.epochs,
         "best_epoch": best.epoch,
-        "settings": {**settings.to_json(), **{name: say_value(value) for name, value in params.items()}},
+        "settings": {**params, **settings.to_json()},
         **{split: {"loss": found.loss, "score": found.score} for split, found in splits.items() if found},
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
@@ -67,14 +66,18 @@ def shown(value: Any, digits: int = 6) -> str:
     """A JSON value as a reader wants it.
 
     Example:
-        >>> shown(1797), shown(0.1), shown("relu"), shown([3, 3]), shown(True)
-        ('1,797', '0.1', 'relu', '[3, 3]', 'yes')
+        >>> shown(1797), shown(0.1), shown("relu"), shown([3, 3]), shown({"train": 2, "test": None})
+        ('1,797', '0.1', 'relu', '3, 3', 'train 2, test –')
     """
-    if type(value) in (int, float):
+    if type(value) is float:
         return number(value, digits)
+    if type(value) is int:
+        return f"{value:,}".replace("-", "−")
     if value is None or type(value) is bool:
         return {None: "–", True: "yes", False: "no"}[value]
-    return value if type(value) is str else json.dumps(value, ensure_ascii=False)
+    if type(value) is dict:
+        return ", ".join(f"{name} {shown(item, digits)}" for name, item in value.items())
+    return ", ".join(shown(item, digits) for item in value) if type(value) is list else str(value)
 
 
 def interval(share: float, examples: int) -> tuple[float, float]:

@@ -64,8 +64,8 @@ def _test(summary: Summary) -> Fact | None:
     if score is None:
         return None
     examples = whole(summary.test, "examples") or 0
-    remark = plural(examples, "example") if examples else ""
-    if summary.classifies and examples and 0 <= score <= 1:
+    remark = plural(examples, "example") if examples > 0 else ""
+    if summary.classifies and examples > 0 and 0 <= score <= 1:
         low, high = interval(score, examples)
         remark += f", 95 % interval {100 * low:.1f} to {percent(high)}"
     return Fact(f"Test {summary.score_name}", summary.score(score), remark)

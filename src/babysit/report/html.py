@@ -13,7 +13,7 @@ from pathlib import Path
 
 from babysit.measure.record import RunRecord, read_run
 from babysit.report import headline, tables
-from babysit.report.formatting import number
+from babysit.report.command import command_line
 from babysit.report.plots import galleries
 from babysit.report.summary import Summary, read_summary
 from babysit.storage import write_text
@@ -45,11 +45,11 @@ def render(run: RunRecord, summary: Summary, folder: Path) -> str:
 
     script = _resource("report.js")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["number"] = number
     page = environment.from_string(_resource("report.html.j2")).render(
         title=headline.subject(summary),
         summary=summary,
         header=run.header,
+        command=command_line(run.header),
         verdict=headline.verdict(summary),
         facts=headline.headline(summary),
         galleries=[

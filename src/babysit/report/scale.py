@@ -103,7 +103,7 @@ class Log(Scale):
         return [(value, number(value)) for value in inside] if len(inside) >= 2 else self._linear_ticks(count)
 
     def _linear_ticks(self, count: int) -> list[Tick]:
-        return Linear(self.low, self.high, self.start, self.end).ticks(count)
+        return Linear(self.low, self.high, self.start, self.end).ticks(max(count, 4))
 
     def _share(self, values: Floats) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -153,9 +153,9 @@ def log(values: ArrayLike, start: float, end: float, *, include: Iterable[float]
     """A logarithmic scale that holds all finite positive values, and ``include``, with a little room around them."""
     numbers = np.asarray(values, dtype=np.float64)
     positive = [value for value in include if value > 0]
-    low, high = _limits(numbers[numbers > 0], positive, fallback=(0.1, 10.0))
-    room = 3.0 if _same(low, high) else (high / low) ** pad
-    return Log(max(low / room, 1e-300), min(high * room, 1e300), start, end)
+    low, high = _limits(np.clip(numbers[numbers > 0], 1e-250, 1e250), positive, fallback=(0.1, 10.0))
+    room = 3.0 if _same(low, high) else math.exp(pad * (math.log(high) - math.log(low)))
+    return Log(low / room, high * room, start, end)
 
 
 def _limits(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from babysit.errors import RunFolderError
 from babysit.measure.record import RunRecord, read_run
 from babysit.report.formatting import number, percent
 from babysit.rules import Evidence, Finding, Severity
 from babysit.storage import read_json
+
+if TYPE_CHECKING:
+    from babysit.diagnose import Diagnosis
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Summary:
         curve: What the loss curve says, one sentence.
         finished: Whether the run wrote its report.
         findings: What is wrong, worst first.
+        health: The numbers that say how well the training went; taken from the records, so empty without them.
         procedure: The steps taken.
         data: The data set; keys ``name``, ``task``, ``examples``, ``class_names`` and more.
         preprocessing: ``spec`` and ``description``.
@@ -61,6 +66,7 @@ class Summary:
     curve: str = ""
     finished: bool = True
     findings: tuple[Finding, ...] = ()
+    health: tuple[Evidence, ...] = ()
     procedure: tuple[ProcedureStep, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
@@ -90,35 +96,24 @@ class Summary:
 
 
 def read_summary(folder: Path) -> Summary:
-    """Read `report.json`, or judge the records again where the run has not written it.
+    """Read `report.json`, or judge the records where the run has not written it, because it goes on or was killed.
 
     Raises:
         RunFolderError: The folder is no run, or its `report.json` is damaged.
     """
+    from babysit.diagnose import diagnose
+
+    run = read_run(folder)
+    diagnosis = diagnose(run)
     try:
         report = read_json(folder / "report.json")
     except FileNotFoundError:
-        return judge_unfinished(read_run(folder))
+        return _unfinished(run, diagnosis)
     except (OSError, ValueError) as error:
         raise _damaged(folder) from error
     if not isinstance(report, dict):
         raise _damaged(folder)
-    return parse_summary(report)
-
-
-def judge_unfinished(run: RunRecord) -> Summary:
-    """What the records say of a run that has no `report.json`, because it is going on or was killed."""
-    from babysit.diagnose import diagnose
-
-    diagnosis = diagnose(run)
-    return Summary(
-        command=run.header.command,
-        verdict=diagnosis.verdict,
-        curve=diagnosis.curve,
-        finished=False,
-        findings=tuple(diagnosis.findings),
-        data={"task": run.header.task},
-    )
+    return dataclasses.replace(parse_summary(report), health=diagnosis.health)
 
 
 def parse_summary(report: Mapping[str, Any]) -> Summary:
@@ -135,20 +130,20 @@ def parse_summary(report: Mapping[str, Any]) -> Summary:
         search=part(report, "search"),
         final=part(report, "final"),
         test=part(report, "test"),
-        ensemble=tuple(item for item in entries(report, "ensemble") if isinstance(item, dict)),
+        ensemble=tuple(item for item in entries(report, "ensemble") if isinstance(item, Mapping)),
     )
 
 
 def part(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """The mapping at a key; empty where there is none."""
     value = values.get(key)
-    return value if isinstance(value, dict) else {}
+    return value if isinstance(value, Mapping) else {}
 
 
 def entries(values: Mapping[str, Any], key: str) -> list[Any]:
     """The list at a key; empty where there is none."""
     value = values.get(key)
-    return value if isinstance(value, list) else []
+    return list(value) if isinstance(value, (list, tuple)) else []
 
 
 def words(values: Mapping[str, Any], key: str) -> str:
@@ -166,29 +161,42 @@ def real(values: Mapping[str, Any], key: str) -> float | None:
     """
     try:
         return float(values[key])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
 def whole(values: Mapping[str, Any], key: str) -> int | None:
-    """The whole number at a key; ``None`` where there is none."""
+    """The whole number of at most 64 bits at a key; ``None`` where there is none."""
     value = values.get(key)
-    return value if isinstance(value, int) else None
+    return value if type(value) is int and abs(value) < 2**63 else None
+
+
+def _unfinished(run: RunRecord, diagnosis: Diagnosis) -> Summary:
+    return Summary(
+        command=run.header.command,
+        verdict=diagnosis.verdict,
+        curve=diagnosis.curve,
+        finished=False,
+        findings=diagnosis.findings,
+        health=diagnosis.health,
+        data={"task": run.header.task},
+    )
 
 
 def _findings(items: list[Any]) -> Iterator[Finding]:
     for item in items:
-        with contextlib.suppress(KeyError, TypeError, ValueError):
-            yield _finding(item)
+        with contextlib.suppress(ValueError):
+            if isinstance(item, Mapping):
+                yield _finding(item)
 
 
 def _finding(item: Mapping[str, Any]) -> Finding:
     return Finding(
-        code=str(item["code"]),
+        code=words(item, "code"),
         name=words(item, "name"),
         severity=Severity(item.get("severity", "warning")),
         message=words(item, "message"),
-        evidence=tuple(_evidence(evidence) for evidence in entries(item, "evidence")),
+        evidence=tuple(_evidence(entries(item, "evidence"))),
         remedies=tuple(str(remedy) for remedy in entries(item, "remedies")),
         source=words(item, "source"),
         module=words(item, "module"),
@@ -197,13 +205,16 @@ def _finding(item: Mapping[str, Any]) -> Finding:
     )
 
 
-def _evidence(item: Mapping[str, Any]) -> Evidence:
-    return Evidence(words(item, "name"), float(item["value"]), real(item, "limit"), words(item, "unit"))
+def _evidence(items: list[Any]) -> Iterator[Evidence]:
+    for item in items:
+        value = real(item, "value") if isinstance(item, Mapping) else None
+        if value is not None:
+            yield Evidence(words(item, "name"), value, real(item, "limit"), words(item, "unit"))
 
 
 def _steps(items: list[Any]) -> Iterator[ProcedureStep]:
     for index, item in enumerate(items, 1):
-        if isinstance(item, dict):
+        if isinstance(item, Mapping):
             yield ProcedureStep(
                 number=whole(item, "number") or index,
                 title=words(item, "title") or words(item, "name"),

@@ -47,7 +47,8 @@ def tag(name: str, *children: str, **attributes: str | float) -> str:
         for key, value in attributes.items()
         if value != ""
     )
-    return f"<{name}{written}>{''.join(children)}</{name}>" if children else f"<{name}{written}/>"
+    content = "".join(children)
+    return f"<{name}{written}>{content}</{name}>" if content else f"<{name}{written}/>"
 
 
 def text(x: float, y: float, content: str, class_: str = "", anchor: str = "", transform: str = "") -> str:

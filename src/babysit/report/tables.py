@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from babysit.measure.record import Range, RoundRecord, RunHeader, RunRecord
 from babysit.report.formatting import number, shown
 from babysit.report.summary import Summary, entries, part, real, words
+from babysit.rules import Evidence
 
 Rows = tuple[tuple[str, ...], ...]
 
@@ -20,7 +21,7 @@ def data_rows(summary: Summary) -> Rows:
     data = summary.data
     examples = part(data, "examples")
     counts = {name: count for name, count in part(data, "class_counts").items() if isinstance(count, int)}
-    rows = [(key.replace("_", " "), shown(value)) for key, value in data.items() if key not in _SHOWN_OTHERWISE]
+    rows = [(key.replace("_", " "), shown(value)) for key, value in data.items() if _is_shown(key, value)]
     if examples:
         rows.append(("examples", ", ".join(f"{shown(count)} {split}" for split, count in examples.items())))
     if shape := entries(data, "example_shape"):
@@ -42,8 +43,8 @@ def layer_rows(summary: Summary) -> Rows:
 
 
 def setting_rows(values: Mapping[str, Any]) -> Rows:
-    """Names and values of settings."""
-    return tuple((name, shown(value)) for name, value in values.items())
+    """Names and values of settings; the options are left out, as the command line has them."""
+    return tuple((name.replace("_", " "), shown(value)) for name, value in values.items() if name != "options")
 
 
 def header_rows(header: RunHeader) -> Rows:
@@ -57,6 +58,14 @@ def header_rows(header: RunHeader) -> Rows:
         ("device", header.device),
     )
     return tuple((name, str(value)) for name, value in known if value)
+
+
+def evidence_rows(items: Sequence[Evidence]) -> Rows:
+    """Name, value and limit of measured numbers."""
+    return tuple(
+        (item.name, _measured(item.value, item.unit), "–" if item.limit is None else _measured(item.limit, item.unit))
+        for item in items
+    )
 
 
 def round_rows(run: RunRecord, summary: Summary) -> Rows:
@@ -75,7 +84,7 @@ def _round(record: RoundRecord, run: RunRecord, summary: Summary) -> tuple[str, 
     trials = [trial for trial in run.trials if trial.round == record.number]
     scores = [trial.score for trial in trials if math.isfinite(trial.score)]
     return (
-        f"{record.number} {record.name}",
+        record.name,
         str(record.trials),
         number(record.epochs),
         str(sum(trial.status == "killed" for trial in trials)),
@@ -89,6 +98,14 @@ def _range(drawn: Range) -> str:
     if drawn.low is None or drawn.high is None:
         return " | ".join(drawn.choices)
     return f"{number(drawn.low)} to {number(drawn.high)}" + (" (log)" if drawn.log else "")
+
+
+def _is_shown(key: str, value: Any) -> bool:
+    return key not in _SHOWN_OTHERWISE and value is not None and value not in ("", [], {})
+
+
+def _measured(value: float, unit: str) -> str:
+    return f"{number(value)} {unit}".rstrip()
 
 
 def _optional(row: Mapping[str, Any], key: str, summary: Summary | None) -> str:

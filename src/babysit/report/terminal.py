@@ -51,6 +51,9 @@ def print_summary(run: Path | Mapping[str, Any], console: Console) -> None:
     if not summary.finished:
         say.line(("Not finished: still going on, or stopped; judged from its records.", "italic"))
     _print_steps(say, summary)
+    if summary.health:
+        say.line()
+        say.line(("; ".join(map(_evidence, summary.health)), "dim"))
     if summary.findings:
         say.line()
     render_findings(summary.findings, console)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
+from types import MappingProxyType
 
 import babysit.rules as package
 from babysit.rules._base import Rule
@@ -27,15 +29,23 @@ def catalogue() -> Mapping[str, type[Rule]]:
         if not module.name.startswith("_"):
             for rule in _rules_of(importlib.import_module(f"{package.__name__}.{module.name}")):
                 found[rule.code] = rule
-    for entry in entry_points(group=ENTRY_POINT_GROUP):
-        rule = entry.load()
+    for rule in _brought():
         found.setdefault(rule.code, rule)
-    return dict(sorted(found.items()))
+    return MappingProxyType(dict(sorted(found.items())))
 
 
 def all_rules() -> tuple[Rule, ...]:
     """One instance of every rule, with its default thresholds, by code."""
     return tuple(rule() for rule in catalogue().values())
+
+
+def _brought() -> Iterator[type[Rule]]:
+    """Rules of other packages; one that does not load is named and skipped, as the others are still good."""
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            yield entry.load()
+        except Exception as error:  # whatever the other package's import raises
+            warnings.warn(f"rule {entry.name!r} of {entry.value} was not loaded: {error}", RuntimeWarning, stacklevel=2)
 
 
 def _rules_of(module: object) -> list[type[Rule]]:

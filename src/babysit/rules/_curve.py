@@ -14,6 +14,7 @@ from babysit.measure.record import RunRecord
 _CEILING = 1e30  # so that a diverging loss does not overflow in sums and squares
 _UNKNOWN_BATCH = 32
 _STEADY_EXAMPLES = 64
+_TINY_BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class Curve:
 
     Attributes:
         losses: One loss a step, float64.
-        initial: What levels are held against: the largest of the first loss, the measured initial loss and the
-            chance level. One lucky first mini-batch can therefore not make a healthy run look as if it grew. 0 when
-            the loss falls below zero: such a loss has no floor, and its ratios mean nothing.
+        initial: What levels are held against: the largest of the first loss, the initial loss measured before
+            training and the chance level, so that one lucky first mini-batch cannot make a healthy run look as if it
+            grew. 0 when the loss falls below zero: such a loss has no floor, and its ratios mean nothing.
         chance: Loss of the best constant prediction; ``None`` when unknown.
         batch_size: Examples a step.
     """
@@ -47,11 +48,12 @@ class Curve:
         broken = np.flatnonzero(~np.isfinite(everything))
         losses = np.clip(everything[: broken[0]] if len(broken) else everything, -_CEILING, _CEILING)
         chance = run.header.chance_loss
+        batch = run.header.batch_size if run.header.batch_size > 0 else _UNKNOWN_BATCH
         return cls(
             losses=losses,
-            initial=_initial(run, losses),
+            initial=_initial(run, losses, batch),
             chance=chance if _positive(chance) else None,
-            batch_size=run.header.batch_size if run.header.batch_size > 0 else _UNKNOWN_BATCH,
+            batch_size=batch,
         )
 
     def part(self, first: int, last: int) -> Curve:
@@ -71,6 +73,14 @@ class Curve:
         whole = len(self.losses) // width * width
         means: NDArray[np.float64] = self.losses[:whole].reshape(-1, width).mean(axis=1)
         return means
+
+    def block_error(self, examples: int) -> float:
+        """Standard error of such a block's mean, from the scatter within blocks; 0 where a block is a single step."""
+        width = self.steps_for(examples)
+        whole = len(self.losses) // width * width
+        if width < 2 or not whole:
+            return 0.0
+        return float(np.median(self.losses[:whole].reshape(-1, width).std(axis=1, ddof=1))) / math.sqrt(width)
 
     def levels(self, count: int = 10) -> NDArray[np.float64]:
         """Median level of each of ``count`` equal parts of the curve, fewer where there are fewer blocks."""
@@ -126,13 +136,15 @@ def late_share(levels: NDArray[np.float64]) -> float:
     return (middle - float(levels[-1])) / fall if fall > 0 else math.inf
 
 
-def _initial(run: RunRecord, losses: NDArray[np.float64]) -> float:
+def _initial(run: RunRecord, losses: NDArray[np.float64], batch: int) -> float:
     if not len(losses) or losses.min() < 0:
         return 0.0
     probe = run.probe("initial-loss")
-    measured = probe.numbers.get("loss") if probe else None
-    candidates = (float(losses[0]), run.header.chance_loss, measured)
-    return max((value for value in candidates if value is not None and _positive(value)), default=0.0)
+    known = (run.header.chance_loss, probe.numbers.get("loss") if probe else None)
+    levels = [value for value in known if value is not None and _positive(value)]
+    if not levels and batch < _TINY_BATCH:  # a handful of examples is no level to hold anything against
+        levels = [float(losses[: math.ceil(_STEADY_EXAMPLES / batch)].mean())]
+    return max([float(losses[0]), *levels])
 
 
 def _positive(value: float | None) -> bool:

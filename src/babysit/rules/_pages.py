@@ -32,10 +32,10 @@ def page(rule: Rule | type[Rule]) -> str:
     """One rule's page in Markdown.
 
     Example:
-        >>> print(page(catalogue()["LOS002"])[:64])
+        >>> print(page(catalogue()["LOS002"])[:58])
         # LOS002: exploding-loss
         <BLANKLINE>
-        **error** · The loss rose to several time
+        **error** · The loss rose to sev
     """
     kind = _kind(rule)
     texts = sections(kind)

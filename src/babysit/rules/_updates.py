@@ -59,7 +59,7 @@ def peak_ratio(run: RunRecord) -> float | None:
 def working_range(run: RunRecord) -> tuple[int, int]:
     """First and last step at half or more of the largest learning rate; the whole run where no rate was recorded."""
     whole = (0, len(run.losses) - 1)
-    rates = [(step.step, step.lr) for step in run.steps if step.lr is not None]
+    rates = [(step.step, step.lr) for step in run.steps if step.lr is not None and step.lr > 0]
     if not rates:
         return whole
     limit = 0.5 * max(rate for _, rate in rates)

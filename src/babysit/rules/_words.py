@@ -54,7 +54,7 @@ def change_rate(rate: float | None, factor: float) -> str:
     verb = "raise" if factor > 1 else "lower"
     if rate is None:
         return f"{verb} the learning rate by {number(max(factor, 1 / factor))}"
-    return f"{verb} the learning rate: lr {rate:g} → {rate * factor:g}"
+    return f"{verb} the learning rate: lr {number(rate)} → {number(rate * factor)}"
 
 
 def names(modules: list[str]) -> str:

@@ -36,7 +36,7 @@ class UncentredInput(Rule):
     Pixels between 0 and 1 have a ratio of about 0.4 for MNIST, which trains well, and of 1.9 for CIFAR-10.
 
     ## References
-    CS231n 2017, lecture 6: "we want to zero-mean the data". SageMaker Debugger warns at 0.2 from zero.
+    CS231n 2017, lecture 6: "in general, we want a zero mean data". SageMaker Debugger warns at 0.2 from zero.
     """
 
     code: ClassVar[str] = "DAT001"

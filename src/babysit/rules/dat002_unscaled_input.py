@@ -34,7 +34,8 @@ class UnscaledInput(Rule):
     The lower limit leaves sparse text (rows of unit length) in peace.
 
     ## References
-    CS231n 2017, lecture 6: "zero-mean the data, and normalize by the standard deviation".
+    CS231n 2017, lecture 6: "you probably want to also normalize that, so normalized by the standard
+    deviation".
     """
 
     code: ClassVar[str] = "DAT002"

@@ -49,7 +49,8 @@ class NonfiniteInput(Rule):
         if not count > self.allowed:
             return
         yield self.finding(
-            f"{number(count)} value{'s' if count > 1 else ''} of the data {'are' if count > 1 else 'is'} NaN or infinite",
+            f"the data hold {number(count)} value{'s' if count > 1 else ''} that {'are' if count > 1 else 'is'} NaN or "
+            "infinite",
             evidence=[Evidence("values that are NaN or infinite", count, self.allowed)],
             remedies=("drop those examples, or fill the gaps with the training set's mean",),
         )

@@ -40,7 +40,8 @@ class NonfiniteLoss(Rule):
     The limits only decide whether the learning rate is named as the cause, not whether the rule speaks.
 
     ## References
-    CS231n 2017, lecture 6: "what NaNs usually mean is that your cost exploded … your learning rate was too high".
+    CS231n 2017, lecture 6: "when you have NaNs, what this usually means is that basically your cost exploded. And so,
+    the reason for that is typically that your learning rate was too high".
     """
 
     code: ClassVar[str] = "LOS001"
@@ -51,7 +52,7 @@ class NonfiniteLoss(Rule):
 
     growth: float = threshold(1.5, unit="× first loss")
     early: int = threshold(10, unit="steps")
-    update: float = threshold(0.3, unit="update norm / weight norm", source="smallest that broke one of 300 trainings")
+    update: float = threshold(0.3, unit="update norm / weight norm", source="300 × the lecture's 1e-3")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
@@ -93,7 +94,7 @@ class NonfiniteLoss(Rule):
             )
         rate = rate_at(run, first)
         grew = f"it went from {number(before[0])} to {number(before[-1])} before: " if grown else ""
-        named = f" (lr {rate:g})" if rate else ""
+        named = f" (lr {number(rate)})" if rate else ""
         return (
             f"{grew}the learning rate is too high{named}",
             (change_rate(rate, 0.1) + ", and by 10 again until the loss falls", "clip the gradient's norm"),

@@ -36,11 +36,11 @@ class ExplodingLoss(Rule):
     and are not judged. A loss that changes its own definition during training (a growing penalty) may be one.
 
     ## Options
-    The factor is the lecture's for giving up on a trial of a search. An explosion that the run recovered from is a
-    warning, and only information when the final loss is under `harmless`.
+    The factor is the lecture's for giving up on a trial of a search. An explosion that the run recovered from
+    (final loss under `recovered`) is a warning, and only information when the final loss is under `harmless`.
 
     ## References
-    CS231n 2017, lecture 6: stop when the cost is "something like three times the original cost".
+    CS231n 2017, lecture 6: stop when the cost is "something like three times original cost".
     """
 
     code: ClassVar[str] = "LOS002"
@@ -50,6 +50,7 @@ class ExplodingLoss(Rule):
     source: ClassVar[str] = LECTURE
 
     factor: float = threshold(3.0, unit="× initial loss", source=LECTURE)
+    recovered: float = threshold(0.9, unit="× initial loss")
     harmless: float = threshold(0.25, unit="× initial loss")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
@@ -67,9 +68,9 @@ class ExplodingLoss(Rule):
         rate = rate_at(run, int(over[0]))
         came_back = f" and came back to {number(curve.final)}" if severity is not Severity.ERROR else ""
         yield self.finding(
-            f"the loss exploded from {number(curve.initial)} to {number(peak)}{came_back}: the learning rate is too high"
-            + (" at the start" if came_back else "")
-            + (f" (lr {rate:g})" if rate else ""),
+            f"the loss exploded from {number(curve.initial)} to {number(peak)}{came_back}: the learning rate is "
+            + ("too high at the start" if came_back else "too high")
+            + (f" (lr {number(rate)})" if rate else ""),
             evidence=(Evidence("largest loss", peak, limit), Evidence("final loss", curve.final, curve.initial)),
             remedies=(
                 change_rate(rate, 0.1),
@@ -81,7 +82,7 @@ class ExplodingLoss(Rule):
         )
 
     def _how_bad(self, curve: Curve) -> Severity:
-        if curve.final >= curve.initial:
+        if curve.final >= self.recovered * curve.initial:
             return Severity.ERROR
         return Severity.WARNING if curve.final > self.harmless * curve.initial else Severity.INFO
 

@@ -48,8 +48,8 @@ class SlowLoss(Rule):
     Raise `largest_fall` to hear about slow trainings that do get somewhere.
 
     ## References
-    CS231n 2017, lecture 6: "if it's too kind of linear and too flat, it's too low", and lr 1e-6 with the loss at 2.30
-    while the accuracy rises to 20 %.
+    CS231n 2017, lecture 6: "if it's too kind of linear and too flat, you'll see that it's too low", and lr 1e-6, at
+    which the loss is "barely changing" while the accuracy "jumped up to 20% very quickly".
     """
 
     code: ClassVar[str] = "LOS003"
@@ -84,7 +84,7 @@ class SlowLoss(Rule):
         yield self.finding(
             f"the loss {'hardly moved' if fell < _BARELY else 'fell slowly, almost linearly,'} in {len(curve.losses)} "
             f"steps, from {number(start)} to {number(end)} ({percent(max(fell, 0.0))}): the learning rate is too low"
-            + (f" (lr {rate:g})" if rate else "")
+            + (f" (lr {number(rate)})" if rate else "")
             + _accuracy(run),
             evidence=(
                 Evidence("share the loss fell", fell, self.largest_fall),

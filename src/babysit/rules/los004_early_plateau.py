@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -53,10 +54,11 @@ class EarlyPlateau(Rule):
     source: ClassVar[str] = LECTURE
 
     min_steps: int = threshold(50, unit="steps")
-    flat: float = threshold(0.12, unit="share the last half still fell")
+    flat: float = threshold(0.12, unit="share the last half still fell; it may rise by twice that")
     high: float = threshold(0.25, unit="× initial loss")
     overshoot: float = threshold(1.2, unit="× initial loss")
     overshoot_alone: float = threshold(1.5, unit="× initial loss, where no layer was measured")
+    back: float = threshold(0.9, unit="× highest loss")
     update: float = threshold(0.3, unit="update norm / weight norm", source="300 × the lecture's 1e-3")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
@@ -66,22 +68,23 @@ class EarlyPlateau(Rule):
         if curve.initial <= 0 or len(levels) < 10:
             return
         middle, end = float(np.median(levels[4:6])), float(np.median(levels[8:]))
-        if end < self.high * curve.initial or abs(middle - end) > self.flat * end:
+        fell = (middle - end) / end if end > 0 else math.inf
+        if end < self.high * curve.initial or not -2 * self.flat <= fell <= self.flat:
             return
-        over = float(running_median(curve.blocks(), 3).max()) / curve.initial
+        highest = float(running_median(curve.blocks(), 3).max())
         peak = peak_ratio(run)
-        limit = self.overshoot_alone if peak is None else self.overshoot
-        if over < limit or (peak is not None and peak < self.update):
+        limit = curve.initial * (self.overshoot_alone if peak is None else self.overshoot)
+        if highest < limit or end > self.back * highest or (peak is not None and peak < self.update):
             return
         rate = rate_at(run, 0)
         yield self.finding(
-            f"the loss rose to {number(over * curve.initial)}, fell, and has been flat at {number(end)} "
+            f"the loss rose to {number(highest)}, fell, and has been flat at {number(end)} "
             f"({percent(end / curve.initial)} of its initial level) for the last half: the learning rate is too high"
-            + (f" (lr {rate:g})" if rate else ""),
+            + (f" (lr {number(rate)})" if rate else ""),
             evidence=(
                 Evidence("final loss", end, self.high * curve.initial),
-                Evidence("share the last half still fell", (middle - end) / end, self.flat),
-                Evidence("highest loss", over * curve.initial, limit * curve.initial),
+                Evidence("share the last half still fell", fell, self.flat),
+                Evidence("highest loss", highest, limit),
                 *(() if peak is None else (Evidence("largest update / weights", peak, self.update),)),
             ),
             remedies=(

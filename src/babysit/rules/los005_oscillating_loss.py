@@ -20,7 +20,7 @@ class OscillatingLoss(Rule):
 
     ## What it measures
     How often the loss climbed by more than a limit from a low before it fell as far again. It counts climbs of the
-    mean loss over 512 examples (several mini-batches, so that their noise does not count), and climbs between
+    mean loss over 512 examples (several mini-batches) that are beyond the mini-batches' noise, and climbs between
     evaluations of the same training examples, which have no such noise and a smaller limit.
 
     ## Why it hurts
@@ -52,6 +52,7 @@ class OscillatingLoss(Rule):
     evaluated_size: float = threshold(0.1, unit="× initial loss, between evaluations")
     rises: int = threshold(3, unit="climbs")
     examples: int = threshold(512, unit="examples")
+    noise: float = threshold(6.0, unit="standard errors of such a mean")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
@@ -59,18 +60,23 @@ class OscillatingLoss(Rule):
         if curve.initial <= 0:
             return
         repeated = np.array([item.loss for item in run.evaluated("train") if np.isfinite(item.loss)])
+        noise = self.noise * curve.block_error(self.examples)
         looks = (
-            (f"mean loss of {self.examples} examples", curve.blocks(self.examples), self.size),
-            ("loss of the same training examples", repeated, self.evaluated_size),
+            (
+                f"mean loss of {self.examples} examples",
+                curve.blocks(self.examples),
+                max(self.size * curve.initial, noise),
+            ),
+            ("loss of the same training examples", repeated, self.evaluated_size * curve.initial),
         )
-        counts = [count_rises(values, size * curve.initial) if len(values) else 0 for _, values, size in looks]
+        counts = [count_rises(values, size) if len(values) else 0 for _, values, size in looks]
         worst = int(np.argmax(counts))
         if counts[worst] < self.rises:
             return
         what, values, size = looks[worst]
         rate = rate_at(run)
         yield self.finding(
-            f"the {what} climbed by more than {number(size * curve.initial)} {counts[worst]} times, between "
+            f"the {what} climbed by more than {number(size)} {counts[worst]} times, between "
             f"{number(float(values.min()))} and {number(float(values.max()))}",
             evidence=(Evidence("climbs", counts[worst], self.rises), Evidence("smallest climb counted", size)),
             remedies=(

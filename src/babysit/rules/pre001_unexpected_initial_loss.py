@@ -37,8 +37,8 @@ class UnexpectedInitialLoss(Rule):
     Factors above and below the expected loss, for a warning and for an error.
 
     ## References
-    CS231n 2017, lecture 6: "the loss should be negative log of one over the number of classes". torchtest2 warns at
-    2 ln C; TheDeepChecker also finds a sum in place of a mean.
+    CS231n 2017, lecture 6: "if we have 10 classes, it'll be something like negative log of one over 10". torchtest2
+    warns at 2 ln C; TheDeepChecker also finds a sum in place of a mean.
     """
 
     code: ClassVar[str] = "PRE001"

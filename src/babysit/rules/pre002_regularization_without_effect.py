@@ -34,7 +34,7 @@ class RegularizationWithoutEffect(Rule):
     `arrived` is the share of the penalty that must show in the loss.
 
     ## References
-    CS231n 2017, lecture 6: "crank up the regularization … your loss should go up".
+    CS231n 2017, lecture 6: "crank up the regularization, and when we do that, we want to see that our loss goes up".
     """
 
     code: ClassVar[str] = "PRE002"
@@ -60,7 +60,7 @@ class RegularizationWithoutEffect(Rule):
         without, with_, penalty = (numbers[name] for name in ("loss_without", "loss_with", "penalty"))
         measurable = not 0 < penalty <= self.precision * abs(without)
         risen = with_ - without
-        if not measurable or risen > 0 and risen >= self.arrived * penalty:
+        if not measurable or (risen > 0 and risen >= self.arrived * penalty):
             return
         yield self.finding(
             f"with strength {number(numbers['strength'])} the loss goes from {number(without)} to {number(with_)}, "

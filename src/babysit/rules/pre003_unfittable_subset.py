@@ -38,7 +38,8 @@ class UnfittableSubset(Rule):
     The loss to reach is the probe's own.
 
     ## References
-    CS231n 2017, lecture 6: "make sure that you can overfit very small portion of the training data".
+    CS231n 2017, lecture 6: "if you have just a very small training set, you should be able to over fit this very
+    well".
     """
 
     code: ClassVar[str] = "PRE003"

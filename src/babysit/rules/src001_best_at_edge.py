@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median, median_low
 from typing import ClassVar, Literal
 
 from babysit.measure.ranges import EDGE, edge_of, position
@@ -19,7 +20,7 @@ class BestAtEdge(Rule):
 
     ## What it measures
     Where the best fifth of a round's trials, three at least, lie in each numeric range they were drawn from. They
-    crowd at an end when the middle one is in the outer eighth and four of five are in the outer quarter, on the
+    crowd at an end when the middle one is in the outer 15 % and four of five are in the outer quarter, on the
     logarithmic scale where values were drawn on one.
 
     ## Why it hurts
@@ -30,15 +31,15 @@ class BestAtEdge(Rule):
 
     ## When it is a false alarm
     Where the end is a limit of the parameter itself, such as a dropout of 0, the range says so and the rule is silent.
-    A parameter that does not matter crowds at an end by accident in less than 2 % of rounds of fifteen trials, and in
-    one of thousands of larger ones. When a later round's range went past that end, the search has mended it and the
+    A parameter that does not matter crowds at an end by accident in 2 % of rounds of fifteen trials, and in less than
+    one in a thousand of forty. When a later round's range went past that end, the search has mended it and the
     rule is silent about the earlier round.
 
     ## Options
     Raise `best_share` to judge more, and hence less good, trials.
 
     ## References
-    CS231n 2017, lecture 6: "all the good learning rates were at the edge of the range … we might not have explored
+    CS231n 2017, lecture 6: "all the good learning rates, were at the edge of the range … we might not have explored
     our space sufficiently".
     """
 
@@ -76,14 +77,14 @@ class BestAtEdge(Rule):
     def _report(
         self, round_: RoundRecord, name: str, drawn: Range, values: Sequence[float], edge: Literal["low", "high"]
     ) -> Finding:
-        distances = sorted(_distance(value, drawn, edge) for value in values)
+        distance = median(_distance(value, drawn, edge) for value in values)
         wider = _moved(drawn, edge)
         low, high = number(drawn.low or 0.0), number(drawn.high or 0.0)
         return self.finding(
             f"the best {len(values)} trials of round {round_.number} ({round_.name}) have {name} at the {edge} end of "
-            f"{low} … {high} (median {number(sorted(values)[len(values) // 2])}): the best value may lie beyond",
+            f"{low} … {high} (such as {number(median_low(values))}): the best value may lie beyond",
             evidence=(
-                Evidence(f"median distance of {name} from the {edge} end", distances[len(distances) // 2], EDGE),
+                Evidence(f"median distance of {name} from the {edge} end", distance, EDGE),
                 Evidence("trials judged", len(values), self.fewest_best),
             ),
             remedies=(f"extend the range of {name} past its {edge} end: {low} … {high} → {wider}",),

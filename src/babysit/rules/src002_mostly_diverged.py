@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from babysit.measure.record import RoundRecord, RunRecord, TrialRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
+from babysit.rules._words import LECTURE, number
 
 
 @dataclass(frozen=True)

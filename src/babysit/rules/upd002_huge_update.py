@@ -61,7 +61,7 @@ class HugeUpdate(Rule):
         yield self.finding(
             f"each step changes {number(typical[worst])} of the weights in {len(huge)} of {len(typical)} layers "
             f"({names(huge)}), against about 0.001: the learning rate is too high"
-            + (f" (lr {rate:g})" if rate else ""),
+            + (f" (lr {number(rate)})" if rate else ""),
             evidence=[Evidence("update / weights", typical[worst], self.largest)],
             remedies=(
                 change_rate(rate, 0.1),

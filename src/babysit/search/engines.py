@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from babysit.errors import BabysitError
+from babysit.errors import Interrupted, RunFolderError, StorageError
 from babysit.fit.checkpoint import load_checkpoint, save_checkpoint
 from babysit.fit.evaluation import Examples, evaluate
 from babysit.fit.losses import Task
 from babysit.fit.trainer import Trainer
-from babysit.storage import LineWriter, read_lines
+from babysit.storage import LineWriter, read_lines, refuse_write
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Outcome:
         trained: Epochs it has trained; fewer than ``epochs`` when it was stopped.
         steps: Steps it has taken.
         initial_loss: Loss of its first step.
-        loss: Validation loss; infinite when it was stopped.
+        loss: Validation loss, never NaN; infinite when it was stopped.
         score: Validation accuracy or R²; ``-inf`` when it was stopped.
         stopped: Why it was killed; ``""`` when all is well.
         failed: It raised, rather than diverged.
@@ -65,8 +65,7 @@ class Outcome:
     @property
     def rank(self) -> tuple[float, float]:
         """Greater is better: the score, and the lower loss where scores are equal."""
-        loss = self.loss if math.isfinite(self.loss) else math.inf
-        return (self.score if not math.isnan(self.score) else -math.inf, -loss)
+        return (self.score, -self.loss)
 
 
 class Engine(ABC):
@@ -122,25 +121,34 @@ class SingleEngine(Engine):
 
     def _advance(self, trial: TrialSpec, epochs: float) -> Outcome:
         try:
-            trainer = self._waiting.pop(trial.number, None) or self._revive(trial)
-            until = max(1, round(epochs * trainer.batches.steps_per_epoch))
-            trainer.run(until, self._between)
-        except (BabysitError, RuntimeError, ValueError, TypeError) as error:
+            return self._train(trial, epochs)
+        except (Interrupted, RunFolderError, StorageError):
+            raise  # no fault of the trial's
+        except Exception as error:  # whatever a user's model raises costs that trial and no other
             reason = f"{type(error).__name__}: {error}"
             return Outcome(trial.number, epochs, 0.0, 0, math.nan, math.inf, -math.inf, reason, failed=True)
+
+    def _train(self, trial: TrialSpec, epochs: float) -> Outcome:
+        trainer = self._waiting.pop(trial.number, None) or self._revive(trial)
+        trainer.run(max(1, round(epochs * trainer.batches.steps_per_epoch)), self._between)
         trained = trainer.step / trainer.batches.steps_per_epoch
         taken = (trial.number, epochs, trained, trainer.step, trainer.initial_loss)
         if trainer.stopped:
             return Outcome(*taken, math.inf, -math.inf, trainer.stopped)
+        result = evaluate(trainer.model, self._validation, self._task)
+        if not math.isfinite(result.loss):
+            return Outcome(*taken, math.inf, -math.inf, f"validation loss {result.loss} after step {trainer.step}")
         if epochs < trial.epochs:
             self._keep(trial.number, trainer)
-        result = evaluate(trainer.model, self._validation, self._task)
         return Outcome(*taken, result.loss, result.score)
 
     def _keep(self, number: int, trainer: Trainer) -> None:
         self._waiting[number] = trainer
         if self._folder is not None:
-            self._folder.mkdir(exist_ok=True)
+            try:
+                self._folder.mkdir(exist_ok=True)
+            except OSError as error:
+                raise refuse_write(self._folder, error) from error
             save_checkpoint(self._file(number), trainer.state_dict())
 
     def _revive(self, trial: TrialSpec) -> Trainer:
@@ -166,8 +174,9 @@ class JournaledEngine(Engine):
 
     def __init__(self, engine: Engine, path: Path) -> None:
         self._engine = engine
-        self._known = {(outcome.number, outcome.epochs): outcome for outcome in _read_journal(path)}
+        # opened first: that cuts a torn last line, which must not count as known while the file lacks it
         self._journal = LineWriter(path)
+        self._known = {(outcome.number, outcome.epochs): outcome for outcome in _read_journal(path)}
 
     def advance(self, trials: Sequence[TrialSpec], epochs: float) -> Iterator[Outcome]:
         """Outcomes in the trials' order, from the journal where they are known."""

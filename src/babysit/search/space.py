@@ -24,8 +24,12 @@ class Distribution(ABC):
     """Where one hyperparameter's values come from."""
 
     @abstractmethod
+    def at(self, quantile: float) -> Any:
+        """The value below which this share of the distribution lies, 0 ≤ ``quantile`` < 1."""
+
     def draw(self, generator: np.random.Generator) -> Any:
         """One value."""
+        return self.at(generator.random())
 
     @abstractmethod
     def narrowed(self, best: Sequence[Any]) -> Distribution:
@@ -45,6 +49,9 @@ class _Interval(Distribution):
         high: Largest value.
         floor: The range never moves below this; the parameter's own limit.
         ceiling: Likewise above.
+
+    Raises:
+        InputError: The ends are not finite, in the wrong order, or outside the limits.
     """
 
     low: float
@@ -60,28 +67,35 @@ class _Interval(Distribution):
                 found=f"{self.low:g} to {self.high:g}",
                 todo="write it as low..high",
             )
+        if not (self.floor <= self.low and self.high <= self.ceiling):
+            raise InputError(
+                "search range",
+                expected=f"a range inside {self.floor:g} to {self.ceiling:g}",
+                found=f"{self.low:g} to {self.high:g}",
+                todo="narrow it",
+            )
 
-    def draw(self, generator: np.random.Generator) -> float:
-        """One value, uniform on the distribution's own scale."""
-        return self._from_scale(generator.uniform(self._to_scale(self.low), self._to_scale(self.high)))
+    def at(self, quantile: float) -> float:
+        """The value at that share of the way from low to high, on the distribution's own scale."""
+        low, high = self._to_scale(self.low), self._to_scale(self.high)
+        value = self._from_scale(low + quantile * (high - low))
+        # there and back through a logarithm may end a rounding error outside
+        return min(max(value, self.low), self.high)
 
     def narrowed(self, best: Sequence[Any]) -> Distribution:
-        """The range around the best values; past the edge they sit at, where the parameter allows it."""
-        values = [self._to_scale(float(value)) for value in best]
+        """The range around the best values; past the edge they crowd at, where the parameter allows it."""
+        found = [float(value) for value in best]
+        values = [self._to_scale(value) for value in found]
         low, high = self._to_scale(self.low), self._to_scale(self.high)
         width = high - low
         spread = max(max(values) - min(values), NARROWEST * width)
-        middle = (max(values) + min(values)) / 2
-        new_low = middle - spread / 2 - MARGIN * spread
-        new_high = middle + spread / 2 + MARGIN * spread
-        edge = edge_of([float(value) for value in best], self.to_range())
-        if edge == "low":
-            new_low = low - width / 2
-        elif edge == "high":
-            new_high = high + width / 2
-        else:
-            new_low, new_high = max(new_low, low), min(new_high, high)
-        return self._between(self._from_scale(new_low), self._from_scale(new_high))
+        middle, reach = (max(values) + min(values)) / 2, (0.5 + MARGIN) * spread
+        edge = edge_of(found, self.to_range())
+        below, above = self._from_scale(low - width / 2), self._from_scale(high + width / 2)
+        new_low = below if edge == "low" else max(self._from_scale(middle - reach), self.low)
+        new_high = above if edge == "high" else min(self._from_scale(middle + reach), self.high)
+        # rounding must not leave a best one outside, nor an end past the other in a range without width
+        return self._between(min(new_low, *found), max(new_high, *found))
 
     def to_range(self) -> Range:
         """What is recorded of it."""
@@ -141,15 +155,35 @@ class LogUniform(_Interval):
         return math.log10(value)
 
     def _from_scale(self, value: float) -> float:
-        return float(10**value)
+        # a range that moves past its edge again and again ends where floating point does
+        return float(10 ** min(max(value, -300), 300))
 
 
 class IntUniform(_Interval):
-    """Uniform over whole numbers, both ends included."""
+    """Uniform over whole numbers, both ends included.
 
-    def draw(self, generator: np.random.Generator) -> int:
-        """One whole number."""
-        return int(generator.integers(round(self.low), round(self.high) + 1))
+    Raises:
+        InputError: An end is no whole number.
+
+    Example:
+        >>> IntUniform(1, 3).draw(np.random.default_rng(0)) in (1, 2, 3)
+        True
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.low != int(self.low) or self.high != int(self.high):
+            raise InputError(
+                "search range",
+                expected="whole numbers",
+                found=f"{self.low:g} to {self.high:g}",
+                todo="round them, or use Uniform",
+            )
+
+    def at(self, quantile: float) -> int:
+        """The whole number at that share of all of them."""
+        low, high = int(self.low), int(self.high)
+        return min(low + math.floor(quantile * (high - low + 1)), high)
 
     def _between(self, low: float, high: float) -> Distribution:
         return super()._between(math.floor(low), math.ceil(high))
@@ -171,9 +205,9 @@ class Choice(Distribution):
             raise InputError("search choice", expected="at least one value", found="none", todo="list them")
         self.values = values
 
-    def draw(self, generator: np.random.Generator) -> Any:
-        """One of the values."""
-        return self.values[int(generator.integers(len(self.values)))]
+    def at(self, quantile: float) -> Any:
+        """The value at that share of the list."""
+        return self.values[min(math.floor(quantile * len(self.values)), len(self.values) - 1)]
 
     def narrowed(self, best: Sequence[Any]) -> Distribution:
         """The values that are among the best trials."""
@@ -217,6 +251,22 @@ class Space(Mapping[str, Distribution]):
     def draw(self, generator: np.random.Generator) -> dict[str, Any]:
         """One value for every hyperparameter."""
         return {name: distribution.draw(generator) for name, distribution in self.items()}
+
+    def draw_spread(self, generator: np.random.Generator, count: int) -> list[dict[str, Any]]:
+        """Several settings, random but spread evenly over each hyperparameter's distribution.
+
+        Latin hypercube sampling (McKay et al. 1979): every hyperparameter gets one value from each of ``count`` equal
+        slices, in random order. As random as drawing one by one where two hyperparameters interact, never unlucky
+        about a single one.
+        """
+        columns = {
+            name: [
+                distribution.at(quantile)
+                for quantile in (generator.permutation(count) + generator.random(count)) / count
+            ]
+            for name, distribution in self.items()
+        }
+        return [{name: column[index] for name, column in columns.items()} for index in range(count)]
 
     def narrowed(self, best: Sequence[Mapping[str, Any]]) -> Space:
         """The space of the next round, around the settings of the best trials."""

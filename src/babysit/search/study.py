@@ -21,9 +21,10 @@ from babysit.measure.record import RoundRecord, TrialRecord
 from babysit.search.engines import Engine, Outcome, TrialSpec
 from babysit.search.space import Space
 
-BEST_SHARE = 0.2
+BEST_SHARE = 0.25
 """Share of a round's trials that the next round is drawn around."""
-AT_LEAST_BEST = 3
+AT_LEAST_BEST = 4
+"""Three values of a hyperparameter that hardly matters may lie close together by chance; four seldom do."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ class Study:
         rounds: Any number of coarse and fine rounds, then at most one called ``final``.
         engine: Trains the trials.
         seed: Of everything that is drawn.
-        finalists: Settings that meet in the final round; its trials are dealt out over them, with fresh seeds.
+        finalists: Settings that meet in the final round; its trials are dealt out over them and the challengers, with
+            fresh seeds.
+        challengers: Further settings for the final round, made from the best so far.
         moves: Extra fine rounds while the best still sit at an edge that may be moved.
         tell: Receives every round at its beginning and every trial at its end.
     """
@@ -87,6 +90,7 @@ class Study:
         *,
         seed: int = 0,
         finalists: int = 3,
+        challengers: Callable[[dict[str, Any]], Sequence[dict[str, Any]]] = lambda _: (),
         moves: int = 1,
         tell: Callable[[RoundRecord | TrialRecord], None] = lambda _: None,
     ) -> None:
@@ -95,6 +99,7 @@ class Study:
         self._engine = engine
         self._seed = seed
         self._finalists = finalists
+        self._challengers = challengers
         self._moves = moves
         self._tell = tell
         self._rounds: list[RoundRecord] = []
@@ -124,13 +129,16 @@ class Study:
 
     def _draw(self, plan: RoundPlan, space: Space) -> list[dict[str, Any]]:
         generator = np.random.default_rng([self._seed, len(self._rounds)])
-        return [space.draw(generator) for _ in range(plan.trials)]
+        return space.draw_spread(generator, plan.trials)
 
     def _final_round(self, plan: RoundPlan, space: Space, ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
-        settings = _distinct(ranked)[: min(self._finalists, plan.trials)]
+        settings = _distinct(ranked)[: self._finalists]
+        settings = [*settings, *(self._challengers(settings[0]) if settings else ())][: plan.trials]
         repeated = [settings[index % len(settings)] for index in range(plan.trials)] if settings else []
+        first = len(self._trials)
         trials = self._round(plan, space, repeated)
-        return sorted(trials, key=lambda trial: _mean_score(trials, trial.params), reverse=True)
+        # the killed count too: a setting that diverges with one of its seeds comes last
+        return sorted(trials, key=lambda trial: _mean_score(self._trials[first:], trial.params), reverse=True)
 
     def _round(self, plan: RoundPlan, space: Space, settings: Sequence[dict[str, Any]]) -> list[TrialRecord]:
         """Train a round; its trials, best first, without those that were killed."""
@@ -151,7 +159,8 @@ class Study:
             self._tell(trial)
         self._refuse_failure(trials)
         alive = [trial for trial in trials if trial.status in ("complete", "halved")]
-        return sorted(alive, key=lambda trial: (trial.epochs, trial.score, -trial.loss), reverse=True)
+        # by the rung they came to: the epochs trained differ by rounding where batch sizes do
+        return sorted(alive, key=lambda trial: (outcomes[trial.number].epochs, trial.score, -trial.loss), reverse=True)
 
     def _halve(self, plan: RoundPlan, specs: Sequence[TrialSpec]) -> dict[int, Outcome]:
         outcomes: dict[int, Outcome] = {}

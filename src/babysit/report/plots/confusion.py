@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from babysit.report.formatting import percent
+from babysit.report.formatting import percent, plural
 from babysit.report.plots.images import data_uri
 from babysit.report.summary import Summary, entries
 from babysit.report.svg import WIDTH, figure, shorten, tag, text, text_width, tip
@@ -66,7 +66,7 @@ def strengths(counts: Floats) -> tuple[Floats, Floats]:
 def _counts(summary: Summary) -> Floats | None:
     try:
         counts = np.asarray(entries(summary.test, "confusion"), dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     square = counts.ndim == 2 and counts.shape[0] == counts.shape[1]
     return counts if square and np.isfinite(counts).all() and counts.min() >= 0 else None
@@ -91,7 +91,7 @@ def _numbered(counts: Floats, names: Sequence[str]) -> tuple[str, float]:
         parts.append(_cell(grid, row, column, strong, hint))
         if count:
             detail = percent(share, 0) if len(names) <= _MOST_DETAILED else ""
-            parts.append(_numbers(grid, row, column, (f"{count:.0f}", detail), strong > _STRONG))
+            parts.append(_numbers(grid, row, column, (_brief(count), detail), strong > _STRONG))
     return "".join(parts), grid.top + cell * len(names) + 4
 
 
@@ -128,11 +128,17 @@ def _cell(grid: _Grid, row: int, column: int, strength: float, hint: str) -> str
 
 def _numbers(grid: _Grid, row: int, column: int, lines: tuple[str, str], strong: bool) -> str:
     x, y = grid.left + grid.middle(column), grid.top + grid.middle(row)
-    ink = "cell-count strong" if strong else "cell-count"
     count, share = lines
+    small = " small" if text_width(count, 12) > grid.cell - 3 else ""
+    ink = f"cell-count{small}{' strong' if strong else ''}"
     if not share:
         return text(x, y + 4, count, ink, "middle")
     return text(x, y, count, ink, "middle") + text(x, y + 13, share, f"{ink} share", "middle")
+
+
+def _brief(count: float) -> str:
+    """At most four characters for what is below a million."""
+    return f"{count:.0f}" if count < 10_000 else f"{count / 1000:.0f}k"
 
 
 def _heat_map(counts: Floats, names: Sequence[str]) -> tuple[str, float]:
@@ -162,4 +168,6 @@ def _title(counts: Floats, names: Sequence[str]) -> str:
     if not wrong.any():
         return made
     row, column = divmod(int(wrong.argmax()), len(names))
-    return f"{made}; most often wrong: {names[row]} taken for {names[column]} ({wrong[row, column]:.0f} ×)"
+    return (
+        f"{made}; most often wrong: {names[row]} taken for {names[column]} ({plural(int(wrong[row, column]), 'time')})"
+    )

@@ -98,7 +98,7 @@ def _ratio_title(medians: Mapping[str, float]) -> str:
 
 def _row(place: int, module: str, probes: Sequence[Probe]) -> str:
     y = 18 + _ROW * place
-    name = text(0, y + _TALL + 4, shorten(module, 96), "tick-name")
+    name = text(0, y + _TALL + 4, shorten(module[::-1], 94)[::-1], "tick-name")
     shown = _view(module, probes)
     return name + "".join(_histogram(probe, module, shown, y) for probe in probes if module in probe.series)
 
@@ -116,23 +116,32 @@ def _view(module: str, probes: Sequence[Probe]) -> tuple[float, float]:
 
 def _histogram(probe: Probe, module: str, shown: tuple[float, float], y: float) -> str:
     left, right = _COLUMNS[probe.name]
-    mean, std = (number(probe.numbers.get(f"{module}:{key}", np.nan), 2) for key in ("mean", "std"))
     base = y + _TALL + 4
     return "".join(
         [
             tag("path", class_="bar c0", d=_outline(probe, module, scale.Linear(*shown, left, right), base)),
             tag("line", class_="axis", x1=left, x2=right, y1=base, y2=base),
             text(left, base + 15, number(shown[0], 2), "tick"),
-            text((left + right) / 2, base + 15, f"mean {mean}, std {std}", "tick", "middle"),
+            text((left + right) / 2, base + 15, _moments(probe, module), "tick", "middle"),
             text(right, base + 15, number(shown[1], 2), "tick", "end"),
         ]
     )
+
+
+def _moments(probe: Probe, module: str) -> str:
+    """Mean and standard deviation; the mean to the decimal where the second digit of the other stands."""
+    mean, std = (probe.numbers.get(f"{module}:{key}", np.nan) for key in ("mean", "std"))
+    if np.isfinite(mean) and np.isfinite(std) and std > 0:
+        mean = round(mean, 1 - int(np.floor(np.log10(std))))
+    return f"mean {number(mean, 2)}, std {number(std, 2)}"
 
 
 def _outline(probe: Probe, module: str, across: Scale, base: float) -> str:
     """The path around the bars of a histogram, as far as they lie in view."""
     counts = np.sqrt(np.maximum(np.nan_to_num(probe.series[module]), 0.0))
     low, high = probe.numbers.get(f"{module}:low", 0.0), probe.numbers.get(f"{module}:high", 1.0)
+    if not np.isfinite(high - low):
+        return ""
     edges = across(np.linspace(low, high, counts.size + 1))
     tops = base - _TALL * counts / max(float(counts.max(initial=0.0)), 1e-12)
     bars = [f"L{a:.1f} {top:.1f}L{b:.1f} {top:.1f}" for a, b, top in zip(edges, edges[1:], tops, strict=False) if b > a]

@@ -2,39 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from babysit.measure.record import Probe, RunRecord
 from babysit.report import scale
-from babysit.report.formatting import number, plural
+from babysit.report.formatting import number
 from babysit.report.summary import Summary
 from babysit.report.svg import WIDTH, Panel, figure
 
 _LEFT, _RIGHT, _TOP = 58.0, WIDTH - 12, 12.0
+_HIGHEST_RATIO = 2.0
 _CLASSES = {"falls": "c2", "slow": "c5 hollow"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """One learning rate of the range test: the loss after it over the loss before, and what that means."""
+
+    rate: float
+    ratio: float
+    verdict: str
 
 
 def rate_range(run: RunRecord) -> str:
     """The loss after a few steps at each learning rate, relative to the initial loss, and the range suggested."""
     probe = run.probe("learning-rate")
-    if probe is None or not probe.series.get("lr"):
+    tried = _tried(probe) if probe else []
+    if probe is None or not tried:
         return ""
-    rates, ratios = probe.series["lr"], probe.series.get("ratio", ())
-    verdicts = (str(probe.texts.get("verdicts", "")).split(",") + [""] * len(rates))[: len(rates)]
-    shown = np.minimum(ratios, 2.0)
+    rates, ratios = [item.rate for item in tried], np.asarray([item.ratio for item in tried])
+    shown = np.minimum(ratios, _HIGHEST_RATIO)
     panel = Panel(scale.log(rates, _LEFT, _RIGHT), scale.linear(shown, 258, _TOP, include=[0.0, 1.2]))
-    body = [_suggested(panel, probe), panel.axes("learning rate", "loss after ÷ loss before")]
-    body += [
+    body = [
+        _suggested(panel, probe),
+        panel.axes("learning rate", "loss after ÷ loss before"),
         panel.level(1.0, "level", "no change"),
-        panel.line(rates, [r if r < 2 else np.nan for r in ratios], "c7 thin"),
+        panel.line(rates, np.where(ratios < _HIGHEST_RATIO, ratios, np.nan), "c7 thin"),
+        *(_mark(panel, item) for item in tried),
     ]
-    for rate, ratio, verdict in zip(rates, ratios, verdicts, strict=False):
-        hint = f"learning rate {number(rate)}: {verdict}, loss × {number(ratio)}"
-        fine = np.isfinite(ratio) and verdict != "explodes"
-        mark = panel.dots([rate], [ratio], _CLASSES.get(verdict, "c7"), [hint], 4) if fine else ""
-        body.append(mark or panel.cross(rate, min(ratio, 2.0) if np.isfinite(ratio) else ratio, "bad", hint, arm=4))
-    note = "○ slow: the loss hardly moves. ● falls. × explodes or is not finite (drawn at the upper edge)."
-    return figure(_rate_title(probe, verdicts), "".join(body), height=300, note=note, label="Scatter plot")
+    return figure(
+        _rate_title(tried),
+        "".join(body),
+        height=300,
+        note="○ slow: the loss hardly moves. ● falls. × explodes. Shaded: the range suggested for the search.",
+        label="Scatter plot",
+    )
 
 
 def overfit_curve(run: RunRecord, summary: Summary) -> str:
@@ -43,20 +58,20 @@ def overfit_curve(run: RunRecord, summary: Summary) -> str:
     if probe is None or not probe.series.get("losses"):
         return ""
     losses, scores = probe.series["losses"], probe.series.get("scores", ())
-    epochs = list(range(1, len(losses) + 1))
-    across = scale.linear(epochs, _LEFT, _RIGHT, pad=0.01)
+    steps = range(len(losses))
+    across = scale.linear([0, max(len(losses), len(scores)) - 1], _LEFT, _RIGHT, pad=0.01)
     upper = Panel(across, scale.log(np.maximum(losses, 1e-8), 162 if scores else 268, _TOP))
-    hints = [f"epoch {epoch}: loss {number(loss)}" for epoch, loss in zip(epochs, losses, strict=True)]
+    hints = [f"step {step}: loss {number(loss)}" for step, loss in zip(steps, losses, strict=True)]
     body = [
-        upper.axes("" if scores else "epoch", "loss", y_ticks=4),
-        upper.line(epochs, losses, "c0"),
-        upper.dots(epochs, losses, "ghost", hints, 5),
+        upper.axes("" if scores else "step", "loss", y_ticks=4),
+        upper.line(steps, losses, "c0"),
+        upper.dots(steps, losses, "ghost", hints, 5),
     ]
     if scores:
         fit = scale.percent if summary.classifies else scale.linear
         lower = Panel(across, fit(np.maximum(scores, -1.0), 268, 196, include=[0.0, 1.0]))
         unit = f"{summary.score_name} (%)" if summary.classifies else summary.score_name
-        body += [lower.axes("epoch", unit, y_ticks=2), lower.line(epochs[: len(scores)], scores, "c2")]
+        body += [lower.axes("step", unit, y_ticks=2), lower.line(range(len(scores)), scores, "c2")]
     return figure(_overfit_title(probe, summary), "".join(body), height=310, label="Line chart")
 
 
@@ -67,17 +82,27 @@ def _suggested(panel: Panel, probe: Probe) -> str:
     return panel.area((low, high), (panel.y.low, panel.y.high), "band", "the range suggested for the search")
 
 
-def _rate_title(probe: Probe, verdicts: list[str]) -> str:
-    low, high = probe.numbers.get("low"), probe.numbers.get("high")
-    exploding = [rate for rate, verdict in zip(probe.series["lr"], verdicts, strict=True) if verdict == "explodes"]
+def _tried(probe: Probe) -> list[_Tried]:
+    rates, ratios = probe.series.get("lr", ()), probe.series.get("ratio", ())
+    verdicts = [*str(probe.texts.get("verdicts", "")).split(","), *[""] * len(rates)]
+    return [_Tried(*item) for item in zip(rates, ratios, verdicts, strict=False)]
+
+
+def _mark(panel: Panel, item: _Tried) -> str:
+    hint = f"learning rate {number(item.rate)}: {item.verdict}, loss × {number(item.ratio)}"
+    if item.verdict == "explodes" or not np.isfinite(item.ratio):
+        return panel.cross(item.rate, item.ratio, "bad", hint, arm=4)
+    return panel.dots([item.rate], [item.ratio], _CLASSES.get(item.verdict, "c7"), [hint], 4)
+
+
+def _rate_title(tried: Sequence[_Tried]) -> str:
+    exploding = [item.rate for item in tried if item.verdict == "explodes"]
+    falling = [item.rate for item in tried if item.verdict == "falls"]
     limit = f"; from {number(min(exploding))} on it explodes" if exploding else ""
-    if any(verdicts) and "falls" not in verdicts:
-        return (
-            f"No learning rate from {number(min(probe.series['lr']))} to {number(max(probe.series['lr']))} helps{limit}"
-        )
-    if low is None or high is None:
-        return f"The loss falls at {plural(verdicts.count('falls'), 'learning rate')}{limit}"
-    return f"The loss falls at learning rates from {number(low)} to {number(high)}{limit}"
+    if falling:
+        return f"The loss falls at learning rates from {number(min(falling))} to {number(max(falling))}{limit}"
+    rates = [item.rate for item in tried]
+    return f"The loss falls at no learning rate from {number(min(rates))} to {number(max(rates))}{limit}"
 
 
 def _overfit_title(probe: Probe, summary: Summary) -> str:

@@ -46,7 +46,7 @@ def trial_map(run: RunRecord, summary: Summary) -> str:
         parameter_scale(run, up, _BOTTOM, _TOP) if up else score_scale(good, summary, _BOTTOM, _TOP),
     )
     y_label = up or f"validation {summary.score_name}" + (" (%)" if summary.classifies else "")
-    body = [panel.axes(across, y_label, y_ticks=7), *(_range(panel, record, across, up) for record in run.rounds)]
+    body = [panel.axes(across, y_label, y_ticks=7), *_ranges(panel, run.rounds, across, up)]
     body += [_mark(panel, trial, across, up, colours, summary) for trial in run.trials]
     if good:
         best = max(good, key=lambda trial: trial.score)
@@ -142,13 +142,20 @@ def _mark(panel: Panel, trial: TrialRecord, across: str, up: str, colours: Score
     return panel.dots([x], [y], f"{style} {colours.of(trial.score)}", [hint], radius)
 
 
-def _range(panel: Panel, record: RoundRecord, across: str, up: str) -> str:
-    """The rectangle a round drew from, with the round's name in its upper left corner."""
-    x = _limits(record.ranges.get(across), panel.x)
-    y = _limits(record.ranges.get(up), panel.y)
-    hint = f"round {record.number} ({record.name}): {plural(record.trials, 'trial')} of {number(record.epochs)} epochs"
-    corner = text(panel.x.at(x[0]) + 4, panel.y.at(y[1]) + 12, record.name, "mark-label halo")
-    return tag("g", tip(hint), panel.area(x, y, "range"), corner) if across in record.ranges else ""
+def _ranges(panel: Panel, rounds: Sequence[RoundRecord], across: str, up: str) -> list[str]:
+    """The rectangle each round drew from; rounds that drew from the same one share it."""
+    together: dict[tuple[tuple[float, float], tuple[float, float]], list[RoundRecord]] = {}
+    for record in rounds:
+        corners = _limits(record.ranges.get(across), panel.x), _limits(record.ranges.get(up), panel.y)
+        together.setdefault(corners, []).append(record)
+    return [_outline(panel, x, y, shared) for (x, y), shared in together.items()]
+
+
+def _outline(panel: Panel, x: tuple[float, float], y: tuple[float, float], rounds: Sequence[RoundRecord]) -> str:
+    hints = (f"{record.name}: {plural(record.trials, 'trial')} of {number(record.epochs)} epochs" for record in rounds)
+    names = ", ".join(record.name for record in rounds)
+    corner = text(panel.x.at(x[0]) + 4, panel.y.at(y[1]) + 12, names, "mark-label halo")
+    return tag("g", tip("; ".join(hints)), panel.area(x, y, "range"), corner)
 
 
 def _limits(drawn: Range | None, whole: Scale) -> tuple[float, float]:

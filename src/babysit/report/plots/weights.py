@@ -19,7 +19,6 @@ Tiles = NDArray[np.float32]
 
 _MOST_TILES, _MOST_PIXELS = 64, 400_000
 _TILE, _GAP = 64, 4
-_STRUCTURE = 0.3
 _FIRST_LAYERS = ("fc1.weight", "conv1.weight")
 
 
@@ -40,10 +39,9 @@ def first_layer(folder: Path, summary: Summary) -> str:
     shrink = min(1.0, WIDTH / sheet.shape[1])
     shape = {"width": shrink * sheet.shape[1], "height": shrink * sheet.shape[0]}
     correlation = smoothness(tiles)
-    kind = "structure" if correlation > _STRUCTURE else "mostly noise"
     left_out = f" The first {len(shown)} of {len(tiles):,}." if len(tiles) > len(shown) else ""
     return figure(
-        f"First-layer weights show {kind}: neighbouring pixels correlate at {number(correlation, 2)} (noise: 0)",
+        f"First-layer weights: neighbouring pixels correlate at {number(correlation, 2)} (0: noise, 1: smooth)",
         tag("image", class_="pixels", href=data_uri(sheet), x=0.0, y=0.0, **shape),
         height=shape["height"],
         note=f"One tile a unit, each scaled to its own largest weight; mid-grey is zero.{left_out}",

@@ -1,0 +1,158 @@
+"""From a run's records to one diagnosis: findings in order, each cause once, and the numbers that say healthy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from statistics import median
+from types import MappingProxyType
+from typing import Any, Literal
+
+from babysit.measure.record import RunRecord
+from babysit.rules._base import Evidence, Finding, Rule, Severity
+from babysit.rules._catalogue import all_rules
+from babysit.rules._curve import Curve
+from babysit.rules._pairs import pairs
+from babysit.rules._reading import reading
+from babysit.rules._updates import median_ratios, working_steps
+
+SCHEMA = 1
+
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+
+EXPLAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "DAT003": ("PRE001", "PRE003", "LOS001", "LOS002"),
+        "LOS001": ("LOS002", "LOS003", "LOS004", "LOS005", "UPD001", "UPD002", "GEN001", "GEN002"),
+        "LOS002": ("LOS003", "LOS004", "LOS005", "UPD001", "UPD002", "GEN001", "GEN002"),
+        "LOS004": ("LOS005", "UPD001", "UPD002", "GEN002"),
+        "LOS005": ("UPD002", "GEN002"),
+        "LOS003": ("UPD001", "GEN002"),
+        "UPD002": ("GEN002",),
+        "UPD001": ("GEN002",),
+    }
+)
+"""Cause → symptoms: a symptom found beside its cause is folded under it, unless it is the more severe of the two."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What a run's records say.
+
+    Attributes:
+        findings: Errors first, then warnings, then information; within each by first step and code.
+        folded: Code of each symptom that was left out → the finding that explains it.
+        health: The numbers that say how well the training went, healthy or not.
+        curve: The loss curve in one sentence; ``""`` for a run without losses.
+        broken: Code of each rule that failed → what it said. Such a rule is skipped, not fatal.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    folded: Mapping[str, Finding] = field(default_factory=dict)
+    health: tuple[Evidence, ...] = ()
+    curve: str = ""
+    broken: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> Literal["healthy", "warnings", "errors"]:
+        """``"errors"`` or ``"warnings"`` by the most severe finding; information leaves a run healthy."""
+        severities = {finding.severity for finding in self.findings}
+        if Severity.ERROR in severities:
+            return "errors"
+        return "warnings" if Severity.WARNING in severities else "healthy"
+
+    def to_json(self, command: str) -> dict[str, Any]:
+        """The findings file: ``{"schema", "command", "verdict", "findings"}``.
+
+        Args:
+            command: What was run, for the reader.
+
+        Example:
+            >>> from babysit.testing import record
+            >>> diagnose(record([2.3, 1.1, 0.4])).to_json("babysit train digits")
+            {'schema': 1, 'command': 'babysit train digits', 'verdict': 'healthy', 'findings': []}
+        """
+        return {
+            "schema": SCHEMA,
+            "command": command,
+            "verdict": self.verdict,
+            "findings": [finding.to_json() for finding in self.findings],
+        }
+
+
+def diagnose(run: RunRecord, rules: Sequence[Rule] | None = None) -> Diagnosis:
+    """Ask every rule, and make one verdict of the answers.
+
+    Args:
+        run: The records, of a finished or a running training.
+        rules: The rules to ask; all of them with their default thresholds where ``None``.
+
+    Example:
+        >>> from babysit.testing import record
+        >>> diagnosis = diagnose(record([2.3, 90.0, float("nan")], lr=1e6))
+        >>> diagnosis.verdict, [finding.code for finding in diagnosis.findings], sorted(diagnosis.folded)
+        ('errors', ['LOS001'], ['LOS002'])
+    """
+    found, broken = _ask(run, all_rules() if rules is None else rules)
+    findings, folded = _fold(_ranked(found))
+    codes = {finding.code for finding in findings} | set(folded)
+    return Diagnosis(findings, folded, _health(run), reading(run, codes), broken)
+
+
+def _ask(run: RunRecord, rules: Iterable[Rule]) -> tuple[list[Finding], dict[str, str]]:
+    found: list[Finding] = []
+    broken: dict[str, str] = {}
+    for rule in rules:
+        try:
+            found.extend(rule.check(run) if rule.applies(run) else ())
+        except Exception as error:  # a faulty rule, of a third party for instance, must not hide what others found
+            broken[rule.code] = f"{type(error).__name__}: {error}"
+    return found, broken
+
+
+def _ranked(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """In order, and only the first of several findings that say the same."""
+    ordered = sorted(
+        found,
+        key=lambda item: (_RANK[item.severity], item.first_step is None, item.first_step or 0, item.code, item.module),
+    )
+    unique: dict[tuple[str, str, str], Finding] = {}
+    for item in ordered:
+        unique.setdefault((item.code, item.module, item.message), item)
+    return tuple(unique.values())
+
+
+def _fold(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], dict[str, Finding]]:
+    """Leave out what another finding explains; a chain of explanations ends at its first cause."""
+    folded: dict[str, Finding] = {}
+    for code, symptoms in EXPLAINS.items():
+        cause = folded.get(code) or next((item for item in findings if item.code == code), None)
+        for item in findings:
+            if cause and item.code in symptoms and _RANK[item.severity] >= _RANK[cause.severity]:
+                folded.setdefault(item.code, cause)
+    return tuple(item for item in findings if item.code not in folded), folded
+
+
+def _health(run: RunRecord) -> tuple[Evidence, ...]:
+    return tuple(item for item in chain(_loss(run), _scores(run), _updates(run)) if math.isfinite(item.value))
+
+
+def _loss(run: RunRecord) -> Iterable[Evidence]:
+    curve = Curve.of(run)
+    if len(curve.losses):
+        yield Evidence("final training loss", curve.final, curve.chance or curve.initial or None)
+
+
+def _scores(run: RunRecord) -> Iterable[Evidence]:
+    for pair in pairs(run)[-1:]:
+        yield Evidence("training score", pair.train.score)
+        yield Evidence("validation score", pair.validation.score)
+        yield Evidence("gap between training and validation score", pair.gap)
+
+
+def _updates(run: RunRecord) -> Iterable[Evidence]:
+    typical = median_ratios(working_steps(run))
+    if typical:
+        yield Evidence("median update / weights", median(typical.values()), 1e-3)

@@ -1,0 +1,40 @@
+"""The command line that does a run again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from babysit.measure.record import RunHeader
+
+_NEGATABLE = ("batch_norm",)
+_SEPARATORS = {"image_size": "x"}
+
+
+def command_line(header: RunHeader) -> str:
+    """What to type to do the run again; the header's command where it kept no options.
+
+    Example:
+        >>> options = {"data": "my digits", "hidden": [50, 20], "task": None}
+        >>> command_line(RunHeader("train", settings={"options": options}))
+        "babysit train 'my digits' --hidden 50,20"
+    """
+    options = header.settings.get("options")
+    if not isinstance(options, Mapping):
+        return header.command
+    data = [shlex.quote(str(options["data"]))] if "data" in options else []
+    flags = [flag for name, value in options.items() if name != "data" for flag in _flag(str(name), value)]
+    return " ".join(["babysit", header.command, *data, *flags])
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    """An option as it is typed; nothing where it was left to the data."""
+    flag = f"--{name.replace('_', '-')}"
+    if value is False:
+        return [f"--no-{flag[2:]}"] if name in _NEGATABLE else []
+    if value is True:
+        return [flag]
+    if isinstance(value, list):
+        value = _SEPARATORS.get(name, ",").join(map(str, value))
+    return [] if value is None or value == "" else [flag, shlex.quote(str(value))]

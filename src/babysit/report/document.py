@@ -1,0 +1,26 @@
+"""A run's report as one JSON object, also of a run that is still going on or was killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from babysit.diagnose import diagnose
+from babysit.measure.record import read_run
+from babysit.report.summary import read_summary
+from babysit.storage import read_json
+
+
+def report_document(folder: Path) -> dict[str, Any]:
+    """What `report.json` holds; judged from the records where there is none yet.
+
+    Args:
+        folder: A run folder.
+
+    Raises:
+        RunFolderError: The folder is no run, or its `report.json` is damaged.
+    """
+    if read_summary(folder).finished:
+        return {**read_json(folder / "report.json"), "finished": True}
+    run = read_run(folder)
+    return {**diagnose(run).to_json(run.header.command), "finished": False}

@@ -1,0 +1,80 @@
+"""What a person would say about the picture of the loss curve, in one sentence with numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from babysit.measure.record import RunRecord
+from babysit.rules._curve import Curve, late_share
+from babysit.rules._words import number, percent
+
+_FEWEST_STEPS = 20
+_UNMOVED = 0.02
+_LATE = 0.1
+_STRAIGHT = 0.4
+_NEAR_ZERO = 0.1
+_STILL_FALLING = 0.02
+
+
+def reading(run: RunRecord, codes: Collection[str]) -> str:
+    """The lecture's reading of a loss curve.
+
+    Args:
+        run: The run.
+        codes: Codes of what was found in it, so that the sentence and the findings never disagree.
+
+    Returns:
+        One sentence; ``""`` for a run without losses.
+
+    Example:
+        >>> from babysit.testing import record
+        >>> reading(record([2.3 * 0.97**step for step in range(200)], chance_loss=2.303), codes=())
+        'steep fall that keeps decreasing, from 2.27 to 0.00717 (0.311 % of its initial level): good'
+    """
+    if not run.losses:
+        return ""
+    curve = Curve.of(run)
+    if "LOS001" in codes:
+        return f"{'explodes' if 'LOS002' in codes else 'breaks off'}: NaN or infinite from step {len(curve.losses)}"
+    if len(curve.losses) < _FEWEST_STEPS or len(curve.blocks()) < 4:
+        return f"only {len(curve.losses)} steps: too few to read a curve"
+    levels = curve.levels()
+    start, end = number(float(levels[0])), number(float(levels[-1]))
+    known = {
+        "LOS002": f"explodes: up to {number(float(curve.losses.max()))} from {number(curve.initial)}",
+        "LOS003": f"falls slowly, almost linearly: {start} to {end} in {len(curve.losses)} steps",
+        "LOS004": f"overshoots, then a plateau at {end}",
+        "LOS005": f"goes up and down between {number(float(levels.min()))} and {number(float(levels.max()))}",
+    }
+    return next((text for code, text in known.items() if code in codes), _shape(curve))
+
+
+def _shape(curve: Curve) -> str:
+    levels, last = curve.levels(), curve.final
+    # The first tenth already holds much of a steep fall, so the fall is counted from where the curve began.
+    start = max(float(levels[0]), float(curve.blocks()[0]))
+    fall = start - last
+    span = f"from {number(start)} to {number(last)}"
+    share = f" ({percent(last / curve.initial)} of its initial level)" if curve.initial > 0 else ""
+    if fall < _UNMOVED * abs(start):
+        rises = last > levels[0] + _UNMOVED * abs(start)
+        return f"{'rises' if rises else 'stays flat'}, {span}"
+    third = float(levels[len(levels) // 3])
+    if start - third < _LATE * fall and fall > _LATE * abs(start):
+        return f"flat until about step {_departure(curve, start, fall)}, then falls, {span}"
+    if curve.initial > 0 and last < _NEAR_ZERO * curve.initial:
+        return f"steep fall that keeps decreasing, {span}{share}: good"
+    if late_share(levels) > _STRAIGHT:
+        return f"falls steadily and still almost linearly at its end, {span}: more steps would take it further"
+    if float(np.median(levels[-4:-2])) - last > _STILL_FALLING * fall:
+        return f"steep fall that keeps decreasing, {span}{share}: good"
+    return f"steep fall, then flat, {span}{share}"
+
+
+def _departure(curve: Curve, start: float, fall: float) -> int:
+    """The step at which a tenth of the whole fall was done."""
+    blocks = curve.blocks()
+    below = np.flatnonzero(blocks < start - _LATE * fall)
+    return int(below[0]) * (len(curve.losses) // len(blocks))

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import datetime
+import decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from babysit.data import columns as cols
+
+
+def raw(values: list[object], kind: pa.DataType | None = None) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.array(values, kind)])
+
+
+def column(values: list[object], kind: pa.DataType | None = None) -> pa.ChunkedArray:
+    return cols.cleaned(raw(values, kind))
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1, 2], "numeric"),
+        ([1.5, None], "numeric"),
+        (["1", " 2.5 ", "+3", "-4e2", "inf"], "numeric"),
+        (["1,5", "2,25", "-3"], "numeric"),
+        (["1", "NA", "?", "nan", "null", ""], "numeric"),
+        ([decimal.Decimal("1.5")], "numeric"),
+        ([True, None], "boolean"),
+        (["true", "False", "TRUE"], "boolean"),
+        (["red", "blue"], "categorical"),
+        (["1", "two"], "categorical"),
+        (["2024-01-31", "1999-12-01T10:00:00Z"], "date"),
+        (["31/01/2024", "1.2.1999 12:30"], "date"),
+        ([datetime.date(2024, 1, 1)], "date"),
+        (["", "NA"], "all-missing"),
+        ([None, None], "all-missing"),
+        ([float("nan")], "all-missing"),
+        ([[1], [2]], "unsupported"),
+        ([b"\xff"], "unsupported"),
+    ],
+)
+def test_kinds(values: list[object], kind: str) -> None:
+    found, parsed = cols.parsed(raw(values))
+    assert found == kind
+    if kind == "numeric":
+        assert np.array_equal(cols.numbers(parsed), cols.numbers(column(values)), equal_nan=True)
+
+
+def test_dictionaries_are_text() -> None:
+    coded = pa.chunked_array([pa.array(["a", None, " b"]).dictionary_encode()])
+    assert cols.cleaned(coded).to_pylist() == ["a", None, "b"]
+
+
+@given(st.lists(st.floats(width=64, allow_nan=False) | st.none(), min_size=1))
+def test_numbers_survive_as_text(values: list[float | None]) -> None:
+    expected = np.array([np.nan if value is None else value for value in values])
+    text = column(["" if value is None else repr(value) for value in values])
+    number = column(values, pa.float64())
+    if any(value is not None for value in values):
+        assert np.array_equal(cols.numbers(text), expected, equal_nan=True)
+    assert np.array_equal(cols.numbers(number), expected, equal_nan=True)
+
+
+def test_numbers_of_other_columns() -> None:
+    assert list(cols.numbers(column([True, False]))) == [1.0, 0.0]
+    assert np.isnan(cols.numbers(column([None]))).all()
+    assert cols.numbers(column(["a"])) is None
+    assert cols.numbers(column([[1]])) is None
+
+
+def test_booleans() -> None:
+    expected = [1.0, 0.0, np.nan]
+    for values in ([True, False, None], ["TRUE", "false", ""], [1, 0, None], ["1", "0", "NA"]):
+        assert np.array_equal(cols.booleans(column(values)), expected, equal_nan=True)
+    assert cols.booleans(column(["yes"])) is None
+    assert cols.booleans(column([2])) is None
+
+
+def test_codes() -> None:
+    found = cols.codes(column(["b", "z", None, "a"]), ("a", "b"))
+    assert np.array_equal(found, [1, -1, np.nan, 0], equal_nan=True)
+    assert np.array_equal(cols.codes(column([7, 8]), ("7",)), [0, -1])
+    assert cols.codes(column([[1]]), ("a",)) is None

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from babysit.data.batches import TensorBatches
+from babysit.fit.recording import LayerRecorder
+from babysit.fit.settings import TrainSettings
+from babysit.fit.trainer import Trainer
+from babysit.measure.record import LayerStats, StepRecord
+from babysit.measure.sampling import is_sampled
+
+Data = tuple[Tensor, Tensor]
+LR = 0.25
+
+
+def mlp() -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        return nn.Sequential(
+            nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 7), nn.Tanh(), nn.Linear(7, 5), nn.Sigmoid(), nn.Linear(5, 3)
+        )
+
+
+def one_step(model: nn.Module, x: Tensor, y: Tensor) -> tuple[dict[str, LayerStats], StepRecord]:
+    records: list[StepRecord] = []
+    optimizer = torch.optim.SGD(model.parameters(), lr=LR)
+    with LayerRecorder(model, records.append).sampled(7, LR) as tell:
+        loss = F.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        tell(loss.detach())
+    (record,) = records
+    return {layer.module: layer for layer in record.layers}, record
+
+
+class InNumPy:
+    """The same network forward and backward, by hand, in float64."""
+
+    def __init__(self, model: nn.Sequential, x: Tensor, y: Tensor) -> None:
+        self.weights = {name: model[name].weight.detach().double().numpy() for name in (0, 2, 4, 6)}
+        self.biases = {name: model[name].bias.detach().double().numpy() for name in (0, 2, 4, 6)}
+        a = x.double().numpy()
+        self.outputs: dict[int, np.ndarray] = {}
+        inputs = {}
+        for name in range(7):
+            inputs[name] = a
+            if name % 2 == 0:
+                a = a @ self.weights[name].T + self.biases[name]
+            else:
+                a = {1: lambda z: np.maximum(z, 0), 3: np.tanh, 5: lambda z: 1 / (1 + np.exp(-z))}[name](a)
+            self.outputs[name] = a
+        probabilities = np.exp(a) / np.exp(a).sum(axis=1, keepdims=True)
+        hits = np.eye(3)[y.numpy()]
+        self.loss = -np.log((probabilities * hits).sum(axis=1)).mean()
+        gradient = (probabilities - hits) / len(x)
+        self.gradients = {}
+        for name in (6, 5, 4, 3, 2, 1, 0):
+            out = self.outputs[name]
+            if name % 2 == 0:
+                self.gradients[name] = gradient.T @ inputs[name]
+                gradient = gradient @ self.weights[name]
+            else:
+                gradient = gradient * {1: out > 0, 3: 1 - out**2, 5: out * (1 - out)}[name]
+
+
+def test_a_step_of_an_mlp_against_numpy() -> None:
+    draw = torch.Generator().manual_seed(4)
+    x, y = 3 * torch.randn(32, 6, generator=draw), torch.randint(0, 3, (32,), generator=draw)
+    model = mlp()
+    with torch.no_grad():
+        model[0].bias[:2] = -100.0  # two units off the data
+        model[2].weight.mul_(8)  # saturates the tanh
+    expected = InNumPy(model, x, y)
+    layers, record = one_step(model, x, y)
+    assert (record.step, record.lr) == (7, LR)
+    assert record.loss == pytest.approx(expected.loss, rel=1e-5)
+    assert [layer.type for layer in record.layers] == [
+        "Linear", "ReLU", "Linear", "Tanh", "Linear", "Sigmoid", "Linear",
+    ]  # fmt: skip
+    for name, out in expected.outputs.items():
+        layer = layers[str(name)]
+        assert layer.mean == pytest.approx(out.mean(), rel=1e-4, abs=1e-6)
+        assert layer.std == pytest.approx(out.std(), rel=1e-4)
+    for name, gradient in expected.gradients.items():
+        layer = layers[str(name)]
+        assert layer.weight_norm == pytest.approx(np.linalg.norm(expected.weights[name]), rel=1e-5)
+        assert layer.gradient_norm == pytest.approx(np.linalg.norm(gradient), rel=1e-4)
+        assert layer.update_norm == pytest.approx(LR * np.linalg.norm(gradient), rel=1e-3)
+    relu, tanh, sigmoid = expected.outputs[1], expected.outputs[3], expected.outputs[5]
+    assert layers["1"].zero_fraction == pytest.approx((relu == 0).mean())
+    assert layers["1"].dead_fraction == pytest.approx((relu == 0).all(axis=0).mean())
+    assert layers["1"].dead_fraction >= 2 / 9
+    assert layers["3"].saturated_fraction == pytest.approx((abs(tanh) > 0.98).mean())
+    assert 0.1 < layers["3"].saturated_fraction < 1
+    assert layers["5"].saturated_fraction == pytest.approx(((sigmoid < 0.01) | (sigmoid > 0.99)).mean())
+
+
+def test_numbers_that_do_not_apply_are_left_out() -> None:
+    layers, _ = one_step(mlp(), torch.randn(8, 6), torch.zeros(8, dtype=torch.long))
+    assert layers["1"].weight_norm is layers["1"].saturated_fraction is None
+    assert layers["3"].zero_fraction is layers["3"].dead_fraction is None
+    assert layers["0"].zero_fraction is layers["0"].saturated_fraction is None
+
+
+def test_the_update_is_what_the_weights_did_and_not_the_gradient() -> None:
+    model = mlp()
+    model[0].requires_grad_(False)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    layers: dict[str, LayerStats] = {}
+
+    def write(record: StepRecord) -> None:
+        layers.update({layer.module: layer for layer in record.layers})
+
+    optimizer = torch.optim.Adam(filter(lambda parameter: parameter.requires_grad, model.parameters()), lr=0.1)
+    with LayerRecorder(model, write).sampled(0, 0.1) as tell:
+        loss = F.cross_entropy(model(torch.randn(8, 6)), torch.zeros(8, dtype=torch.long))
+        loss.backward()
+        optimizer.step()
+        tell(loss.detach())
+    assert layers["0"].update_norm is None
+    for name in ("2", "4", "6"):
+        moved = (model.state_dict()[f"{name}.weight"] - before[f"{name}.weight"]).norm().item()
+        assert layers[name].update_norm == pytest.approx(moved, rel=1e-5)
+
+
+def test_dead_and_zero_units_of_feature_maps() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 16, 3))
+    with torch.no_grad():
+        model[0].bias.copy_(torch.tensor([-100.0, 0.0, 100.0, 0.0]))
+    layers, _ = one_step(model, torch.randn(8, 1, 6, 6), torch.zeros(8, dtype=torch.long))
+    assert layers["1"].dead_fraction == 0.25
+    assert layers["1"].zero_fraction is not None
+    assert 0.25 < layers["1"].zero_fraction < 0.75
+
+
+class Odd(nn.Module):
+    """Gives a tuple, gives integers, shares a layer, and never calls one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pair = nn.LSTM(6, 4, batch_first=True)
+        self.shared = nn.Linear(4, 4)
+        self.again = self.shared
+        self.unused = nn.Linear(4, 4)
+        self.last = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        sequence, _ = self.pair(x.unsqueeze(1))
+        out: Tensor = self.last(self.again(self.shared(sequence[:, 0])))
+        return out
+
+
+def test_unusual_modules_are_measured_as_far_as_they_can_be() -> None:
+    layers, _ = one_step(Odd(), torch.randn(8, 6), torch.zeros(8, dtype=torch.long))
+    assert set(layers) == {"pair", "shared", "unused", "last"}
+    assert layers["pair"].mean is None
+    assert layers["pair"].weight_norm is not None
+    assert layers["unused"].mean is layers["unused"].gradient_norm is None
+    assert layers["unused"].update_norm == 0
+    assert layers["shared"].mean is not None
+
+
+def hooks(model: nn.Module) -> int:
+    return sum(
+        len(found)
+        for module in model.modules()
+        for found in (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
+    )
+
+
+def test_hooks_are_there_inside_a_sampled_step_only() -> None:
+    model = mlp()
+    recorder = LayerRecorder(model, lambda record: None)
+    assert hooks(model) == 0
+    with recorder.sampled(0, 0.1) as tell:
+        assert hooks(model) > 0
+        tell(torch.zeros(()))
+    assert hooks(model) == 0
+    with pytest.raises(ZeroDivisionError), recorder.sampled(0, 0.1):
+        1 / 0  # noqa: B018
+    assert hooks(model) == 0
+
+
+def test_a_recorded_training_is_the_training(
+    data: Data, network: Callable[[], nn.Module], same: Callable[[object, object], bool]
+) -> None:
+    def train(records: list[StepRecord] | None) -> object:
+        model = network()
+        settings = TrainSettings("adam", lr=0.02, epochs=40, batch_size=8)
+        sampler = None if records is None else LayerRecorder(model, records.append)
+        trainer = Trainer(model, F.cross_entropy, TensorBatches(*data, 8, 0), settings, sampler=sampler)
+        trainer.run(200)
+        return copy.deepcopy(trainer.state_dict())
+
+    records: list[StepRecord] = []
+    assert same(train(records), train(None))
+    assert [record.step for record in records] == [step for step in range(200) if is_sampled(step)]
+    assert all(layer.mean is not None for record in records for layer in record.layers)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from babysit.rules.los004_early_plateau import EarlyPlateau
+from babysit.testing import record
+
+RULE = EarlyPlateau()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"lr": 3.0}, {"optimizer": "adam", "lr": 0.3}, {"optimizer": "momentum", "lr": 1.0}],
+    ids=str,
+)
+def test_real_trainings_at_too_high_a_rate(train, options) -> None:
+    run = train(**options)
+    (finding,) = RULE.check(run)
+    evidence = {item.name: item for item in finding.evidence}
+    assert evidence["final loss"].value > 0.25 * run.losses[0]
+    assert evidence["largest update / weights"].value > 0.3
+    assert f"(lr {options['lr']:g})" in finding.message
+    assert f"lr {options['lr']:g} → {options['lr'] / 10:g}" in finding.remedies[0]
+
+
+def test_the_overshoot_suffices_where_no_layer_was_measured(train) -> None:
+    run = dataclasses.replace(train(lr=3.0), steps=())
+    assert len(list(RULE.check(run))) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"data": "noisy", "net": "linear", "lr": 0.1},  # flat at the labels' noise
+        {"data": "noisy", "net": "zero", "optimizer": "adam", "lr": 0.01, "schedule": "cosine"},
+        {"data": "moons", "lr": 0.03},  # flat on a saddle; a higher rate would help
+        {"data": "diabetes", "net": "linear", "lr": 0.02, "batch": 32, "epochs": 25},
+        {"lr": 0.3},
+    ],
+    ids=str,
+)
+def test_real_plateaus_that_are_no_fault_of_the_rate(train, options) -> None:
+    assert list(RULE.check(train(**options))) == []
+
+
+def curve(*levels: float, each: int = 20, noise: float = 0.02) -> list[float]:
+    rng = np.random.default_rng(0)
+    return list(np.repeat(levels, each) * (1 + noise * rng.normal(size=each * len(levels))))
+
+
+OVERSHOT = (2.3, 4.0, 1.5, 1.2, 1.2, 1.2, 1.2, 1.2, 1.2, 1.2)
+
+
+def test_each_condition_is_needed() -> None:
+    assert len(list(RULE.check(record(curve(*OVERSHOT))))) == 1
+    no_overshoot = (2.3, 2.0, *OVERSHOT[2:])
+    still_falling = (*OVERSHOT[:4], 1.1, 1.0, 0.9, 0.8, 0.75, 0.7)
+    low = (*OVERSHOT[:2], *(level / 5 for level in OVERSHOT[2:]))
+    for levels in (no_overshoot, still_falling, low):
+        assert list(RULE.check(record(curve(*levels)))) == []
+
+
+def test_small_updates_acquit_the_rate() -> None:
+    losses = curve(*OVERSHOT)
+    assert list(RULE.check(record(losses, updates={"a": [1e-3] * len(losses)}))) == []
+    assert len(list(RULE.check(record(losses, updates={"a": [1.0] * len(losses)})))) == 1
+
+
+def test_a_rate_that_is_lowered_in_time_ends_the_alarm() -> None:
+    assert list(RULE.check(record(curve(*OVERSHOT[:7], 0.3, 0.25, 0.2)))) == []
+
+
+@pytest.mark.parametrize("losses", [[], [2.3], curve(*OVERSHOT, each=4), [math.nan] * 200])
+def test_silent_without_evidence(losses: list[float]) -> None:
+    assert list(RULE.check(record(losses))) == []

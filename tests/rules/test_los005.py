@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from babysit.rules.los005_oscillating_loss import OscillatingLoss
+from babysit.testing import record
+
+RULE = OscillatingLoss()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lr": 3.0, "batch": 10_000, "epochs": 100},
+        {"data": "moons", "lr": 10.0, "epochs": 20},
+        {"net": "linear", "lr": 30.0},
+    ],
+    ids=str,
+)
+def test_real_trainings_that_go_up_and_down(train, options) -> None:
+    (finding,) = RULE.check(train(**options))
+    assert finding.evidence[0].value >= 3
+    assert finding.remedies[0].startswith("lower the learning rate")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"lr": 0.1, "batch": 4, "epochs": 3}, {"data": "friedman", "lr": 0.003, "batch": 1, "epochs": 2}],
+    ids=str,
+)
+def test_real_noise_of_small_batches_is_silent(train, options) -> None:
+    assert list(RULE.check(train(**options))) == []
+
+
+def test_evaluations_alone_can_show_it() -> None:
+    up_and_down = [(1.0 if number % 2 else 0.6, 0.5) for number in range(10)]
+    assert len(list(RULE.check(record([2.0] * 100, train=up_and_down)))) == 1
+    assert list(RULE.check(record([2.0] * 100, train=[(loss * 0.1, score) for loss, score in up_and_down]))) == []
+
+
+def test_pure_noise_is_silent() -> None:
+    rng = np.random.default_rng(0)
+    for seed_scale in (1, 8, 64):
+        losses = list(rng.gamma(seed_scale / 2, 2 / seed_scale, 4000))
+        assert list(RULE.check(record(losses, batch_size=seed_scale, chance_loss=1.0))) == []
+
+
+def test_two_bursts_are_not_enough() -> None:
+    wave = [2.0, 1.0, 2.0, 1.0, 2.0, 1.0]
+    three = list(np.repeat([*wave, 2.0], 20))
+    assert len(list(RULE.check(record(three, batch_size=64)))) == 1
+    assert list(RULE.check(record(three[:-40], batch_size=64))) == []
+
+
+@pytest.mark.parametrize("losses", [[], [2.3], [math.nan, 1.0], [1.0, -1.0] * 50])
+def test_silent_without_evidence(losses: list[float]) -> None:
+    assert list(RULE.check(record(losses))) == []
+
+
+def test_names_the_rate_that_was_set(train) -> None:
+    run = dataclasses.replace(train(net="linear", lr=30.0), steps=())
+    (finding,) = RULE.check(run)
+    assert finding.remedies[0] == "lower the learning rate: lr 30 → 3"

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from babysit.diagnose import diagnose
+from babysit.rules._reading import reading
+from babysit.testing import record
+
+STEPS = np.arange(300)
+CURVES = {
+    "explodes: up to": list(2.3 * 1.05**STEPS),
+    "explodes: NaN or infinite from step 300": [*(2.3 * 1.05**STEPS), float("nan")],
+    "breaks off: NaN or infinite from step 0": [float("nan")] * 30,
+    "falls slowly, almost linearly: 2.3 to 2.21": list(2.3 - 3e-4 * STEPS),
+    "goes up and down between": list(2.3 + np.sign(np.sin(STEPS / 10))),
+    "overshoots, then a plateau at 1": [2.3, *[5.0] * 20, *[1.0] * 279],
+    "steep fall that keeps decreasing, from 2.3 to 0.0": list(2.3 * 0.98**STEPS),
+    "steep fall that keeps decreasing, from 2.3 to 0.4": list(2.3 / (1 + STEPS / 70)),
+    "steep fall, then flat, from 2.3 to 0.9": list(0.9 + 1.4 * 0.9**STEPS),
+    "flat until about step 2": [2.3] * 200 + list(2.3 * 0.97 ** STEPS[:100]),
+    "falls steadily and still almost linearly at its end, from 2.3 to 1": list(2.3 - 4.2e-3 * STEPS),
+    "stays flat, from 2.3 to 2.3": [2.3] * 300,
+    "rises, from 2.06 to 3.14": list(2 + STEPS / 250),
+    "only 3 steps: too few": [2.3, 2.2, 2.1],
+}
+
+
+@pytest.mark.parametrize("expected", CURVES)
+def test_each_shape_of_the_lecture_is_recognised(expected: str) -> None:
+    run = record(CURVES[expected], batch_size=64)
+    assert diagnose(run).curve.startswith(expected)
+
+
+def test_a_run_without_losses_has_no_curve() -> None:
+    assert reading(record(), ()) == ""
+
+
+def test_real_curves(train) -> None:
+    assert diagnose(train(lr=0.1)).curve.startswith("steep fall that keeps decreasing")
+    assert diagnose(train(lr=1e-4)).curve.startswith("falls slowly, almost linearly")
+    assert diagnose(train(lr=100.0)).curve.startswith("explodes")
+    assert diagnose(train(lr=3.0)).curve.startswith("overshoots, then a plateau")

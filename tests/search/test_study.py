@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from babysit.errors import InputError
+from babysit.measure.record import RoundRecord, TrialRecord
+from babysit.search.engines import Engine, Outcome, TrialSpec
+from babysit.search.space import Choice, LogUniform, Space, Uniform
+from babysit.search.study import AT_LEAST_BEST, RoundPlan, Study
+
+Score = Callable[[TrialSpec, float], float]
+STEPS = 10
+
+
+@dataclass
+class KnownScore(Engine):
+    """Trains nothing: the score of a trial is a function of its settings and the epochs it has had."""
+
+    score: Score
+    killed: Callable[[TrialSpec, float], bool] = lambda _trial, _epochs: False
+    failed: Callable[[TrialSpec], bool] = lambda _trial: False
+    loss: Score | None = None
+    advanced: list[tuple[float, list[TrialSpec]]] = field(default_factory=list)
+    released: list[int] = field(default_factory=list)
+
+    def advance(self, trials: Sequence[TrialSpec], epochs: float) -> Iterator[Outcome]:
+        self.advanced.append((epochs, list(trials)))
+        for trial in trials:
+            assert trial.number not in self.released, "a trial that was released is not advanced again"
+            yield self._outcome(trial, epochs)
+
+    def release(self, numbers: Sequence[int]) -> None:
+        self.released += numbers
+
+    def _outcome(self, trial: TrialSpec, epochs: float) -> Outcome:
+        if self.failed(trial):
+            reason = f"ValueError: trial {trial.number} cannot be built"
+            return Outcome(trial.number, epochs, 0.0, 0, math.nan, math.inf, -math.inf, reason, failed=True)
+        if self.killed(trial, epochs):
+            return Outcome(trial.number, epochs, epochs / 2, 3, 2.3, math.inf, -math.inf, "loss nan at step 3")
+        score = self.score(trial, epochs)
+        loss = self.loss(trial, epochs) if self.loss else -score
+        return Outcome(trial.number, epochs, epochs, round(epochs * STEPS), 2.3, loss, score)
+
+
+def exponent(trial: TrialSpec) -> float:
+    return math.log10(trial.params["lr"])
+
+
+def near(optimum: float) -> Score:
+    """Best where the learning rate is 10 to that power."""
+    return lambda trial, _epochs: -abs(exponent(trial) - optimum)
+
+
+def rates(low: float = 1e-6, high: float = 1e-1) -> Space:
+    return Space({"lr": LogUniform(low, high)})
+
+
+@given(st.integers(1, 24), st.integers(0, 3), st.sampled_from([0.5, 6.0, 16.0]))
+def test_halving_keeps_exactly_the_better_half_and_lets_the_rest_go(trials: int, halvings: int, epochs: float) -> None:
+    engine = KnownScore(near(-3.0))
+    Study(rates(), [RoundPlan("coarse", trials, epochs, halvings)], engine, moves=0).run()
+    assert [rung for rung, _ in engine.advanced] == [epochs / 2**left for left in range(halvings, -1, -1)]
+    for (_, before), (_, after) in zip(engine.advanced, engine.advanced[1:], strict=False):
+        best_first = sorted(before, key=near_minus_three, reverse=True)
+        assert after == best_first[: math.ceil(len(before) / 2)]
+    assert sorted(engine.released) == list(range(trials))
+
+
+def near_minus_three(trial: TrialSpec) -> float:
+    return -abs(exponent(trial) + 3.0)
+
+
+def test_a_trial_is_released_as_soon_as_it_is_out() -> None:
+    engine = KnownScore(near(-3.0))
+    Study(rates(), [RoundPlan("coarse", 8, 8.0, 2)], engine, moves=0).run()
+    last = [trial.number for trial in engine.advanced[-1][1]]
+    middle = [trial.number for trial in engine.advanced[1][1]]
+    out_first = [number for number in range(8) if number not in middle]
+    assert engine.released == [*out_first, *[n for n in middle if n not in last], *last]
+
+
+def test_what_counts_is_the_score_at_the_rung_not_at_the_end() -> None:
+    def slow_starter(trial: TrialSpec, epochs: float) -> float:
+        first = 100.0 if epochs == 8.0 else -100.0
+        return first if trial.number == 0 else -float(trial.number)
+
+    engine = KnownScore(slow_starter)
+    result = Study(rates(), [RoundPlan("coarse", 4, 8.0, 1)], engine, moves=0).run()
+    assert {trial.number: trial.status for trial in result.trials} == {
+        0: "halved", 1: "complete", 2: "complete", 3: "halved",
+    }  # fmt: skip
+
+
+def test_of_equal_scores_the_lower_loss_is_better() -> None:
+    engine = KnownScore(lambda _trial, _epochs: 0.5, loss=lambda trial, _epochs: float(trial.number))
+    result = Study(rates(), [RoundPlan("coarse", 4, 4.0, 1)], engine, moves=0).run()
+    assert [trial.status for trial in result.trials] == ["complete", "complete", "halved", "halved"]
+    assert result.best == result.trials[0].params
+
+
+def test_killed_and_failed_trials_are_counted_and_never_go_on() -> None:
+    engine = KnownScore(
+        lambda trial, _epochs: -float(trial.number),
+        killed=lambda trial, epochs: trial.number == 1 and epochs >= 4.0,
+        failed=lambda trial: trial.number == 2,
+    )
+    result = Study(rates(), [RoundPlan("coarse", 6, 8.0, 2)], engine, moves=0).run()
+    # 2 is out at once, so three of the five others go on; there 1 is killed, and one of two is left
+    assert [trial.status for trial in result.trials] == ["complete", "killed", "failed", "halved", "halved", "halved"]
+    killed, failed = result.trials[1], result.trials[2]
+    assert (killed.reason, killed.score, killed.loss, killed.epochs) == ("loss nan at step 3", -math.inf, math.inf, 2.0)
+    assert (failed.reason, failed.epochs) == ("ValueError: trial 2 cannot be built", 0.0)
+    assert [params["lr"] for params in result.ranking] == [result.trials[n].params["lr"] for n in (0, 3, 4, 5)]
+
+
+def test_the_statuses_and_numbers_are_those_of_the_last_rung_a_trial_saw() -> None:
+    engine = KnownScore(lambda trial, epochs: epochs - trial.number)
+    result = Study(rates(), [RoundPlan("coarse", 4, 8.0, 1)], engine, moves=0).run()
+    assert [(t.status, t.epochs, t.steps, t.score) for t in result.trials] == [
+        ("complete", 8.0, 80, 8.0),
+        ("complete", 8.0, 80, 7.0),
+        ("halved", 4.0, 40, 2.0),
+        ("halved", 4.0, 40, 1.0),
+    ]
+
+
+def test_finalists_meet_again_with_fresh_seeds_and_the_mean_decides() -> None:
+    coarse = [0.90, 0.80, 0.70, 0.60, 0.50]  # the first setting leads, by one lucky seed
+    final = [0.50, 0.80, 0.86, 0.70, 0.50, 0.80]  # of the first and the second in turn
+
+    engine = KnownScore(lambda trial, _epochs: [*coarse, *final][trial.number])
+    plans = [RoundPlan("coarse", 5, 4.0), RoundPlan("final", 6, 8.0)]
+    result = Study(rates(), plans, engine, finalists=2, moves=0).run()
+    assert [trial.params for trial in result.trials[5:]] == [result.trials[0].params, result.trials[1].params] * 3
+    assert result.best == result.trials[1].params
+    assert result.score == pytest.approx((0.80 + 0.70 + 0.80) / 3)
+    assert result.ranking[:2] == (result.trials[1].params, result.trials[0].params)
+
+
+def test_every_trial_has_a_seed_of_its_own() -> None:
+    engine = KnownScore(near(-3.0))
+    Study(rates(), [RoundPlan("coarse", 9, 2.0), RoundPlan("final", 6, 4.0)], engine, moves=0).run()
+    seeds = [trial.seed for _, trials in engine.advanced for trial in trials]
+    assert len(set(seeds)) == len(seeds) == 15
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_a_finalist_that_diverges_with_one_of_its_seeds_comes_last() -> None:
+    engine = KnownScore(near(-3.0), killed=lambda trial, _epochs: trial.number == 6)  # the best one's second repeat
+    plans = [RoundPlan("coarse", 4, 2.0), RoundPlan("final", 4, 4.0)]
+    result = Study(rates(), plans, engine, finalists=2, moves=0).run()
+    assert result.trials[6].status == "killed"
+    assert result.trials[6].params == result.trials[4].params
+    assert result.best == result.trials[5].params
+
+
+def test_challengers_are_made_from_the_best_and_may_win() -> None:
+    def stronger(best: dict[str, float]) -> list[dict[str, float]]:
+        return [{"lr": 10 * best["lr"]}]
+
+    engine = KnownScore(lambda trial, _epochs: exponent(trial))
+    plans = [RoundPlan("coarse", 4, 2.0), RoundPlan("final", 3, 4.0)]
+    result = Study(rates(), plans, engine, finalists=2, moves=0, challengers=stronger).run()
+    best = max(trial.params["lr"] for trial in result.trials if trial.round == 0)
+    assert result.trials[-1].params["lr"] == pytest.approx(10 * best)
+    assert result.best["lr"] == pytest.approx(10 * best)
+
+
+def test_an_optimum_outside_the_first_range_is_reached_by_moving_past_the_edge() -> None:
+    plans = [RoundPlan("coarse", 16, 1.0), RoundPlan("fine", 16, 2.0)]
+    moving = Study(rates(1e-6, 1e-3), plans, KnownScore(near(-1.0)), moves=1).run()
+    assert abs(math.log10(moving.best["lr"]) + 1.0) < 0.15
+    # the first range alone cannot come nearer than its edge
+    fixed = Study(rates(1e-6, 1e-3), [RoundPlan("coarse", 32, 1.0)], KnownScore(near(-1.0)), moves=0).run()
+    assert math.log10(fixed.best["lr"]) <= -3.0
+
+
+def test_the_range_moves_down_as_well() -> None:
+    plans = [RoundPlan("coarse", 16, 1.0), RoundPlan("fine", 16, 2.0)]
+    result = Study(rates(1e-2, 1e1), plans, KnownScore(near(-3.0)), moves=1).run()
+    assert abs(math.log10(result.best["lr"]) + 3.0) < 0.15
+
+
+@pytest.mark.parametrize(
+    ("optimum", "moves", "names"),
+    [
+        (-3.5, 1, ["coarse", "fine"]),  # inside: nothing more to do
+        (0.5, 0, ["coarse", "fine"]),
+        (0.5, 1, ["coarse", "fine", "fine"]),
+        (3.0, 2, ["coarse", "fine", "fine", "fine"]),
+        (9.0, 2, ["coarse", "fine", "fine", "fine"]),  # for ever out of reach, but not tried for ever
+    ],
+)
+def test_there_is_an_extra_round_only_while_the_best_sit_at_an_edge(
+    optimum: float, moves: int, names: list[str]
+) -> None:
+    plans = [RoundPlan("coarse", 20, 1.0), RoundPlan("fine", 20, 2.0)]
+    result = Study(rates(1e-6, 1e-2), plans, KnownScore(near(optimum)), moves=moves).run()
+    assert [record.name for record in result.rounds] == names
+    assert [record.epochs for record in result.rounds] == [1.0, *[2.0] * (len(names) - 1)]
+
+
+def test_a_limit_of_the_parameter_itself_is_no_edge() -> None:
+    space = Space({"dropout": Uniform(0.0, 0.5, floor=0.0)})
+    engine = KnownScore(lambda trial, _epochs: -float(trial.params["dropout"]))
+    result = Study(space, [RoundPlan("coarse", 20, 1.0), RoundPlan("fine", 20, 1.0)], engine, moves=3).run()
+    assert [record.name for record in result.rounds] == ["coarse", "fine"]
+
+
+def test_the_next_round_is_drawn_around_the_best() -> None:
+    space = Space({"lr": LogUniform(1e-6, 1e-1), "activation": Choice("relu", "tanh")})
+
+    def score(trial: TrialSpec, epochs: float) -> float:
+        return near(-3.0)(trial, epochs) - (10.0 if trial.params["activation"] != "relu" else 0.0)
+
+    plans = [RoundPlan("coarse", 60, 1.0), RoundPlan("fine", 20, 2.0)]
+    result = Study(space, plans, KnownScore(score), moves=0).run()
+    fine = result.rounds[1].ranges
+    assert fine["activation"].choices == ("relu",)
+    assert fine["lr"].low is not None
+    assert fine["lr"].high is not None
+    assert 1e-6 < fine["lr"].low < 1e-3 < fine["lr"].high < 1e-1
+    drawn = [trial.params for trial in result.trials if trial.round == 1]
+    assert all(fine["lr"].low <= params["lr"] <= fine["lr"].high for params in drawn)
+
+
+def test_the_same_seed_gives_the_same_search_and_another_another() -> None:
+    plans = [RoundPlan("coarse", 8, 2.0, 1), RoundPlan("fine", 6, 4.0, 1), RoundPlan("final", 3, 8.0)]
+    first, again, other = (Study(rates(), plans, KnownScore(near(-3.0)), seed=seed).run() for seed in (3, 3, 4))
+    assert first == again
+    assert first.trials != other.trials
+
+
+def test_rounds_and_trials_are_told_in_order() -> None:
+    told: list[RoundRecord | TrialRecord] = []
+    plans = [RoundPlan("coarse", 3, 2.0), RoundPlan("fine", 2, 2.0)]
+    result = Study(rates(), plans, KnownScore(near(-3.0)), moves=0, tell=told.append).run()
+    assert [record.number for record in told if isinstance(record, TrialRecord)] == [0, 1, 2, 3, 4]
+    assert told == [result.rounds[0], *result.trials[:3], result.rounds[1], *result.trials[3:]]
+    assert result.rounds[0].ranges["lr"] == LogUniform(1e-6, 1e-1).to_range()
+
+
+@given(
+    st.lists(
+        st.builds(
+            RoundPlan, st.just("coarse"), st.integers(1, 12), st.sampled_from([1.0, 4.0, 10.0]), st.integers(0, 3)
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    st.integers(0, 2),
+)
+def test_the_epochs_add_up(plans: list[RoundPlan], every: int) -> None:
+    engine = KnownScore(near(-3.0), killed=lambda trial, _epochs: every > 0 and trial.number % 4 == every)
+    result = Study(rates(), plans, engine, moves=0).run()
+    had: dict[int, float] = {}
+    for epochs, trials in engine.advanced:
+        for trial in trials:
+            had[trial.number] = epochs / 2 if every > 0 and trial.number % 4 == every else epochs
+    assert result.epochs_run == pytest.approx(sum(had.values()))
+    assert result.epochs_planned == pytest.approx(sum(plan.trials * plan.epochs for plan in plans))
+    assert result.epochs_run <= result.epochs_planned
+
+
+def test_an_extra_round_is_planned_for_too() -> None:
+    plans = [RoundPlan("coarse", 16, 2.0), RoundPlan("final", 2, 4.0)]
+    result = Study(rates(1e-6, 1e-3), plans, KnownScore(near(-1.0)), moves=1).run()
+    assert [record.name for record in result.rounds] == ["coarse", "fine", "final"]
+    assert result.epochs_planned == result.epochs_run == 16 * 2.0 + 16 * 2.0 + 2 * 4.0
+
+
+def test_when_every_trial_fails_the_first_reason_is_told() -> None:
+    study = Study(rates(), [RoundPlan("coarse", 3, 1.0)], KnownScore(near(0.0), failed=lambda _: True))
+    with pytest.raises(InputError, match="3 that failed, the first with ValueError: trial 0 cannot be built"):
+        study.run()
+
+
+def test_when_every_trial_is_killed_the_rate_is_too_high() -> None:
+    plans = [RoundPlan("coarse", 3, 1.0), RoundPlan("fine", 2, 1.0), RoundPlan("final", 2, 1.0)]
+    study = Study(rates(), plans, KnownScore(near(0.0), killed=lambda _trial, _epochs: True))
+    with pytest.raises(InputError, match="found 5 trials that were all killed; lower the upper end"):
+        study.run()
+
+
+def test_a_round_that_is_killed_whole_leaves_the_best_of_the_one_before() -> None:
+    engine = KnownScore(near(-3.0), killed=lambda trial, _epochs: trial.round > 0)
+    plans = [RoundPlan("coarse", AT_LEAST_BEST, 1.0), RoundPlan("fine", 3, 2.0), RoundPlan("final", 2, 4.0)]
+    result = Study(rates(), plans, engine, moves=0).run()
+    assert result.best == max(result.trials[:AT_LEAST_BEST], key=lambda trial: trial.score).params
