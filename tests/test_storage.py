@@ -183,6 +183,19 @@ def test_a_growing_file_on_a_full_disk(tmp_path: Path) -> None:
     writer.close()
 
 
+def test_rewinding_on_a_dead_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = LineWriter(tmp_path / "steps.jsonl")
+    writer.close()
+
+    class DeadFile(FullFile):
+        def truncate(self, size: int) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(writer, "_file", DeadFile())
+    with pytest.raises(StorageError, match="input/output error"):
+        writer.rewind(0)
+
+
 def test_a_growing_file_in_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no such file"):
         LineWriter(tmp_path / "nowhere" / "steps.jsonl")

@@ -25,15 +25,13 @@ def data() -> Data:
 
 
 @pytest.fixture
-def network() -> Callable[[], nn.Module]:
+def network() -> Callable[[], nn.Sequential]:
     """A small network with everything that has a state: batch norm, dropout; always the same initial weights."""
 
-    def build() -> nn.Module:
+    def build() -> nn.Sequential:
         with torch.random.fork_rng():
             torch.manual_seed(5)
-            return nn.Sequential(
-                nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3)
-            )
+            return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3))
 
     return build
 

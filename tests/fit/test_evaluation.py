@@ -21,7 +21,7 @@ def examples() -> Examples:
     return Examples(torch.randn(N, 6, generator=draw), torch.randint(0, 3, (N,), generator=draw))
 
 
-def test_classification_is_scikit_learns(network: Callable[[], nn.Module], examples: Examples) -> None:
+def test_classification_is_scikit_learns(network: Callable[[], nn.Sequential], examples: Examples) -> None:
     model = network()
     result = evaluate(model, examples, CLASSIFICATION)
     with torch.no_grad():
@@ -45,7 +45,7 @@ def test_regression_is_scikit_learns(shape: tuple[int, ...], examples: Examples)
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.uint8])
 def test_a_memory_map_gives_what_a_tensor_gives(
-    kind: type[np.generic], network: Callable[[], nn.Module], tmp_path: Path
+    kind: type[np.generic], network: Callable[[], nn.Sequential], tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(1)
     everything = rng.integers(0, 9, (3 * N, 6)).astype(kind)
@@ -67,9 +67,9 @@ def test_rows_of_a_tensor() -> None:
     assert len(chosen) == 3
 
 
-def test_every_module_gets_its_own_mode_back(network: Callable[[], nn.Module]) -> None:
+def test_every_module_gets_its_own_mode_back(network: Callable[[], nn.Sequential]) -> None:
     model = network()
-    model[1].eval()  # type: ignore[index, union-attr]  # a frozen batch norm in a training network
+    model[1].eval()  # a frozen batch norm in a training network
     before = [module.training for module in model.modules()]
     with evaluation_mode(model):
         assert not any(module.training for module in model.modules())
@@ -80,7 +80,7 @@ def test_every_module_gets_its_own_mode_back(network: Callable[[], nn.Module]) -
     assert [module.training for module in model.modules()] == before
 
 
-def test_predicting_leaves_no_trace(network: Callable[[], nn.Module], examples: Examples) -> None:
+def test_predicting_leaves_no_trace(network: Callable[[], nn.Sequential], examples: Examples) -> None:
     model = network()
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     state = torch.get_rng_state()
@@ -92,7 +92,9 @@ def test_predicting_leaves_no_trace(network: Callable[[], nn.Module], examples: 
     assert torch.equal(outputs, predict(model, examples))
 
 
-def test_outputs_that_are_there_already_are_judged_alike(network: Callable[[], nn.Module], examples: Examples) -> None:
+def test_outputs_that_are_there_already_are_judged_alike(
+    network: Callable[[], nn.Sequential], examples: Examples
+) -> None:
     model = network()
     targets: Tensor = examples.y
     assert judge(predict(model, examples), targets, CLASSIFICATION) == evaluate(model, examples, CLASSIFICATION)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error, r2_score
 
@@ -15,6 +15,7 @@ from babysit.fit.losses import CLASSIFICATION, REGRESSION, chance_loss, score, t
 SEEDS = st.integers(0, 2**32 - 1)
 
 
+@settings(deadline=None)
 @given(seed=SEEDS, examples=st.integers(1, 30), classes=st.integers(2, 6))
 def test_classification_is_scikit_learns(seed: int, examples: int, classes: int) -> None:
     rng = np.random.default_rng(seed)
@@ -47,7 +48,7 @@ def test_shapes_that_mean_the_same_are_not_broadcast(outputs: tuple[int, ...], t
 
 @pytest.mark.parametrize(("outputs", "targets"), [((7, 2), (7,)), ((7, 1), (6,)), ((2, 3), (3, 2)), ((6,), (3, 2))])
 def test_shapes_that_cannot_mean_the_same_are_refused(outputs: tuple[int, ...], targets: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match="^model: expected outputs for targets of shape"):
+    with pytest.raises(InputError, match=r"^model: expected outputs for targets of shape"):
         REGRESSION.loss(torch.zeros(outputs), torch.zeros(targets))
 
 

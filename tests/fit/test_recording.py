@@ -28,13 +28,19 @@ def mlp() -> nn.Sequential:
         )
 
 
+def linear(model: nn.Sequential, place: int) -> nn.Linear:
+    layer = model[place]
+    assert isinstance(layer, nn.Linear)
+    return layer
+
+
 def one_step(model: nn.Module, x: Tensor, y: Tensor) -> tuple[dict[str, LayerStats], StepRecord]:
     records: list[StepRecord] = []
     optimizer = torch.optim.SGD(model.parameters(), lr=LR)
     with LayerRecorder(model, records.append).sampled(7, LR) as tell:
         loss = F.cross_entropy(model(x), y)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         tell(loss.detach())
     (record,) = records
@@ -45,8 +51,8 @@ class InNumPy:
     """The same network forward and backward, by hand, in float64."""
 
     def __init__(self, model: nn.Sequential, x: Tensor, y: Tensor) -> None:
-        self.weights = {name: model[name].weight.detach().double().numpy() for name in (0, 2, 4, 6)}
-        self.biases = {name: model[name].bias.detach().double().numpy() for name in (0, 2, 4, 6)}
+        self.weights = {name: linear(model, name).weight.detach().double().numpy() for name in (0, 2, 4, 6)}
+        self.biases = {name: linear(model, name).bias.detach().double().numpy() for name in (0, 2, 4, 6)}
         a = x.double().numpy()
         self.outputs: dict[int, np.ndarray] = {}
         inputs = {}
@@ -55,7 +61,7 @@ class InNumPy:
             if name % 2 == 0:
                 a = a @ self.weights[name].T + self.biases[name]
             else:
-                a = {1: lambda z: np.maximum(z, 0), 3: np.tanh, 5: lambda z: 1 / (1 + np.exp(-z))}[name](a)
+                a = {1: np.maximum(a, 0), 3: np.tanh(a), 5: 1 / (1 + np.exp(-a))}[name]
             self.outputs[name] = a
         probabilities = np.exp(a) / np.exp(a).sum(axis=1, keepdims=True)
         hits = np.eye(3)[y.numpy()]
@@ -76,8 +82,8 @@ def test_a_step_of_an_mlp_against_numpy() -> None:
     x, y = 3 * torch.randn(32, 6, generator=draw), torch.randint(0, 3, (32,), generator=draw)
     model = mlp()
     with torch.no_grad():
-        model[0].bias[:2] = -100.0  # two units off the data
-        model[2].weight.mul_(8)  # saturates the tanh
+        linear(model, 0).bias[:2] = -100.0  # two units off the data
+        linear(model, 2).weight.mul_(8)  # saturates the tanh
     expected = InNumPy(model, x, y)
     layers, record = one_step(model, x, y)
     assert (record.step, record.lr) == (7, LR)
@@ -97,9 +103,9 @@ def test_a_step_of_an_mlp_against_numpy() -> None:
     relu, tanh, sigmoid = expected.outputs[1], expected.outputs[3], expected.outputs[5]
     assert layers["1"].zero_fraction == pytest.approx((relu == 0).mean())
     assert layers["1"].dead_fraction == pytest.approx((relu == 0).all(axis=0).mean())
-    assert layers["1"].dead_fraction >= 2 / 9
+    assert (relu == 0).all(axis=0).sum() >= 2
     assert layers["3"].saturated_fraction == pytest.approx((abs(tanh) > 0.98).mean())
-    assert 0.1 < layers["3"].saturated_fraction < 1
+    assert 0.1 < (abs(tanh) > 0.98).mean() < 1
     assert layers["5"].saturated_fraction == pytest.approx(((sigmoid < 0.01) | (sigmoid > 0.99)).mean())
 
 
@@ -122,7 +128,7 @@ def test_the_update_is_what_the_weights_did_and_not_the_gradient() -> None:
     optimizer = torch.optim.Adam(filter(lambda parameter: parameter.requires_grad, model.parameters()), lr=0.1)
     with LayerRecorder(model, write).sampled(0, 0.1) as tell:
         loss = F.cross_entropy(model(torch.randn(8, 6)), torch.zeros(8, dtype=torch.long))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         tell(loss.detach())
     assert layers["0"].update_norm is None
@@ -132,9 +138,9 @@ def test_the_update_is_what_the_weights_did_and_not_the_gradient() -> None:
 
 
 def test_dead_and_zero_units_of_feature_maps() -> None:
-    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 16, 3))
-    with torch.no_grad():
-        model[0].bias.copy_(torch.tensor([-100.0, 0.0, 100.0, 0.0]))
+    convolution = nn.Conv2d(1, 4, 3)
+    convolution.bias = nn.Parameter(torch.tensor([-100.0, 0.0, 100.0, 0.0]))
+    model = nn.Sequential(convolution, nn.ReLU(), nn.Flatten(), nn.Linear(4 * 16, 3))
     layers, _ = one_step(model, torch.randn(8, 1, 6, 6), torch.zeros(8, dtype=torch.long))
     assert layers["1"].dead_fraction == 0.25
     assert layers["1"].zero_fraction is not None
@@ -178,7 +184,7 @@ def hooks(model: nn.Module) -> int:
 
 def test_hooks_are_there_inside_a_sampled_step_only() -> None:
     model = mlp()
-    recorder = LayerRecorder(model, lambda record: None)
+    recorder = LayerRecorder(model, lambda _: None)
     assert hooks(model) == 0
     with recorder.sampled(0, 0.1) as tell:
         assert hooks(model) > 0
@@ -190,7 +196,7 @@ def test_hooks_are_there_inside_a_sampled_step_only() -> None:
 
 
 def test_a_recorded_training_is_the_training(
-    data: Data, network: Callable[[], nn.Module], same: Callable[[object, object], bool]
+    data: Data, network: Callable[[], nn.Sequential], same: Callable[[object, object], bool]
 ) -> None:
     def train(records: list[StepRecord] | None) -> object:
         model = network()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from babysit.errors import InputError
@@ -33,6 +33,7 @@ def test_step_decay_falls_exactly_at_a_half_and_at_three_quarters() -> None:
     assert [step for step in range(1, 1000) if factors[step] < factors[step - 1]] == [500, 750]
 
 
+@settings(deadline=None)
 @given(name=st.sampled_from(sorted(SCHEDULES)), one=PROGRESS, other=PROGRESS)
 def test_no_schedule_ever_rises(name: str, one: float, other: float) -> None:
     early, late = sorted((one, other))
@@ -64,6 +65,7 @@ def test_plateau_waits_on_a_score_that_is_not_a_number() -> None:
     assert plateau.factor == 0.5
 
 
+@settings(deadline=None)
 @given(scores=st.lists(st.floats(0, 1), max_size=30), cut=st.integers(0, 30))
 def test_plateau_goes_on_from_its_state(scores: list[float], cut: int) -> None:
     whole, first, second = Plateau(), Plateau(), Plateau()

@@ -50,5 +50,5 @@ def test_a_value_out_of_range_is_refused_by_its_name(values: dict[str, Any]) -> 
 
 
 def test_a_change_is_checked_as_well() -> None:
-    with pytest.raises(InputError, match="^lr: "):
+    with pytest.raises(InputError, match=r"^lr: "):
         TrainSettings().changed({"lr": -1.0})

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from babysit.errors import InputError
-from babysit.fit.threads import available_cores, choose_threads, torch_threads
+from babysit.fit.threads import WORTH_SHARING, available_cores, choose_threads, step_work, torch_threads
 
 
 @pytest.fixture
@@ -78,3 +80,21 @@ def test_the_number_of_threads_is_restored() -> None:
 def test_fewer_than_one_thread_is_refused(count: int) -> None:
     with pytest.raises(InputError, match=f"^threads: expected at least 1, found {count};"), torch_threads(count):
         pass
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (nn.Sequential(nn.Linear(10, 20), nn.BatchNorm1d(20), nn.ReLU(), nn.Linear(20, 5)), 3 * 8 * (200 + 100)),
+        (nn.Sequential(nn.Conv2d(1, 1, 3), nn.Flatten(), nn.Linear(4, 2)), math.inf),
+        (nn.ReLU(), 0),
+    ],
+)
+def test_the_work_of_a_step_is_three_products_a_weight_and_example(model: nn.Module, expected: float) -> None:
+    assert step_work(model, batch_size=8) == expected
+
+
+@pytest.mark.parametrize(("work", "expected"), [(WORTH_SHARING / 2, 1), (WORTH_SHARING, 4), (math.inf, 4)])
+def test_little_work_is_not_shared(work: float, expected: int, machine: object) -> None:
+    machine(4)  # type: ignore[operator]
+    assert choose_threads(work) == expected

@@ -16,7 +16,7 @@ from babysit.measure.record import LossBlock
 from babysit.measure.sampling import is_sampled
 
 Data = tuple[Tensor, Tensor]
-Network = Callable[[], nn.Module]
+Network = Callable[[], nn.Sequential]
 
 
 class Scripted:
@@ -50,7 +50,7 @@ def by_hand(model: nn.Module, data: Data, optimizer: torch.optim.Optimizer, rate
             x, y = batches.batch(step)
             loss = F.cross_entropy(model(x), y)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             losses.append(loss.item())
     return losses
@@ -108,7 +108,7 @@ def test_the_callers_random_numbers_are_left_alone_also_when_it_is_stopped(data:
 def test_it_trains_in_training_mode_whatever_mode_the_model_is_in(data: Data, network: Network) -> None:
     model = network().eval()
     Trainer(model, F.cross_entropy, TensorBatches(*data, 8, 0), TrainSettings(batch_size=8)).run(3)
-    assert model[1].num_batches_tracked.item() == 3
+    assert model.state_dict()["1.num_batches_tracked"].item() == 3
 
 
 # ---- when it stops ------------------------------------------------------------------------------------------------

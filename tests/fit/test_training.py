@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -29,10 +29,12 @@ PER_EPOCH = 5
 
 
 @pytest.fixture
-def make(data: Data, network: Callable[[], nn.Module]) -> Make:
+def make(data: Data, network: Callable[[], nn.Sequential]) -> Make:
     """A training of five steps an epoch, at a constant rate so that a shorter one is the beginning of a longer one."""
 
-    def build(epochs: int, extras: Extras = Extras(), splits: Sequence[str] = ("train", "validation"), **options: Any):
+    def build(
+        epochs: int, extras: Extras | None = None, splits: Sequence[str] = ("train", "validation"), **options: Any
+    ) -> Training:
         settings = {"schedule": "constant", "lr": 0.1, "batch_size": 8, **options.pop("settings", {})}
         trainer = Trainer(
             options.pop("model", None) or network(),
@@ -43,7 +45,9 @@ def make(data: Data, network: Callable[[], nn.Module]) -> Make:
             write_losses=options["writer"].write if "writer" in options else None,
         )
         parts = {"train": Examples(*data), "validation": Examples(data[0][:13], data[1][:13])}
-        return Training(trainer, CLASSIFICATION, {name: parts[name] for name in splits}, extras=extras, **options)
+        return Training(
+            trainer, CLASSIFICATION, {name: parts[name] for name in splits}, extras=extras or Extras(), **options
+        )
 
     return build
 
@@ -111,6 +115,7 @@ def test_ties_go_to_the_lower_loss_and_nan_never_wins(
     assert make(len(results), splits=("validation",)).run().epoch == epoch
 
 
+@settings(deadline=None)
 @given(pairs=st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.floats(allow_nan=True)), max_size=8))
 def test_no_order_of_evaluations_leaves_a_better_one_behind(pairs: list[tuple[float, float]]) -> None:
     best = Best()
@@ -164,7 +169,9 @@ def test_every_step_is_told_and_every_epoch_recorded(make: Make, same: Same) -> 
     assert steps == list(range(1, 16))
     evaluations = [record for record in records.records if isinstance(record, Evaluation)]
     assert [(item.step, item.epoch, item.split, item.examples) for item in evaluations] == [
-        (PER_EPOCH * epoch, epoch, split, count) for epoch in (1, 2, 3) for split, count in (("train", 40), ("validation", 13))
+        (PER_EPOCH * epoch, epoch, split, count)
+        for epoch in (1, 2, 3)
+        for split, count in (("train", 40), ("validation", 13))
     ]
     assert same(evaluations, training.evaluations)
     blocks = [record for record in records.records if isinstance(record, LossBlock)]

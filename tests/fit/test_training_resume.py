@@ -40,7 +40,7 @@ class Killed(BaseException):
 class Runs:
     """Begins the same training again and again, in a folder, as a process that is started anew would."""
 
-    def __init__(self, data: Data, network: Callable[[], nn.Module]) -> None:
+    def __init__(self, data: Data, network: Callable[[], nn.Sequential]) -> None:
         self._data, self._network = data, network
 
     def go(self, folder: Path, between: Between | None = None, model: nn.Module | None = None) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class Runs:
 
 
 @pytest.fixture
-def runs(data: Data, network: Callable[[], nn.Module]) -> Runs:
+def runs(data: Data, network: Callable[[], nn.Sequential]) -> Runs:
     return Runs(data, network)
 
 
@@ -152,7 +152,7 @@ def test_a_finished_training_that_goes_on_does_nothing(
 
 
 def test_a_second_signal_inside_an_update_cannot_spoil_the_checkpoint(
-    runs: Runs, unbroken: tuple[dict[str, Any], bytes], tmp_path: Path, same: Same, network: Callable[[], nn.Module]
+    runs: Runs, unbroken: tuple[dict[str, Any], bytes], tmp_path: Path, same: Same, network: Callable[[], nn.Sequential]
 ) -> None:
     """The first signal waits for the end of the step; an impatient second one, inside the step, does not."""
     folder, model = tmp_path / "impatient", network()
@@ -164,9 +164,9 @@ def test_a_second_signal_inside_an_update_cannot_spoil_the_checkpoint(
         counter["backward"] += 1
 
     counter = {"backward": 0}
-    model[0].bias.register_hook(twice)  # type: ignore[union-attr]
+    next(model.parameters()).register_hook(twice)
     with Interrupts() as interrupts, interrupts.deferred(), pytest.raises(Interrupted):
-        runs.go(folder, lambda trainer: interrupts.check(), model)
+        runs.go(folder, lambda _: interrupts.check(), model)
     assert counter["backward"] >= 13
     assert same(runs.go(folder), unbroken[0])
     assert (folder / "steps.jsonl").read_bytes() == unbroken[1]
@@ -190,7 +190,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(
 
     with monkeypatch.context() as full:
         full.setattr("babysit.storage._fill", half)
-        with pytest.raises(StorageError, match="no space left on device.*what was written before is intact"):
+        with pytest.raises(StorageError, match=r"no space left on device.*what was written before is intact"):
             runs.go(folder, at(11, stop))
     assert (folder / "checkpoint.pt").read_bytes() == before
     assert sorted(item.name for item in folder.iterdir()) == ["checkpoint.pt", "steps.jsonl"]
@@ -208,7 +208,7 @@ def test_another_models_checkpoint_is_refused(runs: Runs, tmp_path: Path) -> Non
         runs.go(tmp_path / "run", model=nn.Linear(6, 3))
 
 
-def test_without_a_file_there_is_nothing_to_save_or_resume(data: Data, network: Callable[[], nn.Module]) -> None:
+def test_without_a_file_there_is_nothing_to_save_or_resume(data: Data, network: Callable[[], nn.Sequential]) -> None:
     trainer = Trainer(network(), F.cross_entropy, TensorBatches(*data, 8, 2), TrainSettings(batch_size=8))
     training = Training(trainer, CLASSIFICATION, {}, between=at(2, stop))
     assert not training.resume()

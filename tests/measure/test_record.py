@@ -16,6 +16,7 @@ from babysit.measure.record import (
     Evaluation,
     LayerStats,
     LossBlock,
+    MemoryRecords,
     Probe,
     Range,
     Record,
@@ -148,6 +149,24 @@ def test_a_writer_goes_on_after_the_last_whole_line_or_from_a_checkpoint(tmp_pat
     assert same(read_run(tmp_path), collect(HEADER, (*SOME[:-1], SOME[0])))
     RecordWriter(tmp_path, size).close()
     assert same(read_run(tmp_path), collect(HEADER, SOME[:-1]))
+
+
+@pytest.mark.parametrize("kept", range(len(SOME) + 1))
+def test_both_places_of_records_rewind_alike(tmp_path: Path, kept: int) -> None:
+    write_header(tmp_path, HEADER)
+    memory, file = MemoryRecords(), RecordWriter(tmp_path)
+    for records in (memory, file):
+        for record in SOME[:kept]:
+            records.write(record)
+        size = records.size
+        for record in SOME:
+            records.write(record)
+        records.rewind(size)
+        records.write(SOME[-1])
+        records.sync()
+    file.close()
+    assert same(read_run(tmp_path), collect(HEADER, memory.records))
+    assert same(tuple(memory.records), (*SOME[:kept], SOME[-1]))
 
 
 def test_trials_may_lie_in_a_file_of_their_own(tmp_path: Path) -> None:

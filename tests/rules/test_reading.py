@@ -12,7 +12,7 @@ CURVES = {
     "explodes: up to": list(2.3 * 1.05**STEPS),
     "explodes: NaN or infinite from step 300": [*(2.3 * 1.05**STEPS), float("nan")],
     "breaks off: NaN or infinite from step 0": [float("nan")] * 30,
-    "falls slowly, almost linearly: 2.3 to 2.21": list(2.3 - 3e-4 * STEPS),
+    "falls slowly, almost linearly: 2.2956 to 2.2146": list(2.3 - 3e-4 * STEPS),
     "goes up and down between": list(2.3 + np.sign(np.sin(STEPS / 10))),
     "overshoots, then a plateau at 1": [2.3, *[5.0] * 20, *[1.0] * 279],
     "steep fall that keeps decreasing, from 2.3 to 0.0": list(2.3 * 0.98**STEPS),
@@ -21,7 +21,7 @@ CURVES = {
     "flat until about step 2": [2.3] * 200 + list(2.3 * 0.97 ** STEPS[:100]),
     "falls steadily and still almost linearly at its end, from 2.3 to 1": list(2.3 - 4.2e-3 * STEPS),
     "stays flat, from 2.3 to 2.3": [2.3] * 300,
-    "rises, from 2.06 to 3.14": list(2 + STEPS / 250),
+    "rises, from 2.058 to 3.138": list(2 + STEPS / 250),
     "only 3 steps: too few": [2.3, 2.2, 2.1],
 }
 

@@ -97,6 +97,27 @@ def test_a_later_round_past_the_edge_has_mended_it() -> None:
     assert "round 2" in finding.message
 
 
+def test_a_later_round_up_to_the_edge_settles_it_if_it_can_be_judged() -> None:
+    first = searched(peak_at(1.0), {"lr": Range(1e-5, 1e-2, log=True)})
+    around = {"lr": Range(1e-4, 1e-2, log=True)}
+    assert list(RULE.check(both(first, searched(peak_at(1e-3), around, number=2)))) == []
+    assert len(list(RULE.check(both(first, searched(peak_at(1e-3), around, number=2, trials=4))))) == 1
+    below = {"lr": Range(1e-4, 5e-3, log=True)}
+    assert len(list(RULE.check(both(first, searched(peak_at(1e-3), below, number=2))))) == 1
+
+
+def test_trials_are_ranked_by_epochs_then_score_then_loss() -> None:
+    # twelve of equal score: the loss decides; the thirteenth scored well early and was halved
+    rates = [10.0**-number for number in range(1, 13)]
+    ties = [dataclasses.replace(trial(n, {"lr": rate}, 0.9), loss=float(n)) for n, rate in enumerate(rates)]
+    halved = dataclasses.replace(trial(20, {"lr": 1e-12}, 0.99, status="halved"), epochs=1.0)
+    run = RunRecord(rounds=(RoundRecord(1, "coarse", 5.0, 13, {"lr": Range(1e-12, 1e-1, log=True)}),))
+    (finding,) = RULE.check(dataclasses.replace(run, trials=(*ties, halved)))
+    assert "high end" in finding.message
+    (finding,) = RULE.check(dataclasses.replace(run, trials=(*reversed(ties), halved)))
+    assert "high end" in finding.message
+
+
 def test_killed_trials_and_fresh_seeds_of_one_finalist_do_not_count() -> None:
     ranges = {"lr": Range(1e-5, 1e-2, log=True)}
     run = searched(peak_at(1.0), ranges)

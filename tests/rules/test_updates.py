@@ -17,7 +17,7 @@ def test_working_steps_leave_out_the_start_the_floor_and_low_rates() -> None:
 
 def test_working_range_follows_warm_up_and_decay() -> None:
     up, down = [0.01 * step for step in range(10)], [0.1 * (1 - step / 40) for step in range(40)]
-    assert working_range(record([1.0] * 60, lr=[*up, *[0.1] * 10, *down])) == (5, 40)
+    assert working_range(record([1.0] * 60, lr=[*up, *[0.1] * 10, *down])) == (10, 40)
     assert working_range(record([1.0] * 60)) == (0, 59)
     assert working_range(record([1.0] * 60, lr=0.1)) == (0, 59)
 

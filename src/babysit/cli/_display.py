@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.padding import Padding
@@ -63,6 +64,14 @@ class RichDisplay:
     def note(self, text: str) -> None:
         """Something worth knowing, in one line."""
         self._indented(text, "italic")
+
+    def close_with(self, verdict: str, curve: str, page: Path) -> None:
+        """The run is over: what the rules say of it, and where its report is."""
+        said = {"healthy": ("healthy", "bold green"), "warnings": ("warnings", "bold yellow")}
+        word, style = said.get(verdict, ("errors", "bold red"))
+        sentence = f": loss curve: {curve}" if curve else ""
+        self._console.print(Text.assemble((word, style), self._plain(sentence)))
+        self._console.print(Text(self._plain(f"report: {page}")), soft_wrap=True)
 
     def close(self) -> None:
         """Leave the terminal as it was."""

@@ -18,8 +18,8 @@ def report(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
     """Summarise a run in the terminal and write its report.html."""
-    from babysit.report.html import write_report
     from babysit.report.document import report_document
+    from babysit.report.html import write_report
     from babysit.report.terminal import print_summary
 
     page = write_report(run)

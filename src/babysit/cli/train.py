@@ -56,6 +56,13 @@ def train(
         str | None,
         typer.Option(help="he, xavier, glorot, normal:0.01, orthogonal, lsuv, sparse:15, zeros.", show_default=False),
     ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            help="Of training images: none, flip, shift:2 or flip,shift:2; flip is tried by default.",
+            show_default=False,
+        ),
+    ] = None,
     optimizer: Annotated[
         str, typer.Option(help="sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw.")
     ] = "momentum",
@@ -115,6 +122,7 @@ def train(
         batch_norm=batch_norm,
         dropout=dropout,
         init=init,
+        augment=augment,
         optimizer=optimizer,
         schedule=schedule,
         batch_size=batch_size,
@@ -143,7 +151,7 @@ def _run(options: TrainOptions | None, folder: Path, display: RichDisplay, json_
         display.close()
     page = write_report(result.folder)
     print_json(result.report, json_file)
-    display.note(f"report: {page}")
+    display.close_with(result.report["verdict"], result.report.get("curve", ""), page)
     if not result.finished:
         raise typer.Exit(1)
 

@@ -128,7 +128,9 @@ def fit(
     if 4 in sizes and 5 not in sizes:
         # convolutions on a CPU are faster with the channels innermost
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    header = _header(settings, task, batches, targets, device, threads or choose_threads(step_work(model, batches.batch_size)))
+    header = _header(
+        settings, task, batches, targets, device, threads or choose_threads(step_work(model, batches.batch_size))
+    )
     begun = header_of_begun(Path(out), header) if out is not None and resume else None
     header = begun or header
     interrupts = Interrupts()

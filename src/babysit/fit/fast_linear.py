@@ -107,5 +107,3 @@ def _suits(layer: nn.Linear, x: Tensor) -> bool:
         and layer.weight.dtype is torch.float32
         and not torch.is_autocast_enabled("cpu")
     )
-
-

@@ -9,6 +9,8 @@ from typing import Literal
 
 from babysit.measure.record import Range
 
+End = Literal["low", "high"]
+
 EDGE = 0.15
 NEAR = 0.25
 MOST = 0.8
@@ -42,7 +44,7 @@ def position(value: float, drawn: Range) -> float | None:
     return (inside - low) / width if 0 < width < math.inf else None
 
 
-def edge_of(values: Sequence[float], drawn: Range) -> Literal["low", "high"] | None:
+def edge_of(values: Sequence[float], drawn: Range) -> End | None:
     """Which end of its range the best values of a parameter crowd at, if any.
 
     They crowd at an end when the middle one lies in the outer 15 % and four out of five in the outer quarter. Three

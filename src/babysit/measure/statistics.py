@@ -27,6 +27,8 @@ def mean_and_std(outputs: Tensor) -> tuple[Tensor, Tensor]:
         >>> [number.item() for number in mean_and_std(torch.tensor([1.0, 3.0]))]
         [2.0, 1.0]
     """
+    if outputs.itemsize < 4:  # squares overflow in float16
+        outputs = outputs.float()
     mean = outputs.mean()
     return mean, (outputs - mean).square_().mean().sqrt()
 
@@ -104,7 +106,7 @@ def histogram(values: Tensor, bins: int) -> tuple[Tensor, float, float]:
         (tensor([2., 1.]), 0.0, 1.0)
     """
     # float64, as in float32 the width of a wide range overflows and counts stop growing at 2**24
-    finite = values.detach().flatten().double().cpu()
+    finite = values.detach().flatten().cpu().double()
     finite = finite[torch.isfinite(finite)]
     if finite.numel() == 0:
         return torch.zeros(bins), 0.0, 0.0

@@ -132,7 +132,7 @@ class FromFile(Architecture):
         except Exception as error:  # whatever the user's function raises is the user's to read
             raise self._bad(f"{type(error).__name__}: {error}", "mend the function") from error
         if not isinstance(network, nn.Module):
-            raise self._bad(f"a {type(network).__name__}", "return the model")
+            raise self._bad(f"one that returns {type(network).__name__}", "return the model")
         return network
 
     def _try(self, network: nn.Module, inputs: Tensor) -> None:

@@ -98,6 +98,7 @@ def make_plan(
     seconds_per_step: float,
     steps_per_epoch: int,
     models: int = 1,
+    finalists: int = 4,
     epochs: int | None = None,
 ) -> Plan:
     """Divide a budget between the rounds of the search and the full training.
@@ -107,6 +108,7 @@ def make_plan(
         seconds_per_step: Measured, where the limit is a time; nominal otherwise.
         steps_per_epoch: Steps in one pass over the training split.
         models: Full trainings to make, for an ensemble.
+        finalists: Settings of the final round, where there are trials enough.
         epochs: Of the full training, where the person set them.
 
     Example:
@@ -117,7 +119,7 @@ def make_plan(
     seconds = budget.seconds if budget.seconds is not None else NOMINAL_BUDGET
     trials = max(1, budget.trials or DEFAULT_TRIALS)
     epoch_seconds = seconds_per_step * steps_per_epoch
-    final = _finalists(trials)
+    final = _final_trials(trials, finalists)
     fine = round((trials - final) * 0.4)
     coarse = trials - final - fine
     # finalists train as long as the full training will, since what is best after a few epochs (a high rate, little
@@ -140,9 +142,9 @@ def make_plan(
     )
 
 
-def _finalists(trials: int) -> int:
-    """Two settings and two challengers; two of few trials; none of so few that one repeated is one less tried."""
-    return 4 if trials >= 12 else 2 if trials >= 6 else 0
+def _final_trials(trials: int, finalists: int) -> int:
+    """A third of the trials at most; none of so few that one repeated is one less tried."""
+    return min(finalists, trials // 3) if trials >= 6 else 0
 
 
 def _rounded(epochs: float) -> float:

@@ -141,6 +141,10 @@ class Journal:
         self._lines.sync()
         self._known[key] = value
 
+    def close(self) -> None:
+        """Close the file."""
+        self._lines.close()
+
     def latest(self, name: str, default: int) -> int:
         """The last value noted under ``name`` in any entry."""
         noted = [value[name] for value in self._known.values() if isinstance(value, dict) and name in value]

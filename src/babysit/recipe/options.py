@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from babysit.data.augment import parse_augment
 from babysit.errors import InputError
 from babysit.fit.optimizers import OPTIMIZERS
 from babysit.fit.settings import TrainSettings
@@ -36,6 +37,7 @@ class TrainOptions:
         batch_norm: Normalise before the activation.
         dropout: Share of units dropped in training.
         init: Initialisation scheme.
+        augment: What is done to training images, such as ``"flip,shift:2"``.
         optimizer: Update rule.
         schedule: Decay of the learning rate.
         batch_size: Examples a step.
@@ -63,6 +65,7 @@ class TrainOptions:
     batch_norm: bool | None = None
     dropout: float | None = None
     init: str | None = None
+    augment: str | None = None
     optimizer: str = "momentum"
     schedule: str = "cosine"
     batch_size: int | None = None
@@ -84,6 +87,7 @@ class TrainOptions:
             parse(self.preprocess)
         parse_budget(self.budget)
         parse_search(self.search)
+        parse_augment(self.augment or "none")
         TrainSettings(
             schedule=self.schedule,
             batch_size=1 if self.batch_size is None else self.batch_size,

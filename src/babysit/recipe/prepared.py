@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from babysit.data import Dataset
+from babysit.data.augment import augmented
 from babysit.data.batches import ArrayBatches, Batches, TensorBatches
+from babysit.errors import InputError
 from babysit.fit.evaluation import BATCH, Examples
 from babysit.fit.losses import Task, task_named
 from babysit.nn import Preprocessing, TargetScaling, fit_preprocessing, fit_target_scaling
@@ -48,10 +50,26 @@ class Prepared:
     validation: Examples
     in_memory: bool
 
-    def batches(self, batch_size: int, seed: int) -> Batches:
-        """Shuffled batches of the training split."""
+    @property
+    def can_augment(self) -> bool:
+        """Whether the network sees images, centred and in memory."""
+        return self.in_memory and len(self.preprocess.output_shape) == 3
+
+    def batches(self, batch_size: int, seed: int, augment: str = "none") -> Batches:
+        """Shuffled batches of the training split.
+
+        Raises:
+            InputError: Augmentation was asked for where :attr:`can_augment` is false.
+        """
+        if augment != "none" and not self.can_augment:
+            raise InputError(
+                "--augment",
+                expected="images that fit in memory, preprocessed without pca or whiten",
+                found=self.preprocess.describe(),
+                todo="leave it out",
+            )
         if isinstance(self.train.x, Tensor):
-            return TensorBatches(self.train.x, self.train.y, batch_size, seed)
+            return augmented(TensorBatches(self.train.x, self.train.y, batch_size, seed), augment, seed)
         return ArrayBatches(self.train.x, self.train.y, batch_size, seed, self.train.rows)
 
     def around(self, network: nn.Module) -> nn.Module:

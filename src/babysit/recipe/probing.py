@@ -47,6 +47,7 @@ class Subject:
         settings: Before any search.
         network: With its initial weights, for the probes; never trained.
         chance: Loss of the best constant prediction.
+        augment: What is done to the training images, unless a trial says otherwise.
     """
 
     prepared: Prepared
@@ -54,6 +55,7 @@ class Subject:
     settings: TrainSettings
     network: nn.Module
     chance: float
+    augment: str = "none"
 
     def batches(self, count: int) -> list[tuple[Tensor, Tensor]]:
         """The first batches of a training, as the network takes them."""
@@ -89,6 +91,7 @@ def choose_model(run: Run, prepared: Prepared) -> Subject:
         settings,
         architecture.build({}, options.seed, sample),
         chance_loss(prepared.task, prepared.train.y),
+        options.augment or "none",
     )
     layers = describe(subject.network, prepared.preprocess.output_shape)
     parameters = sum(parameter.numel() for parameter in subject.network.parameters())

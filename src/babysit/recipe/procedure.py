@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,16 +103,16 @@ def resume(folder: Path, display: Display | None = None) -> TrainResult:
 
 
 def _work(folder: RunFolder, header: RunHeader, options: TrainOptions, display: Display) -> TrainResult:
-    try:
-        journal = Journal(folder.file("journal.jsonl"))
-        writer = RecordWriter(folder.path)
+    with ExitStack() as stack:
+        stack.callback(folder.release)
+        journal = stack.enter_context(closing(Journal(folder.file("journal.jsonl"))))
+        writer = stack.enter_context(closing(RecordWriter(folder.path)))
+        interrupts = stack.enter_context(Interrupts())
         # one thread until the network is known; how many then is decided once, as sums depend on it in the last bits
-        with Interrupts() as interrupts, torch_threads(1):
-            run = Run(options, folder, journal, writer, display, interrupts, header)
-            finished = _through(run)
-            return TrainResult(folder.path, _report(run), finished)
-    finally:
-        folder.release()
+        stack.enter_context(torch_threads(1))
+        run = Run(options, folder, journal, writer, display, interrupts, header)
+        finished = _through(run)
+        return TrainResult(folder.path, _report(run), finished)
 
 
 def _through(run: Run) -> bool:

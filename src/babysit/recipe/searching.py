@@ -6,6 +6,7 @@ import dataclasses
 import math
 import shutil
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 from babysit.fit.trainer import KILL_RATIO, Trainer
@@ -22,6 +23,10 @@ from babysit.storage import write_text
 
 CHALLENGING_L2 = (3.0, 10.0)
 """How many times the best L2 of the short trials is tried at full length (heuristic: half a decade and a decade)."""
+SMALLEST_MIRRORED = 16
+"""Pixels a side from which mirrored images are tried."""
+FINALISTS = 2
+"""Settings of the short trials that meet their challengers in the final round."""
 SEARCH_RULES = ("SRC001", "SRC002")
 
 
@@ -45,11 +50,16 @@ def search(run: Run, subject: Subject, rates: tuple[float, float]) -> tuple[Plan
         writer.write(record)
 
     study = Study(
-        space, plan.rounds, engine, seed=run.options.seed, finalists=2, challengers=more_regularized, tell=tell
+        space,
+        plan.rounds,
+        engine,
+        seed=run.options.seed,
+        finalists=FINALISTS,
+        challengers=lambda best: challengers(run, subject, best),
+        tell=tell,
     )
-    with run.interrupts.deferred():
+    with run.interrupts.deferred(), closing(engine), closing(writer):
         result = study.run()
-    writer.close()
     write_text(run.folder.file("trials.csv"), trials_csv(result.trials))
     shutil.rmtree(run.folder.file("trials"), ignore_errors=True)
     run.report["search"] = _summary(result)
@@ -67,12 +77,17 @@ def search(run: Run, subject: Subject, rates: tuple[float, float]) -> tuple[Plan
     return plan, result
 
 
-def more_regularized(best: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The best setting with stronger L2, to be tried at full length.
+def challengers(run: Run, subject: Subject, best: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The best setting of the short trials with more regularisation, to be tried at full length.
 
-    Short trials hardly overfit, so a search by short trials finds too little regularisation for a long training.
+    Short trials hardly overfit, so a search by short trials finds too little regularisation for a long training: more
+    L2, and mirrored images where mirroring can make sense. The validation split decides.
     """
-    return [{**best, "l2": factor * best["l2"]} for factor in CHALLENGING_L2 if "l2" in best]
+    more = [{**best, "l2": factor * best["l2"]} for factor in CHALLENGING_L2 if "l2" in best]
+    large = min(subject.prepared.preprocess.output_shape[1:], default=0) >= SMALLEST_MIRRORED
+    if run.options.augment is None and subject.prepared.can_augment and large:
+        more += [{**setting, "augment": "flip"} for setting in (best, *more[:1])]
+    return more
 
 
 def plan_search(run: Run, subject: Subject) -> Plan:
@@ -88,6 +103,7 @@ def plan_search(run: Run, subject: Subject) -> Plan:
         seconds_per_step=seconds,
         steps_per_epoch=steps,
         models=run.options.ensemble,
+        finalists=FINALISTS + len(challengers(run, subject, {"l2": 1.0})),
         epochs=run.options.epochs,
     )
     rounds = ", ".join(f"{round_.name} {round_.trials} × {round_.epochs:g}" for round_ in plan.rounds)
@@ -127,7 +143,7 @@ def _share(halvings: int) -> float:
 def _trainer(subject: Subject, trial: TrialSpec) -> Trainer:
     prepared = subject.prepared
     settings = dataclasses.replace(subject.settings.changed(trial.params), seed=trial.seed)
-    batches = prepared.batches(settings.batch_size, trial.seed)
+    batches = prepared.batches(settings.batch_size, trial.seed, trial.params.get("augment", subject.augment))
     network = subject.network_for(trial.params, trial.seed)
     return Trainer(
         prepared.around(network),

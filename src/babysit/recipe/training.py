@@ -102,7 +102,7 @@ def _training(
     trainer = Trainer(
         model,
         prepared.task.loss,
-        prepared.batches(settings.batch_size, seed),
+        prepared.batches(settings.batch_size, seed, params.get("augment", subject.augment)),
         settings,
         kill_ratio=KILL_RATIO,
         chance_loss=subject.chance,

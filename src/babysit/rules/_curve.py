@@ -94,6 +94,12 @@ class Curve:
         return float(levels[-1])
 
 
+def repeated_losses(run: RunRecord) -> NDArray[np.float64]:
+    """The finite losses of the training split's evaluations: the same examples each time, so no mini-batch noise."""
+    losses = [item.loss for item in run.evaluated("train") if math.isfinite(item.loss)]
+    return np.array([min(max(loss, -_CEILING), _CEILING) for loss in losses])
+
+
 def running_median(values: NDArray[np.float64], width: int = 5) -> NDArray[np.float64]:
     """Medians of ``width`` neighbours: a level that one wild mini-batch cannot move.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from babysit.measure.record import RunRecord
 from babysit.rules._curve import Curve, late_share
-from babysit.rules._words import number, percent
+from babysit.rules._words import number, percent, precisely
 
 _FEWEST_STEPS = 20
 _UNMOVED = 0.02
@@ -41,11 +41,11 @@ def reading(run: RunRecord, codes: Collection[str]) -> str:
     if len(curve.losses) < _FEWEST_STEPS or len(curve.blocks()) < 4:
         return f"only {len(curve.losses)} steps: too few to read a curve"
     levels = curve.levels()
-    start, end = number(float(levels[0])), number(float(levels[-1]))
+    start, end = precisely(float(levels[0])), precisely(float(levels[-1]))
     known = {
         "LOS002": f"explodes: up to {number(float(curve.losses.max()))} from {number(curve.initial)}",
         "LOS003": f"falls slowly, almost linearly: {start} to {end} in {len(curve.losses)} steps",
-        "LOS004": f"overshoots, then a plateau at {end}",
+        "LOS004": f"overshoots, then a plateau at {number(curve.final)}",
         "LOS005": f"goes up and down between {number(float(levels.min()))} and {number(float(levels.max()))}",
     }
     return next((text for code, text in known.items() if code in codes), _shape(curve))
@@ -60,7 +60,7 @@ def _shape(curve: Curve) -> str:
     share = f" ({percent(last / curve.initial)} of its initial level)" if curve.initial > 0 else ""
     if fall < _UNMOVED * abs(start):
         rises = last > levels[0] + _UNMOVED * abs(start)
-        return f"{'rises' if rises else 'stays flat'}, {span}"
+        return f"{'rises' if rises else 'stays flat'}, from {precisely(start)} to {precisely(last)}"
     third = float(levels[len(levels) // 3])
     if start - third < _LATE * fall and fall > _LATE * abs(start):
         return f"flat until about step {_departure(curve, start, fall)}, then falls, {span}"

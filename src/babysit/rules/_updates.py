@@ -57,13 +57,17 @@ def peak_ratio(run: RunRecord) -> float | None:
 
 
 def working_range(run: RunRecord) -> tuple[int, int]:
-    """First and last step at half or more of the largest learning rate; the whole run where no rate was recorded."""
+    """First and last step at which the learning rate was at work; the whole run where no rate was recorded.
+
+    From the first step at 90 % of the largest rate, so that a warm-up that still goes on leaves next to nothing, to
+    the last one at 50 %.
+    """
     whole = (0, len(run.losses) - 1)
     rates = [(step.step, step.lr) for step in run.steps if step.lr is not None and step.lr > 0]
     if not rates:
         return whole
-    limit = 0.5 * max(rate for _, rate in rates)
-    at_work = [step for step, rate in rates if rate >= limit]
-    # Between two samples the rate is unknown; a run that is sampled up to its end is judged up to its end.
-    last = whole[1] if rates[-1][1] >= limit else at_work[-1]
-    return at_work[0], last
+    largest = max(rate for _, rate in rates)
+    first = next(step for step, rate in rates if rate >= 0.9 * largest)
+    last = max(step for step, rate in rates if rate >= 0.5 * largest)
+    # After the last sample the rate is unknown; a run whose last known rate is at work is judged up to its end.
+    return first, whole[1] if last == rates[-1][0] else last

@@ -20,6 +20,16 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
+def precisely(value: float) -> str:
+    """Five significant digits, for levels that differ by little.
+
+    Example:
+        >>> precisely(2.302585), precisely(2.302491)
+        ('2.3026', '2.3025')
+    """
+    return f"{value:.5g}"
+
+
 def percent(share: float) -> str:
     """A share as a percentage.
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
-from babysit.rules._curve import Curve, late_share
+from babysit.rules._curve import Curve, late_share, repeated_losses
 from babysit.rules._updates import median_ratios, peak_ratio, ratios, working_range
-from babysit.rules._words import LECTURE, change_rate, number, percent, rate_at
+from babysit.rules._words import LECTURE, change_rate, number, percent, precisely, rate_at
 
 _USUAL_UPDATE = 1e-3
 _LARGEST_CHANGE = 1000.0
@@ -58,8 +58,9 @@ class SlowLoss(Rule):
     needs: ClassVar[tuple[str, ...]] = ("losses",)
     source: ClassVar[str] = LECTURE
 
-    min_steps: int = threshold(100, unit="steps")
+    min_steps: int = threshold(100, unit="steps, half of them with the learning rate at work")
     largest_fall: float = threshold(0.25, unit="share of the first level")
+    largest_fall_alone: float = threshold(0.1, unit="share of the first level, where no layer was measured")
     lowest_level: float = threshold(0.5, unit="× chance level")
     straight_low: float = threshold(0.3, unit="share of the fall in the second half; 0.5 is a line")
     straight_high: float = threshold(0.8, unit="share of the fall in the second half; 0.5 is a line")
@@ -71,23 +72,25 @@ class SlowLoss(Rule):
         """See the class."""
         first, last = working_range(run)
         curve = Curve.of(run).part(first, last)
-        if len(curve.losses) < max(self.min_steps, 2) or curve.initial <= 0 or len(curve.blocks()) < 4:
+        long = len(run.losses) >= self.min_steps and len(curve.losses) >= max(self.min_steps // 2, 2)
+        if not long or curve.initial <= 0 or len(curve.blocks()) < 4:
             return
         levels = curve.levels()
         start, end = float(levels[0]), float(levels[-1])
         fell = (start - end) / start if start > 0 else 1.0
-        if fell >= self.largest_fall or levels.max() > self.highest_rise * start or self._low(curve, end):
+        largest_fall = self.largest_fall if peak_ratio(run) is not None else self.largest_fall_alone
+        if fell >= largest_fall or levels.max() > self.highest_rise * start or self._low(curve, end):
             return
         if not self._too_slow(run, curve, levels):
             return
         rate = rate_at(run, last)
         yield self.finding(
             f"the loss {'hardly moved' if fell < _BARELY else 'fell slowly, almost linearly,'} in {len(curve.losses)} "
-            f"steps, from {number(start)} to {number(end)} ({percent(max(fell, 0.0))}): the learning rate is too low"
-            + (f" (lr {number(rate)})" if rate else "")
+            f"steps, from {precisely(start)} to {precisely(end)} ({percent(max(fell, 0.0))}): the learning rate is too "
+            + (f"low (lr {number(rate)})" if rate else "low")
             + _accuracy(run),
             evidence=(
-                Evidence("share the loss fell", fell, self.largest_fall),
+                Evidence("share the loss fell", fell, largest_fall),
                 Evidence("final loss", end, curve.chance),
                 *_largest_update(run, self.surely_small),
             ),
@@ -104,8 +107,8 @@ class SlowLoss(Rule):
             return True
         if (peak_ratio(run) or 0.0) > self.surely_enough:
             return False
-        repeated = np.array([item.loss for item in run.evaluated("train")])
-        if len(repeated) >= 4 and np.isfinite(repeated).all():
+        repeated = repeated_losses(run)
+        if len(repeated) >= 4:
             return all(after < before for before, after in pairwise(repeated)) and self._straight(repeated)
         return _falls_for_sure(curve) and self._straight(levels)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
-from babysit.rules._curve import Curve, count_rises
+from babysit.rules._curve import Curve, count_rises, repeated_losses
 from babysit.rules._words import change_rate, number, rate_at
 
 
@@ -59,7 +59,7 @@ class OscillatingLoss(Rule):
         curve = Curve.of(run)
         if curve.initial <= 0:
             return
-        repeated = np.array([item.loss for item in run.evaluated("train") if np.isfinite(item.loss)])
+        repeated = repeated_losses(run)
         noise = self.noise * curve.block_error(self.examples)
         looks = (
             (

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median, median_low
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from babysit.measure.ranges import EDGE, edge_of, position
+from babysit.measure.ranges import EDGE, End, edge_of, position
 from babysit.measure.record import Range, RoundRecord, RunRecord, TrialRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._words import LECTURE, number
@@ -19,9 +19,9 @@ class BestAtEdge(Rule):
     """The best trials crowd at one end of a range, so the best value may lie beyond it.
 
     ## What it measures
-    Where the best fifth of a round's trials, three at least, lie in each numeric range they were drawn from. They
-    crowd at an end when the middle one is in the outer 15 % and four of five are in the outer quarter, on the
-    logarithmic scale where values were drawn on one.
+    Where the best fifth of a round's trials lie in each numeric range they were drawn from: at least three, those
+    trained longest first, then by score, then by loss. They crowd at one end when the middle one is in the outer 15 %
+    and four of five are in the outer quarter, on the logarithmic scale where values were drawn on one.
 
     ## Why it hurts
     The search has not seen the other side. The best value found is the best of a bad range.
@@ -32,8 +32,8 @@ class BestAtEdge(Rule):
     ## When it is a false alarm
     Where the end is a limit of the parameter itself, such as a dropout of 0, the range says so and the rule is silent.
     A parameter that does not matter crowds at an end by accident in 2 % of rounds of fifteen trials, and in less than
-    one in a thousand of forty. When a later round's range went past that end, the search has mended it and the
-    rule is silent about the earlier round.
+    one in a thousand of forty. When a later round drew from past that end, or up to it, and its best crowd at no
+    end, the search has settled the question and the rule is silent.
 
     ## Options
     Raise `best_share` to judge more, and hence less good, trials.
@@ -55,28 +55,29 @@ class BestAtEdge(Rule):
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
-        found: dict[str, Finding] = {}
-        for index, round_ in enumerate(run.rounds):
+        crowded: dict[str, tuple[Range, End, Finding]] = {}
+        for round_ in run.rounds:
             best = self._best([trial for trial in run.trials if trial.round == round_.number])
             for name, drawn in round_.ranges.items():
                 values = [float(trial.params[name]) for trial in best if _is_number(trial.params.get(name))]
                 edge = edge_of(values, drawn) if len(values) >= self.fewest_best else None
-                if edge and not _mended(run.rounds[index + 1 :], name, drawn, edge):
-                    found[name] = self._report(round_, name, drawn, values, edge)
-        yield from found.values()
+                if edge:
+                    crowded[name] = drawn, edge, self._report(round_, name, drawn, values, edge)
+                elif name in crowded and _settles(drawn, *crowded[name][:2], judged=bool(values)):
+                    del crowded[name]
+        yield from (finding for _, _, finding in crowded.values())
 
     def _best(self, trials: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
         """The best trials with different parameters: fresh seeds of one finalist are one point of the range."""
         alive = [trial for trial in trials if trial.status in ("complete", "halved") and math.isfinite(trial.score)]
-        ranked = sorted(alive, key=lambda trial: trial.score)
-        different = list({str(sorted(trial.params.items())): trial for trial in ranked}.values())[::-1]
+        different: dict[str, TrialRecord] = {}
+        for trial in sorted(alive, key=lambda trial: (trial.epochs, trial.score, -trial.loss), reverse=True):
+            different.setdefault(str(sorted(trial.params.items())), trial)
         if len(different) < self.min_trials:
             return ()
-        return different[: max(self.fewest_best, math.ceil(self.best_share * len(different)))]
+        return list(different.values())[: max(self.fewest_best, math.ceil(self.best_share * len(different)))]
 
-    def _report(
-        self, round_: RoundRecord, name: str, drawn: Range, values: Sequence[float], edge: Literal["low", "high"]
-    ) -> Finding:
+    def _report(self, round_: RoundRecord, name: str, drawn: Range, values: Sequence[float], edge: End) -> Finding:
         distance = median(_distance(value, drawn, edge) for value in values)
         wider = _moved(drawn, edge)
         low, high = number(drawn.low or 0.0), number(drawn.high or 0.0)
@@ -96,12 +97,15 @@ def _distance(value: float, drawn: Range, edge: str) -> float:
     return 1 - place if edge == "high" else place
 
 
-def _mended(later: Sequence[RoundRecord], name: str, drawn: Range, edge: str) -> bool:
-    """Whether a later round drew from past that end."""
-    ranges = [round_.ranges[name] for round_ in later if name in round_.ranges]
-    if edge == "high":
-        return any(item.high is not None and drawn.high is not None and item.high > drawn.high for item in ranges)
-    return any(item.low is not None and drawn.low is not None and item.low < drawn.low for item in ranges)
+def _settles(later: Range, drawn: Range, edge: End, *, judged: bool) -> bool:
+    """Whether a later round, whose best crowd at no end, answers what an earlier one asked.
+
+    It does if it drew from past that end, or up to it with trials enough to be judged.
+    """
+    ends = (later.high, drawn.high) if edge == "high" else (drawn.low, later.low)
+    if ends[0] is None or ends[1] is None:
+        return False
+    return ends[0] > ends[1] or (judged and ends[0] == ends[1])
 
 
 def _moved(drawn: Range, edge: str) -> str:

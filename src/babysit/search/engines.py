@@ -135,7 +135,8 @@ class SingleEngine(Engine):
         taken = (trial.number, epochs, trained, trainer.step, trainer.initial_loss)
         if trainer.stopped:
             return Outcome(*taken, math.inf, -math.inf, trainer.stopped)
-        result = evaluate(trainer.model, self._validation, self._task)
+        with trainer.own_randomness():  # of models that draw in evaluation too
+            result = evaluate(trainer.model, self._validation, self._task)
         if not math.isfinite(result.loss):
             return Outcome(*taken, math.inf, -math.inf, f"validation loss {result.loss} after step {trainer.step}")
         if epochs < trial.epochs:
@@ -190,6 +191,10 @@ class JournaledEngine(Engine):
     def release(self, numbers: Sequence[int]) -> None:
         """Forget trials that will not be advanced again; their outcomes stay in the journal."""
         self._engine.release(numbers)
+
+    def close(self) -> None:
+        """Close the journal."""
+        self._journal.close()
 
 
 def _read_journal(path: Path) -> Iterator[Outcome]:

@@ -45,7 +45,7 @@ def confusion_matrix(summary: Summary) -> str:
         _title(counts, names),
         body,
         height=height,
-        note="A row holds the examples of one true class. Blue: right. Red: wrong, the stronger the more frequent.",
+        note="A row holds the examples of one true class. Blue: right. Orange: wrong, the stronger the more frequent.",
         label="Confusion matrix",
     )
 

@@ -1,0 +1,428 @@
+from __future__ import annotations
+
+import math
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import babysit as bs
+from babysit.data import Dataset, ReadOptions, read
+from babysit.errors import InputError, Interrupted, RunFolderError
+from babysit.fit import FitResult, fit
+from babysit.fit.evaluation import Examples, evaluate
+from babysit.fit.losses import CLASSIFICATION, REGRESSION
+from babysit.measure.record import read_run
+from babysit.measure.sampling import is_sampled
+
+Data = tuple[Tensor, Tensor]
+Same = Callable[[object, object], bool]
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_the_caller_changes() -> Iterator[None]:
+    """Whatever a test does with ``fit``: threads, handlers, gradient mode and NumPy's random numbers stay."""
+
+    def state() -> list[object]:
+        handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        return [torch.get_num_threads(), torch.is_grad_enabled(), str(np.random.get_state(legacy=False)), handlers]
+
+    before = state()
+    yield
+    assert state() == before
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return read("digits", ReadOptions())
+
+
+@pytest.fixture
+def clouds() -> Data:
+    """Three clouds that a linear rule separates, and a healthy amount of them."""
+    draw = torch.Generator().manual_seed(0)
+    y = torch.arange(600) % 3
+    centres = torch.tensor([[2.0, 0.0, 0.0, 0.0], [0.0, 2.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0]])
+    return centres[y] + torch.randn(600, 4, generator=draw) - 0.5, y
+
+
+def classifier(inputs: int = 4, classes: int = 3, hidden: int = 16) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Dropout(0.1), nn.Linear(hidden, classes))
+
+
+def quick(data: Any, model: nn.Module | None = None, **options: Any) -> FitResult:
+    return fit(model or classifier(), data, **{"lr": 0.1, "epochs": 3, "batch_size": 50, **options})
+
+
+# ---- what it takes ------------------------------------------------------------------------------------------------
+
+
+def test_it_is_the_packages_own_name() -> None:
+    assert bs.FitResult is FitResult
+    assert bs.fit(classifier(), (torch.zeros(4, 4), torch.zeros(4).long()), epochs=1, watch=False).record.losses
+
+
+def test_tensors_arrays_and_other_number_types_train_alike(clouds: Data, same: Same) -> None:
+    x, y = clouds
+    results = [
+        quick(pair, validation=pair)
+        for pair in (
+            (x, y),
+            (x.numpy(), y.numpy()),
+            (x.double().numpy(), y.numpy().astype(np.int16)),
+            (np.asfortranarray(x.numpy()), y.numpy().astype(np.uint8)),
+        )
+    ]
+    for result in results[1:]:
+        assert same(dict(result.model.state_dict()), dict(results[0].model.state_dict()))
+        assert result.best.score == results[0].best.score
+
+
+def test_read_only_arrays_are_taken_as_they_are(clouds: Data) -> None:
+    x = clouds[0].numpy().copy()
+    x.flags.writeable = False
+    assert quick((x, clouds[1])).record.losses
+
+
+def test_a_data_set_brings_its_splits(digits: Dataset) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    result = fit(model, digits, lr=0.01, epochs=8, batch_size=32)
+    validation = Examples(
+        torch.from_numpy(digits.inputs("validation")).float(), torch.from_numpy(digits.targets("validation"))
+    )
+    judged = evaluate(result.model, validation, CLASSIFICATION)
+    assert judged.score == result.best.score > 0.9
+    assert result.record.header.classes == 10
+    assert result.record.header.chance_loss == pytest.approx(math.log(10))
+    assert result.record.losses[0] > 1
+    assert {item.split for item in result.record.evaluations} == {"train", "validation"}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_data_loader(workers: int, clouds: Data) -> None:
+    loader = DataLoader(TensorDataset(*clouds), batch_size=50, shuffle=True, num_workers=workers)
+    state = torch.get_rng_state()
+    model = classifier()
+    state = torch.get_rng_state()
+    result = quick(loader, model, validation=clouds)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert result.best.score > 0.8
+    assert len(result.record.losses) == 3 * 12
+    header = result.record.header
+    assert (header.batch_size, header.steps_per_epoch, header.total_steps) == (50, 12, 36)
+    assert (header.classes, header.chance_loss) == (0, None)  # one batch does not tell
+    assert {item.split for item in result.record.evaluations} == {"validation"}
+
+
+def test_a_loader_trains_like_the_loop_one_would_write(clouds: Data) -> None:
+    loader = DataLoader(TensorDataset(*clouds), batch_size=50)
+    model, plain = nn.Linear(4, 3), nn.Linear(4, 3)
+    plain.load_state_dict(model.state_dict())
+    quick(loader, model, optimizer="sgd", schedule="constant", epochs=2)
+    optimizer = torch.optim.SGD(plain.parameters(), lr=0.1, fused=True)
+    for _ in range(2):
+        for x, y in loader:
+            loss = nn.functional.cross_entropy(plain(x), y)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    assert torch.equal(model.weight, plain.weight)
+
+
+@pytest.mark.parametrize("shape", [(300,), (300, 1), (300, 2)])
+def test_regression(shape: tuple[int, ...], clouds: Data) -> None:
+    x = clouds[0][:300]
+    y = (x @ torch.arange(4.0 * (shape[-1] if len(shape) > 1 else 1)).reshape(4, -1)).reshape(shape)
+    model = nn.Linear(4, math.prod(shape[1:]))
+    result = quick((x, y.double().numpy()), model, validation=(x, y), lr=0.02, epochs=15)
+    assert result.best.score > 0.99
+    assert evaluate(model, Examples(x, y), REGRESSION).score == result.best.score
+    header = result.record.header
+    assert (header.task, header.classes) == ("regression", 0)
+    assert header.chance_loss == pytest.approx(y.double().numpy().var(axis=0).mean(), rel=1e-5)
+
+
+def test_a_loss_function_of_ones_own(clouds: Data) -> None:
+    calls = 0
+
+    def smooth(outputs: Tensor, targets: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return nn.functional.cross_entropy(outputs, targets, label_smoothing=0.1)
+
+    result = quick(clouds, loss=smooth, validation=clouds)
+    assert calls == 36 + 6
+    assert result.best.score > 0.8
+    header = result.record.header
+    assert (header.loss_name, header.chance_loss, header.task) == ("smooth", None, "classification")
+    assert quick(clouds, loss=nn.CrossEntropyLoss()).record.header.loss_name == "CrossEntropyLoss"
+
+
+def test_images_through_convolutions() -> None:
+    draw = torch.Generator().manual_seed(0)
+    x, y = torch.randn(64, 3, 8, 8, generator=draw), torch.arange(64) % 2
+    x[y == 1, 0] += 2
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+    assert quick((x, y), model, validation=(x, y), epochs=8, batch_size=16).best.score > 0.9
+
+
+def test_convolutions_in_space_and_time_beside_plain_ones() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.Unflatten(1, (1, 2)), nn.Conv3d(1, 2, (1, 3, 3)), nn.Flatten(), nn.Linear(64, 2)
+    )
+    assert quick((torch.randn(20, 1, 8, 8), torch.arange(20) % 2), model, epochs=1).record.losses
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ((torch.zeros(5, 4), torch.zeros(4).long()), "as many targets as inputs, and at least one, found 5 and 4"),
+        ((torch.zeros(0, 4), torch.zeros(0).long()), "found 0 and 0"),
+        ((torch.zeros(2, 4), np.array(["cat", "dog"])), "expected arrays of numbers, found values of type <U3"),
+        (iter([]), "expected a loader with a length"),
+    ],
+)
+def test_data_that_cannot_be_used_is_refused(data: Any, message: str) -> None:
+    with pytest.raises(InputError, match=f"^data: .*{message}"):
+        fit(classifier(), data)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"lr": 0.0}, {"optimizer": "adm"}, {"schedule": "no"}, {"threads": -1}, {"epochs": 0}, {"seed": -1}],
+    ids=str,
+)
+def test_a_bad_option_is_refused_and_leaves_no_folder(option: dict[str, Any], clouds: Data, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"^{next(iter(option))}: "):
+        quick(clouds, out=tmp_path / "run", **option)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_frozen_model_is_refused(clouds: Data) -> None:
+    with pytest.raises(InputError, match=r"^model: .*unfreeze"):
+        quick(clouds, classifier().requires_grad_(False))
+
+
+# ---- what it gives ------------------------------------------------------------------------------------------------
+
+
+def test_the_callers_random_numbers_are_left_alone_and_the_seed_decides(clouds: Data, same: Same) -> None:
+    def train(seed: int) -> dict[str, Tensor]:
+        return dict(quick(clouds, seed=seed, validation=clouds).model.state_dict())
+
+    state = torch.get_rng_state()
+    first = train(3)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.randn(3)
+    assert same(train(3), first)
+    assert not same(train(4), first)
+
+
+def test_watching_changes_nothing(clouds: Data, same: Same) -> None:
+    watched, alone = quick(clouds, validation=clouds), quick(clouds, validation=clouds, watch=False)
+    assert same(dict(watched.model.state_dict()), dict(alone.model.state_dict()))
+    assert same(watched.polyak, alone.polyak)
+    assert watched.record.losses == alone.record.losses
+    assert [step.step for step in watched.record.steps] == [step for step in range(36) if is_sampled(step)]
+    assert alone.record.steps == ()
+
+
+def test_the_best_weights_are_those_of_the_best_evaluation(clouds: Data) -> None:
+    held = (clouds[0][:90], clouds[1][:90])
+    result = quick(clouds, validation=held, epochs=6)
+    assert evaluate(result.model, Examples(*held), CLASSIFICATION).score == result.best.score
+    assert result.best.score == max(item.score for item in result.record.evaluated("validation"))
+
+
+def test_without_validation_the_last_weights_stay_and_patience_waits_for_ever(clouds: Data) -> None:
+    result = quick(clouds, patience=1, epochs=4)
+    assert len(result.record.losses) == 4 * 12
+    assert (result.record.evaluations, result.best.weights) == ((), {})
+
+
+def test_patience(clouds: Data) -> None:
+    result = quick(clouds, validation=clouds, patience=2, epochs=60)
+    (*_, last) = result.record.evaluated("validation")
+    assert last.epoch == result.best.epoch + 2 < 60
+
+
+def test_the_average_can_be_loaded_and_is_good(clouds: Data) -> None:
+    result = quick(clouds, validation=clouds, epochs=20)
+    averaged = classifier()
+    averaged.load_state_dict(result.polyak)
+    assert evaluate(averaged, Examples(*clouds), CLASSIFICATION).score > result.best.score - 0.02
+
+
+@pytest.mark.parametrize("data", ["clouds", "loader"])
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_a_healthy_training_is_called_healthy(data: str, optimizer: str, clouds: Data) -> None:
+    train, held = (clouds[0][:450], clouds[1][:450]), (clouds[0][450:], clouds[1][450:])
+    source = train if data == "clouds" else DataLoader(TensorDataset(*train), batch_size=32, shuffle=True)
+    lr = {"momentum": 0.05, "adam": 0.01}[optimizer]
+    result = fit(classifier(), source, validation=held, optimizer=optimizer, lr=lr, epochs=15, batch_size=32)
+    assert result.findings == ()
+    assert result.diagnosis.verdict == "healthy"
+    assert result.best.score > 0.85
+
+
+def test_a_healthy_regression_is_called_healthy(clouds: Data) -> None:
+    x = clouds[0]
+    y = torch.sin(x).sum(dim=1) + 0.1 * torch.randn(600, generator=torch.Generator().manual_seed(3))
+    model = nn.Sequential(nn.Linear(4, 32), nn.Tanh(), nn.Linear(32, 1))
+    result = fit(model, (x[:450], y[:450]), validation=(x[450:], y[450:]), lr=0.02, epochs=30, batch_size=32)
+    assert result.findings == ()
+
+
+@pytest.mark.parametrize("lr", [1e3, 1e20])
+def test_a_rate_far_too_high_is_found(lr: float, clouds: Data) -> None:
+    result = quick(clouds, validation=clouds, lr=lr, optimizer="sgd", schedule="constant")
+    assert result.diagnosis.verdict == "errors"
+    finding = result.findings[0]
+    assert finding.code in ("LOS001", "LOS002")
+    assert finding.evidence
+    assert finding.remedies
+
+
+# ---- run folders --------------------------------------------------------------------------------------------------
+
+
+class Tap(nn.Module):
+    """Passes its inputs on; counts the training steps and does something at one of them."""
+
+    def __init__(self, step: int, act: Callable[[], object]) -> None:
+        super().__init__()
+        self.step, self.act, self.steps = step, act, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.steps += 1
+            if self.steps == self.step:
+                self.act()
+        return x
+
+
+def tapped(step: int = 0, act: Callable[[], object] = lambda: None) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return nn.Sequential(
+            Tap(step, act), nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3)
+        )
+
+
+def left_in(folder: Path) -> dict[str, bytes]:
+    return {item.name: item.read_bytes() for item in folder.iterdir() if item.name != "checkpoint.pt"}
+
+
+def term() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("step", [1, 7, 12, 13, 36])
+@pytest.mark.parametrize("kind", ["arrays", "loader"])
+def test_a_signal_saves_and_the_run_goes_on_bit_for_bit(
+    step: int, kind: str, clouds: Data, tmp_path: Path, same: Same
+) -> None:
+    def go(folder: Path, model: nn.Module, **options: Any) -> FitResult:
+        data = clouds if kind == "arrays" else DataLoader(TensorDataset(*clouds), batch_size=50, shuffle=True)
+        return quick(data, model, validation=clouds, optimizer="adam", out=folder, **options)
+
+    unbroken = go(tmp_path / "unbroken", tapped())
+    with pytest.raises(Interrupted) as raised:
+        go(tmp_path / "broken", tapped(step, term))
+    assert raised.value.signal_number == signal.SIGTERM
+    torch.randn(5)
+    resumed = go(tmp_path / "broken", tapped(), resume=True)
+    assert same(dict(resumed.model.state_dict()), dict(unbroken.model.state_dict()))
+    assert same(resumed.polyak, unbroken.polyak)
+    assert resumed.record == unbroken.record
+    assert (resumed.best.score, resumed.best.epoch) == (unbroken.best.score, unbroken.best.epoch)
+    assert left_in(tmp_path / "broken") == left_in(tmp_path / "unbroken")
+
+
+class Killed(BaseException):
+    pass
+
+
+def die() -> None:
+    raise Killed
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(clouds: Data, tmp_path: Path) -> None:
+    quick(clouds, tapped(), out=tmp_path / "unbroken")
+    with pytest.raises(Killed):
+        quick(clouds, tapped(20, die), out=tmp_path / "broken")
+    assert (tmp_path / "broken" / "steps.jsonl").stat().st_size > 0
+    assert not (tmp_path / "broken" / "checkpoint.pt").exists()
+    quick(clouds, tapped(), out=tmp_path / "broken", resume=True)
+    assert left_in(tmp_path / "broken") == left_in(tmp_path / "unbroken")
+
+
+def test_a_finished_run_that_goes_on_gives_its_result_again(clouds: Data, tmp_path: Path, same: Same) -> None:
+    first = quick(clouds, validation=clouds, out=tmp_path / "run")
+    before = left_in(tmp_path / "run")
+    again = quick(clouds, tapped_none(), validation=clouds, out=tmp_path / "run", resume=True)
+    assert same(dict(again.model.state_dict()), dict(first.model.state_dict()))
+    assert again.record == first.record
+    assert left_in(tmp_path / "run") == before
+
+
+def tapped_none() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(99)
+        return nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 3))
+
+
+def test_the_folder_holds_the_record(clouds: Data, tmp_path: Path) -> None:
+    result = quick(clouds, validation=clouds, out=str(tmp_path / "run"))
+    assert read_run(tmp_path / "run") == result.record
+    assert result.record.header.settings["lr"] == 0.1
+    assert sorted(item.name for item in (tmp_path / "run").iterdir()) == ["checkpoint.pt", "run.json", "steps.jsonl"]
+
+
+def test_a_run_goes_on_with_the_threads_it_had(clouds: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    count = lambda: seen.append(torch.get_num_threads())  # noqa: E731
+    with pytest.raises(Interrupted):
+        quick(clouds, tapped(3, term), out=tmp_path / "run", threads=2)
+    monkeypatch.setattr("babysit.fit.api.choose_threads", lambda *_: 1)
+    quick(clouds, tapped(1, count), out=tmp_path / "run", resume=True)
+    assert seen == [2]
+
+
+def test_a_folder_with_files_in_it_is_refused(clouds: Data, tmp_path: Path) -> None:
+    quick(clouds, out=tmp_path / "run")
+    with pytest.raises(RunFolderError, match="resume=True"):
+        quick(clouds, out=tmp_path / "run")
+
+
+@pytest.mark.parametrize("change", [{"lr": 0.2}, {"epochs": 4}, {"seed": 1}, {"optimizer": "adam"}], ids=str)
+def test_other_settings_do_not_go_on(change: dict[str, Any], clouds: Data, tmp_path: Path) -> None:
+    quick(clouds, out=tmp_path / "run")
+    (name,) = change
+    with pytest.raises(RunFolderError, match=f"expected a run of fit with .*{name} {change[name]}"):
+        quick(clouds, out=tmp_path / "run", resume=True, **change)
+
+
+def test_another_model_does_not_go_on(clouds: Data, tmp_path: Path) -> None:
+    quick(clouds, out=tmp_path / "run")
+    with pytest.raises(RunFolderError, match="expected a checkpoint of this very model"):
+        quick(clouds, nn.Linear(4, 3), out=tmp_path / "run", resume=True)
+
+
+def test_without_a_folder_signals_are_the_callers(clouds: Data) -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: heard.append(number))
+    try:
+        assert len(quick(clouds, tapped(5, term)).record.losses) == 36
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM]

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from sklearn.datasets import load_diabetes
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from babysit.fit.losses import REGRESSION
+from babysit.measure.record import Probe
+from babysit.preflight.learning_rate import EXPLODES, FALLS, RATES, probe_learning_rates
+
+TwoLayers = Callable[..., nn.Sequential]
+Data = tuple[Tensor, Tensor]
+STEPS = 40
+
+
+class Valley(nn.Module):
+    """One weight, whose loss is a parabola: ½·curvature·weight² for inputs of one."""
+
+    def __init__(self, curvature: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(1.0, dtype=torch.float64))
+        self.scale = math.sqrt(curvature)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.scale * self.weight * inputs
+
+
+def half_squared(outputs: Tensor, targets: Tensor) -> Tensor:
+    return 0.5 * (outputs - targets).square().mean()
+
+
+def sgd(model: nn.Module, rate: float) -> torch.optim.Optimizer:
+    return torch.optim.SGD(model.parameters(), lr=rate)
+
+
+def batches(*inputs: float) -> list[Data]:
+    return [(torch.tensor([value], dtype=torch.float64), torch.zeros(1, dtype=torch.float64)) for value in inputs]
+
+
+def verdicts(probe: Probe) -> dict[float, str]:
+    return dict(zip(probe.series["lr"], probe.texts["verdicts"].split(","), strict=True))
+
+
+def in_theory(rate: float, curvature: float) -> tuple[float, str]:
+    """Gradient descent multiplies the weight by (1 − rate · curvature) every step, and the loss by its square."""
+    losses = [0.5 * curvature * (1 - rate * curvature) ** (2 * step) for step in range(STEPS)]
+    if any(loss > EXPLODES * losses[0] for loss in losses):
+        return math.inf, "explodes"
+    ratio = sum(losses[-STEPS // 4 :]) / (STEPS // 4) / losses[0]
+    return ratio, "slow" if ratio > FALLS else "falls"
+
+
+@pytest.mark.parametrize("curvature", [0.5, 1.0, 30.0, 2e4])
+def test_verdicts_on_a_parabola_are_those_of_the_formula(curvature: float) -> None:
+    probe = probe_learning_rates(Valley(curvature), half_squared, batches(*[1.0] * STEPS), sgd)
+    found = verdicts(probe)
+    expected = {rate: in_theory(rate, curvature) for rate in found}
+    assert found == {rate: verdict for rate, (_, verdict) in expected.items()}
+    assert {"slow", "falls", "explodes"} == set(found.values())
+    for rate, ratio in zip(probe.series["lr"], probe.series["ratio"], strict=True):
+        assert ratio == pytest.approx(expected[rate][0], rel=1e-9, abs=1e-12)
+
+
+def test_the_range_to_search_is_where_the_loss_falls_and_half_a_decade_more() -> None:
+    probe = probe_learning_rates(Valley(1.0), half_squared, batches(*[1.0] * STEPS), sgd)
+    falling = [rate for rate, verdict in verdicts(probe).items() if verdict == "falls"]
+    assert probe.numbers["low"] == falling[0]
+    assert probe.numbers["high"] == pytest.approx(falling[-1] * math.sqrt(10))
+    assert probe.numbers["best"] == pytest.approx(1.0)  # one step of rate 1 / curvature reaches the bottom
+    assert probe.numbers["steps"] == STEPS
+
+
+def test_rates_beyond_two_that_explode_are_left_out() -> None:
+    probe = probe_learning_rates(Valley(1.0), half_squared, batches(*[1.0] * STEPS), sgd)
+    said = probe.texts["verdicts"].split(",")
+    assert said[-2:] == ["explodes", "explodes"]
+    assert "explodes" not in said[:-2]
+    assert len(said) < len(RATES)
+
+
+def test_an_exploding_rate_is_left_at_once() -> None:
+    probe = probe_learning_rates(Valley(1.0), half_squared, batches(*[1.0] * STEPS), sgd, rates=(10.0,))
+    assert probe.series["losses:10"] == pytest.approx((0.5, 40.5))
+
+
+def test_where_nothing_falls_nothing_is_usable(two_layers: TwoLayers, digits: Data) -> None:
+    x, y = digits
+    blind = two_layers(64, std=0.0)
+    blind[2].requires_grad_(False)
+    probe = probe_learning_rates(blind, F.cross_entropy, [(x[:32], y[:32])] * 8, sgd)
+    assert set(verdicts(probe).values()) == {"slow"}
+    assert not {"low", "high", "best"} & probe.numbers.keys()
+
+
+def test_a_loss_that_is_nan_from_the_start_is_no_rate_s_merit() -> None:
+    probe = probe_learning_rates(Valley(math.nan), half_squared, batches(*[1.0] * 4), sgd)
+    assert set(verdicts(probe).values()) == {"explodes"}
+    assert "low" not in probe.numbers
+
+
+@pytest.mark.parametrize("spike", [0, 1, 17, STEPS - 1])
+@pytest.mark.parametrize("size", [0.01, 5.0], ids=["easy", "hard"])
+def test_one_odd_batch_fools_nobody(spike: int, size: float) -> None:
+    inputs = [1.0] * STEPS
+    inputs[spike] = size
+    found = verdicts(probe_learning_rates(Valley(1.0), half_squared, batches(*inputs), sgd))
+    without = verdicts(probe_learning_rates(Valley(1.0), half_squared, batches(*[1.0] * STEPS), sgd))
+    below = [rate for rate in without if rate <= 1e-2]  # a rate times the hard batch's curvature of 25 stays small
+    assert [found[rate] for rate in below] == [without[rate] for rate in below]
+
+
+def test_batches_of_very_different_losses_do_not_hide_what_a_rate_does() -> None:
+    x, y = load_diabetes(return_X_y=True)
+    inputs = torch.from_numpy(x).float() * 21  # to a standard deviation of about 1
+    targets = torch.from_numpy((y - y.mean()) / y.std()).float()
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(10, 32), nn.ReLU(), nn.Linear(32, 1))
+    parts = [(inputs[start : start + 16], targets[start : start + 16]) for start in range(0, 432, 16)]
+    losses = [REGRESSION.loss(model(inputs), targets).item() for inputs, targets in parts]
+    assert max(losses) > 3 * min(losses), "batches that differ more than any rate changes them"
+
+    found = verdicts(probe_learning_rates(model, REGRESSION.loss, parts, sgd))
+    assert [found[rate] for rate in RATES[:4]] == ["slow"] * 4
+    assert found[RATES[10]] == "falls"  # 1e-2
+    order = [verdict for verdict in ("slow", "falls", "explodes") for said in found.values() if said == verdict]
+    assert list(found.values()) == order, "first slow, then falling, then exploding"
+
+
+def test_digits_with_the_lecture_s_network(two_layers: TwoLayers, digits: Data) -> None:
+    x, y = digits
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    parts = [(x[rows], y[rows]) for rows in order[: 50 * 32].reshape(50, 32)]
+    probe = probe_learning_rates(two_layers(64, std=0.1), F.cross_entropy, parts, sgd)
+    found = verdicts(probe)
+    # E4 and E5: 1e-6 is too low, 1e6 far too high; a rate of 1e-2 works
+    assert found[RATES[2]] == "slow"
+    assert found[RATES[10]] == "falls"
+    assert max(found) < 1e6
+    assert found[max(found)] == "explodes"
+    assert probe.numbers["low"] < probe.numbers["best"] <= probe.numbers["high"]
+
+
+def test_the_optimizer_is_the_caller_s() -> None:
+    made: list[float] = []
+
+    def adam(model: nn.Module, rate: float) -> torch.optim.Optimizer:
+        made.append(rate)
+        return torch.optim.Adam(model.parameters(), lr=rate)
+
+    probe = probe_learning_rates(Valley(1e-8), half_squared, batches(*[1.0] * STEPS), adam)
+    # Adam's steps are as long as its rate however small the gradient is
+    assert "falls" in verdicts(probe).values()
+    assert tuple(made) == probe.series["lr"]
+
+
+def test_it_can_be_interrupted() -> None:
+    def between() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        probe_learning_rates(Valley(1.0), half_squared, batches(1.0), sgd, between=between)

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from babysit.errors import InputError
+from babysit.fit.optimizers import OPTIMIZERS
+from babysit.fit.settings import TrainSettings
+from babysit.measure.record import Range
+from babysit.nn import ACTIVATIONS, CNNConfig, build
+from babysit.recipe.search_space import L2_RANGE, SEARCHABLE, parse_search, space_of
+from babysit.search.space import Distribution
+
+
+def drawn(item: str) -> list[object]:
+    """Everything a name or a list of choices may give."""
+    ((_, distribution),) = parse_search([item]).items()
+    assert distribution is not None
+    generator = np.random.default_rng(0)
+    return [distribution.draw(generator) for _ in range(200)]
+
+
+def ranges(item: str) -> Range:
+    ((_, distribution),) = parse_search([item]).items()
+    assert isinstance(distribution, Distribution)
+    return distribution.to_range()
+
+
+@pytest.mark.parametrize(
+    ("item", "values"),
+    [
+        ("hidden=50|256-128", {(50,), (256, 128)}),
+        ("hidden = 100 | 200-100", {(100,), (200, 100)}),
+        ("channels=16-32|32", {(16, 32), (32,)}),
+        ("activation=relu|elu", {"relu", "elu"}),
+        ("batch_norm", {True, False}),
+        ("batch-norm=on|false", {True, False}),
+        ("batch_size=16|64", {16, 64}),
+        ("optimizer=adam", {"adam"}),
+        ("schedule=1/t|cosine", {"1/t", "cosine"}),
+        ("init=he|normal:0.01", {"he", "normal:0.01"}),
+        ("optimizer", set(OPTIMIZERS)),
+        ("activation", set(ACTIVATIONS)),
+    ],
+)
+def test_choices(item: str, values: set[object]) -> None:
+    assert set(drawn(item)) == values
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        ("dropout", Range(0.0, 0.5, hard_low=True)),
+        ("dropout=0.1..0.3", Range(0.1, 0.3)),
+        ("momentum", Range(0.5, 0.99)),
+        ("lr=1e-5..1e-2", Range(1e-5, 1e-2, log=True)),
+        ("l2=1e-5..1e5", Range(1e-5, 1e5, log=True)),  # the lecture's
+        ("l2", Range(*L2_RANGE, log=True)),
+        ("dropout=.2...4", Range(0.2, 0.4)),
+    ],
+)
+def test_ranges(item: str, expected: Range) -> None:
+    assert ranges(item) == expected
+
+
+def test_the_learning_rate_s_own_range_is_left_to_the_data() -> None:
+    assert parse_search(["lr"]) == {"lr": None}
+
+
+@pytest.mark.parametrize("name", SEARCHABLE)
+def test_whatever_can_be_named_is_a_setting_of_network_or_training(name: str) -> None:
+    space = space_of(parse_search([name]), (1e-4, 1e-1))
+    generator = np.random.default_rng(0)
+    for _ in range(10):
+        params = space.draw(generator)
+        changed = TrainSettings().changed(params)
+        config = {key: value for key, value in params.items() if not hasattr(changed, key)}
+        network = build(CNNConfig((1, 8, 8), 3, **config), seed=0, sample=None)
+        assert network is not None
+        assert set(params) == {"lr", "l2", name}
+
+
+@pytest.mark.parametrize(
+    ("item", "says"),
+    [
+        ("droput", "found 'droput'; did you mean 'dropout'?"),
+        ("", "expected one of lr, l2, dropout"),
+        ("xyz=1..2", "found 'xyz'; choose one of them"),
+        ("dropout=", "expected dropout=low..high, found 'dropout='"),
+        ("dropout=a..b", "expected dropout=low..high"),
+        ("dropout=0.3", "expected dropout=low..high"),
+        ("dropout=0.5..0.1", "the smaller first, found 0.5 to 0.1"),
+        ("dropout=-0.5..0.3", "a range inside 0 to 0.95"),
+        ("dropout=0..1", "a range inside 0 to 0.95"),
+        ("momentum=0.9..1", "a range inside 0 to 0.999"),
+        ("lr=0..1", "a range inside 1e-12 to 1e+06"),
+        ("lr=1e-20..1e-15", "a range inside 1e-12 to 1e+06"),
+        ("lr=nan..1", "two finite numbers"),
+        ("hidden=", "expected hidden=50|100|200-100"),
+        ("hidden=50|x", "expected hidden=50|100|200-100, found 'hidden=50|x'"),
+        ("hidden=0", "expected hidden=50|100|200-100"),
+        ("hidden=50-", "expected hidden=50|100|200-100"),
+        ("batch_size=0|32", "expected batch_size=32|64|128"),
+        ("batch_norm=maybe", "expected batch_norm=true|false"),
+        ("activation=rellu", "activation=one|another of relu"),
+        ("activation=", "activation=one|another of relu"),
+        ("optimizer=amsgrad", "optimizer=one|another of sgd"),
+        ("schedule=plateau", "schedule=one|another of constant"),
+        ("init=hee", "init: expected one of"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(item: str, says: str) -> None:
+    with pytest.raises(InputError) as refused:
+        parse_search([item])
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@given(st.sampled_from(["", *SEARCHABLE]), st.sampled_from(["", "="]), st.text(max_size=10))
+def test_no_text_breaks_the_reading(name: str, equals: str, text: str) -> None:
+    try:
+        found = parse_search([f"{name}{equals}{text}"])
+    except InputError:
+        return
+    assert len(found) == 1
+
+
+def test_the_space_has_rate_and_regularisation_first_and_what_was_named() -> None:
+    space = space_of(parse_search(["hidden", "l2=1e-3..1e-2", "dropout=0..0.3"]), (1e-4, 1e-1))
+    known = space.to_ranges()
+    assert list(known) == ["lr", "l2", "hidden", "dropout"]
+    assert known["lr"] == Range(1e-4, 1e-1, log=True)
+    assert (known["l2"].low, known["l2"].high) == (1e-3, 1e-2)
+
+
+def test_a_rate_that_was_given_overrules_the_measured_one() -> None:
+    space = space_of(parse_search(["lr=1e-3..1e-2"]), (1e-7, 1e2))
+    assert (space.to_ranges()["lr"].low, space.to_ranges()["lr"].high) == (1e-3, 1e-2)
+    assert space_of({}, (1e-7, 1e2)).to_ranges()["lr"].high == 1e2
