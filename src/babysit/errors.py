@@ -11,6 +11,9 @@ BabysitError                 something was refused; the message says what was ex
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class BabysitError(Exception):
     """Something was refused, in one line: what was expected, what was found, what to do.
@@ -54,3 +57,22 @@ class Interrupted(Exception):  # noqa: N818 - it is no error: the user asked for
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by signal {signal_number}")
         self.signal_number = signal_number
+
+
+def suggest(name: str, known: Iterable[str], otherwise: str = "choose one of these names") -> str:
+    """What to do about an unknown name: the known ones it is nearest to, three at most, whatever their case.
+
+    Args:
+        name: What was given.
+        known: What could have been.
+        otherwise: The advice where nothing is near.
+
+    Example:
+        >>> suggest("RLEU", ["relu", "tanh"])
+        "did you mean 'relu'?"
+        >>> suggest("swish", ["relu", "tanh"])
+        'choose one of these names'
+    """
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    near = [by_lower[match] for match in get_close_matches(name.lower(), by_lower, n=3)]
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else otherwise

@@ -62,7 +62,7 @@ def test_each_call_gives_a_module_of_its_own() -> None:
 
 
 def test_unknown_name_suggests_the_nearest() -> None:
-    with pytest.raises(InputError, match=r"found 'rleu'; did you mean 'relu'\?"):
+    with pytest.raises(InputError, match=r"found 'rleu'; did you mean 'relu' or 'prelu'\?"):
         activation("rleu")
 
 

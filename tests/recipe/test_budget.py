@@ -123,7 +123,7 @@ def test_more_time_never_trains_shorter(limit: float, more: float, seconds: floa
         for time in (limit, limit * more)
     )
     assert short.epochs <= long.epochs
-    assert [r.trials for r in short.rounds] == [r.trials for r in long.rounds]
+    assert sum(r.trials for r in short.rounds) == sum(r.trials for r in long.rounds)
     assert all(a.epochs <= b.epochs for a, b in zip(short.rounds, long.rounds, strict=True))
 
 

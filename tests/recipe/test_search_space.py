@@ -87,7 +87,7 @@ def test_whatever_can_be_named_is_a_setting_of_network_or_training(name: str) ->
     [
         ("droput", "found 'droput'; did you mean 'dropout'?"),
         ("", "expected one of lr, l2, dropout"),
-        ("xyz=1..2", "found 'xyz'; choose one of them"),
+        ("xyz=1..2", "found 'xyz'; choose one of"),
         ("dropout=", "expected dropout=low..high, found 'dropout='"),
         ("dropout=a..b", "expected dropout=low..high"),
         ("dropout=0.3", "expected dropout=low..high"),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated
 
 import typer
 
 from babysit.cli._output import console, print_json
-from babysit.errors import InputError
+from babysit.errors import InputError, suggest
 
 
 def rules(
@@ -33,12 +32,11 @@ def rule(code: Annotated[str, typer.Argument(help="Such as LOS001.", show_defaul
 
     known = catalogue()
     if code.upper() not in known:
-        near = difflib.get_close_matches(code.upper(), known, n=1)
         raise InputError(
             "rule",
             expected="the code of a rule",
             found=repr(code),
-            todo=f"did you mean {near[0]}?" if near else "babysit rules lists them",
+            todo=suggest(code, known, "babysit rules lists them"),
         )
     from rich.markdown import Markdown
 

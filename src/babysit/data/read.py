@@ -15,8 +15,7 @@ from babysit.data.options import ReadOptions, check_options
 from babysit.data.schema import InputSchema, PredictionInputs
 from babysit.data.sklearn_sets import NAMES, load_sklearn
 from babysit.data.table import read_table_dataset, read_table_for_prediction
-from babysit.data.text import meant
-from babysit.errors import InputError
+from babysit.errors import InputError, suggest
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def _missing(source: str, path: Path) -> InputError:
         source,
         expected=f"a file, a folder, or one of scikit-learn's sets {', '.join(NAMES)}",
         found="no such thing",
-        todo=(meant(path.name, [*NAMES, *beside]) or "check the path ").strip(),
+        todo=suggest(path.name, [*NAMES, *beside], "check the path"),
     )
 
 

@@ -21,8 +21,8 @@ from babysit.data.schema import InputSchema, PredictionInputs
 from babysit.data.splits import split
 from babysit.data.table_files import read_table
 from babysit.data.table_schema import Column, TableSchema
-from babysit.data.text import columns_dropped, listed, meant
-from babysit.errors import InputError
+from babysit.data.text import columns_dropped, listed
+from babysit.errors import InputError, suggest
 
 USUAL_TARGETS = ("target", "label", "class", "y")
 INDEX_NAMES = ("", "Unnamed: 0", "__index_level_0__")  # how pandas writes an index without a name
@@ -100,7 +100,7 @@ def _choose_target(table: Any, wanted: str | None, source: str) -> tuple[str, tu
             source,
             expected=f"a column {wanted!r}",
             found=f"columns {listed(names)}",
-            todo=meant(wanted, names) + "use --target with one of them",
+            todo=suggest(wanted, names, "use --target with one of them"),
         )
     usual = [name for name in names if name.lower() in USUAL_TARGETS]
     if len(usual) == 1:

@@ -14,8 +14,8 @@ import numpy as np
 
 from babysit.data import columns as cols
 from babysit.data.inputs import to_float32
-from babysit.data.text import listed, meant
-from babysit.errors import InputError
+from babysit.data.text import listed
+from babysit.errors import InputError, suggest
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class TableSchema:
                 subject,
                 expected=f"the columns the model was trained on, also {listed(absent)}",
                 found=f"columns {listed(table.column_names)}",
-                todo=meant(absent[0], table.column_names) + "add the missing columns",
+                todo=suggest(absent[0], table.column_names, "add the missing columns"),
             )
         x = np.empty((table.num_rows, len(self.columns)), dtype=np.float32)
         notes: list[str] = []

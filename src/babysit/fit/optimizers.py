@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from babysit.errors import InputError
+from babysit.errors import InputError, suggest
 from babysit.nn.regularization import decay_groups
 
 _Make = Callable[[list[dict[str, Any]], float, float], torch.optim.Optimizer]
@@ -61,12 +60,11 @@ def require_known(name: str) -> None:
         InputError: It is none of ``OPTIMIZERS``.
     """
     if name not in OPTIMIZERS:
-        near = difflib.get_close_matches(name, OPTIMIZERS, n=1)
         raise InputError(
             "optimizer",
             expected=f"one of {', '.join(OPTIMIZERS)}",
             found=repr(name),
-            todo=f"did you mean {near[0]!r}?" if near else "choose one of them",
+            todo=suggest(name, OPTIMIZERS),
         )
 
 

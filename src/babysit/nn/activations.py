@@ -13,8 +13,7 @@ from math import pi, sqrt
 import torch
 from torch import Tensor, nn
 
-from babysit.errors import InputError
-from babysit.nn._names import suggest
+from babysit.errors import InputError, suggest
 
 _MODULES: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,

@@ -15,8 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
-from babysit.errors import InputError
-from babysit.nn._names import suggest
+from babysit.errors import InputError, suggest
 from babysit.nn.activations import gain as activation_gain
 from babysit.nn.activations import maxout_pieces
 from babysit.nn.lsuv import scale_to_unit_variance

@@ -23,6 +23,9 @@ from babysit.recipe.options import TrainOptions
 SMALLEST_CNN_IMAGE = 16
 """Pixels a side from which a convolutional net is the default."""
 
+DEFAULT_CHANNELS = (16, 32)
+"""Few enough for one core to train on tens of thousands of images in minutes."""
+
 
 class Architecture(ABC):
     """Builds networks that differ in hyperparameters and seed only."""

@@ -26,6 +26,8 @@ USABLE_SHARE = 0.85
 COARSE_LENGTH = 1 / 8
 """Length of the coarse trials as a share of the full training's; the fine ones take ``FINE_LENGTH`` of it."""
 FINE_LENGTH = 2 / 5
+OVERFITS_AFTER = 8
+"""Epochs of the full training from which more regularisation than short trials suggest is worth a trial (heuristic)."""
 _LONGEST_TRAINING = 60
 _SHORTEST_TRIAL = 20
 """Steps below which a trial says nothing."""
@@ -116,20 +118,21 @@ def make_plan(
         >>> [round.name for round in plan.rounds]
         ['coarse', 'fine', 'final']
     """
-    seconds = budget.seconds if budget.seconds is not None else NOMINAL_BUDGET
+    seconds = USABLE_SHARE * (budget.seconds if budget.seconds is not None else NOMINAL_BUDGET)
+    epochs_in_all = seconds / (seconds_per_step * steps_per_epoch)
     trials = max(1, budget.trials or DEFAULT_TRIALS)
-    epoch_seconds = seconds_per_step * steps_per_epoch
-    final = _final_trials(trials, finalists)
-    fine = round((trials - final) * 0.4)
-    coarse = trials - final - fine
-    # finalists train as long as the full training will, since what is best after a few epochs (a high rate, little
-    # regularisation) need not be best in the end; two halvings cost half, one three quarters of all trials' full length
-    weight = coarse * 0.5 * COARSE_LENGTH + fine * 0.75 * FINE_LENGTH + final + models
-    affordable = USABLE_SHARE * seconds / (epoch_seconds * weight)
-    full = epochs or max(1, min(_LONGEST_TRAINING, math.floor(affordable)))
+    most = _final_trials(trials, finalists)
+    # a training too short to overfit needs few finalists; beyond that each further one has to leave it this long
+    final = next(
+        (n for n in range(most, 2, -1) if epochs_in_all >= OVERFITS_AFTER * _weight(trials, n, models)), min(most, 2)
+    )
+    affordable = epochs_in_all / _weight(trials, final, models)
+    longest = _LONGEST_TRAINING if final == most else OVERFITS_AFTER
+    full = epochs or max(1, min(longest, math.floor(affordable)))
     # where the person asks for a longer full training than the budget holds, the search keeps to the budget
     length = min(float(full), affordable)
     shortest = _SHORTEST_TRIAL / steps_per_epoch
+    coarse, fine = _short_trials(trials, final)
     rounds = (
         RoundPlan("coarse", coarse, _rounded(max(COARSE_LENGTH * length, shortest)), halvings=2),
         RoundPlan("fine", fine, _rounded(max(FINE_LENGTH * length, shortest)), halvings=1),
@@ -140,6 +143,22 @@ def make_plan(
         seconds_per_step=seconds_per_step,
         epochs=full,
     )
+
+
+def _weight(trials: int, final: int, models: int) -> float:
+    """The cost of a plan in full trainings.
+
+    Finalists train as long as the full training will, since what is best after a few epochs (a high rate, little
+    regularisation) need not be best in the end; two halvings cost half, one three quarters of all trials' full length.
+    """
+    coarse, fine = _short_trials(trials, final)
+    return coarse * 0.5 * COARSE_LENGTH + fine * 0.75 * FINE_LENGTH + final + models
+
+
+def _short_trials(trials: int, final: int) -> tuple[int, int]:
+    """How many trials are for the coarse round and how many for the fine one."""
+    fine = round((trials - final) * 0.4)
+    return trials - final - fine, fine
 
 
 def _final_trials(trials: int, finalists: int) -> int:

@@ -50,7 +50,11 @@ class RunFolder:
             )
         folder = cls(path)
         folder._take()
-        write_header(path, header)
+        try:
+            write_header(path, header)
+        except BaseException:
+            folder.release()
+            raise
         return folder
 
     @classmethod

@@ -85,17 +85,25 @@ def read_description(folder: Path) -> dict[str, Any]:
         RunFolderError: There is none, or it is of a newer format.
     """
     try:
-        description = read_json(folder / DESCRIPTION)
+        description = dict(read_json(folder / DESCRIPTION))
         schema = int(description["schema"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunFolderError(
-            str(folder),
-            expected="a finished run of babysit train, with model.json",
-            found="none" if isinstance(error, OSError) else "a damaged one",
-            todo="name such a run folder, or finish it with babysit train --resume",
-        ) from error
+    except OSError as error:
+        raise _unfinished(folder, "none") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unfinished(folder, "a damaged one") from error
     if schema > SCHEMA:
         raise RunFolderError(
             str(folder), expected=f"a model of format {SCHEMA}", found=f"format {schema}", todo="update babysit"
         )
-    return dict(description)
+    if not all(isinstance(description.get(part), dict) for part in ("model", "preprocessing", "input")):
+        raise _unfinished(folder, "a damaged one")
+    return description
+
+
+def _unfinished(folder: Path, found: str) -> RunFolderError:
+    return RunFolderError(
+        str(folder),
+        expected=f"a finished run of babysit train, with {DESCRIPTION}",
+        found=found,
+        todo="name such a run folder, or finish it with babysit train --resume",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,6 +48,7 @@ class Run:
         probes: Everything that was tried.
         findings: What the steps found.
         report: Parts of `report.json`, by key.
+        began: When this process took it up, on the monotonic clock.
     """
 
     options: TrainOptions
@@ -60,6 +62,7 @@ class Run:
     probes: list[Probe] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     report: dict[str, Any] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
 
     def know(self, **fields: Any) -> None:
         """Add to the header what has become known."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from babysit.errors import InputError
+from babysit.errors import InputError, suggest
 from babysit.fit.optimizers import OPTIMIZERS
 from babysit.fit.schedules import SCHEDULES
 from babysit.nn import ACTIVATIONS, parse_scheme
@@ -143,12 +142,11 @@ def _parse(item: str) -> tuple[str, Distribution | None]:
     name, given, text = item.partition("=")
     name = name.strip().replace("-", "_")
     if name not in _HYPERPARAMETERS:
-        near = difflib.get_close_matches(name, SEARCHABLE, n=1)
         raise InputError(
             "--search",
             expected=f"one of {', '.join(SEARCHABLE)}",
             found=repr(name),
-            todo=f"did you mean {near[0]!r}?" if near else "choose one of them",
+            todo=suggest(name, SEARCHABLE),
         )
     known = _HYPERPARAMETERS[name]
     try:

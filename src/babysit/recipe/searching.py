@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import shutil
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
 from babysit.fit.trainer import KILL_RATIO, Trainer
 from babysit.measure.record import RecordWriter, RoundRecord, TrialRecord
-from babysit.recipe.budget import Plan, make_plan, nominal_seconds_per_step, parse_budget
+from babysit.recipe.budget import Budget, Plan, make_plan, nominal_seconds_per_step, parse_budget
 from babysit.recipe.probing import Subject, count_flops, measure_step
 from babysit.recipe.run import Run
 from babysit.recipe.search_space import parse_search, space_of
@@ -27,6 +28,7 @@ SMALLEST_MIRRORED = 16
 """Pixels a side from which mirrored images are tried."""
 FINALISTS = 2
 """Settings of the short trials that meet their challengers in the final round."""
+LEAST_LEFT = 0.25
 SEARCH_RULES = ("SRC001", "SRC002")
 
 
@@ -98,6 +100,7 @@ def plan_search(run: Run, subject: Subject) -> Plan:
         seconds = nominal_seconds_per_step(count_flops(subject))
     else:
         seconds = run.journal.decide("seconds_per_step", lambda: measure_step(subject))
+        budget = Budget(run.journal.decide("seconds_left", lambda: _left_of(budget, run)))
     plan = make_plan(
         budget,
         seconds_per_step=seconds,
@@ -109,6 +112,12 @@ def plan_search(run: Run, subject: Subject) -> Plan:
     rounds = ", ".join(f"{round_.name} {round_.trials} × {round_.epochs:g}" for round_ in plan.rounds)
     run.display.note(f"plan: {rounds} epochs, then {plan.epochs} epochs of full training")
     return plan
+
+
+def _left_of(budget: Budget, run: Run) -> float:
+    """What the steps before have left of a time; a quarter of it at least, as some training there has to be."""
+    assert budget.seconds is not None
+    return max(budget.seconds - (time.monotonic() - run.began), LEAST_LEFT * budget.seconds)
 
 
 def _engine(run: Run, subject: Subject, plan: Plan) -> SingleEngine:

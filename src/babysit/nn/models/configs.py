@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from babysit.errors import InputError
-from babysit.nn._names import suggest
+from babysit.errors import InputError, suggest
 from babysit.nn.activations import Maxout, MaxoutConv2d, activation, check_activation, check_pieces
 from babysit.nn.init import parse_scheme
 

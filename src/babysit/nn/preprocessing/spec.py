@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from babysit.errors import InputError
-from babysit.nn._names import suggest
+from babysit.errors import InputError, suggest
 from babysit.nn.preprocessing._step import Step
 from babysit.nn.preprocessing.centering import Center, ChannelMean, ChannelStd, MeanImage, Scale, Standardize
 from babysit.nn.preprocessing.projection import PCA, Whiten

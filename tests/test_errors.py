@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from babysit.errors import InputError, suggest
+
+
+def test_near_names_ignore_case() -> None:
+    assert suggest("PRICE", ["prices", "area"]) == "did you mean 'prices'?"
+    assert suggest("zzz", ["prices", "area"], "name a column") == "name a column"
+
+
+def test_at_most_three_near_names_are_offered() -> None:
+    assert suggest("x1", ["x2", "x3", "x4", "x5"]).count("or") == 2
+
+
+def test_a_refusal_is_one_line_whatever_it_quotes() -> None:
+    error = InputError("a\nfile", expected="one\nthing", found="an\tother", todo="mend it")
+    assert str(error) == "a file: expected one thing, found an other; mend it"
