@@ -9,7 +9,7 @@ def test_near_names_ignore_case() -> None:
 
 
 def test_at_most_three_near_names_are_offered() -> None:
-    assert suggest("x1", ["x2", "x3", "x4", "x5"]).count("or") == 2
+    assert suggest("column", ["column1", "column2", "column3", "column4"]).count(" or ") == 2
 
 
 def test_a_refusal_is_one_line_whatever_it_quotes() -> None:

@@ -74,9 +74,6 @@ class RunFolder:
             )
         folder = cls(path)
         folder._take()
-        for item in path.iterdir():
-            if _is_temporary(item):
-                item.unlink(missing_ok=True)
         return folder, header
 
     @property
@@ -103,10 +100,15 @@ class RunFolder:
             self._lock = None
 
     def _take(self) -> None:
-        """Lock the folder; the operating system unlocks it when the process ends, however it ends."""
+        """Lock the folder and clear what a killed process left half written.
+
+        The operating system unlocks it when the process ends, however it ends.
+        """
         try:
             self._lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for item in filter(_is_temporary, self.path.iterdir()):
+                item.unlink(missing_ok=True)
         except BlockingIOError as error:
             self.release()
             raise RunFolderError(
