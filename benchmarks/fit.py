@@ -43,8 +43,9 @@ def cnn() -> nn.Module:
     )  # fmt: skip
 
 
-def bare_loop(model: nn.Module, data: Data) -> float:
+def bare_loop(model: nn.Module, data: Data, seed: int) -> float:
     """One epoch as a tutorial writes it."""
+    torch.manual_seed(seed)
     loader = DataLoader(TensorDataset(*data), batch_size=BATCH, shuffle=True, drop_last=True)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     model.train()
@@ -57,10 +58,13 @@ def bare_loop(model: nn.Module, data: Data) -> float:
     return time.process_time() - begin
 
 
-def fitted(model: nn.Module, data: Data, *, watch: bool) -> float:
+def fitted(model: nn.Module, data: Data, seed: int, *, watch: bool) -> float:
     """The same epoch by `bs.fit`, everything it does included."""
     begin = time.process_time()
-    bs.fit(model, data, optimizer="adam", lr=1e-3, schedule="constant", epochs=1, batch_size=BATCH, watch=watch, threads=1)
+    bs.fit(
+        model, data, optimizer="adam", lr=1e-3, schedule="constant", epochs=1, batch_size=BATCH, seed=seed, watch=watch,
+        threads=1,
+    )  # fmt: skip
     return time.process_time() - begin
 
 
@@ -81,20 +85,20 @@ def load(path: Path, examples: int) -> tuple[Data, Data]:
 
 
 def compare(name: str, make: Callable[[], nn.Module], train: Data, test: Data, rounds: int) -> None:
-    runs: dict[str, Callable[[nn.Module], float]] = {
-        "bare loop": lambda model: bare_loop(model, train),
-        "bs.fit": lambda model: fitted(model, train, watch=False),
-        "bs.fit, watched": lambda model: fitted(model, train, watch=True),
+    runs: dict[str, Callable[[nn.Module, int], float]] = {
+        "bare loop": lambda model, seed: bare_loop(model, train, seed),
+        "bs.fit": lambda model, seed: fitted(model, train, seed, watch=False),
+        "bs.fit, watched": lambda model, seed: fitted(model, train, seed, watch=True),
     }
     models: dict[str, nn.Module] = {}
     for label in runs:
         torch.manual_seed(0)
         models[label] = make()
-        runs[label](make())  # warm up
+        runs[label](make(), 0)  # warm up
     times: dict[str, list[float]] = {label: [] for label in runs}
-    for _ in range(rounds):
+    for seed in range(rounds):
         for label, run in runs.items():
-            times[label].append(run(models[label]))
+            times[label].append(run(models[label], seed))
     steps = len(train[0]) // BATCH
     for label in runs:
         ratios = [own / bare for own, bare in zip(times[label], times["bare loop"], strict=True)]

@@ -207,6 +207,18 @@ def test_a_bad_option_is_refused_and_leaves_no_folder(option: dict[str, Any], cl
     assert not (tmp_path / "run").exists()
 
 
+def test_a_plateau_needs_a_validation_split(clouds: Data) -> None:
+    with pytest.raises(InputError, match=r"^schedule: expected a validation split for 'plateau'"):
+        quick(clouds, schedule="plateau")
+    assert quick(clouds, schedule="plateau", validation=clouds).best.score > 0.5
+
+
+def test_a_loader_that_makes_its_own_batches(clouds: Data) -> None:
+    batches = [list(range(start, start + 20)) for start in range(0, 600, 20)]
+    result = quick(DataLoader(TensorDataset(*clouds), batch_sampler=batches), epochs=1)
+    assert len(result.record.losses) == 30
+
+
 def test_a_frozen_model_is_refused(clouds: Data) -> None:
     with pytest.raises(InputError, match=r"^model: .*unfreeze"):
         quick(clouds, classifier().requires_grad_(False))
@@ -354,6 +366,25 @@ class Killed(BaseException):
 
 def die() -> None:
     raise Killed
+
+
+def test_a_signal_in_the_last_evaluation_is_not_swallowed(clouds: Data, tmp_path: Path, same: Same) -> None:
+    evaluations = 0
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        nonlocal evaluations
+        if not outputs.requires_grad:
+            evaluations += 1
+            if evaluations == 6:
+                term()
+        return nn.functional.cross_entropy(outputs, targets)
+
+    options: dict[str, Any] = {"validation": clouds, "loss": loss}
+    with pytest.raises(Interrupted):
+        quick(clouds, out=tmp_path / "run", **options)
+    resumed = quick(clouds, out=tmp_path / "run", resume=True, **options)
+    assert evaluations == 6  # nothing was left to do
+    assert same(dict(resumed.model.state_dict()), dict(quick(clouds, **options).model.state_dict()))
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(clouds: Data, tmp_path: Path) -> None:

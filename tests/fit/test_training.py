@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from babysit.data.batches import TensorBatches
+from babysit.errors import Interrupted
 from babysit.fit import training as training_module
 from babysit.fit.averages import Weights, copy_weights
 from babysit.fit.evaluation import Examples, Result, evaluate
@@ -160,6 +162,24 @@ def test_a_killed_training_is_not_evaluated_where_it_died(make: Make) -> None:
     assert (training.epochs_done, training.evaluations) == (0, [])
     (block,) = (record for record in records.records if isinstance(record, LossBlock))
     assert len(block.losses) == training.trainer.step
+
+
+def test_the_losses_up_to_a_kill_are_not_lost_when_a_signal_comes_with_it(make: Make, tmp_path: Path) -> None:
+    def stop(trainer: Trainer) -> None:
+        if trainer.stopped:
+            raise Interrupted(15)
+
+    options: dict[str, Any] = {"settings": {"lr": 1e8, "optimizer": "sgd"}, "kill_ratio": 3.0}
+    first = make(4, checkpoint=tmp_path / "state.pt", between=stop, writer=MemoryRecords(), **options)
+    with pytest.raises(Interrupted):
+        first.run()
+    records = MemoryRecords()
+    second = make(4, checkpoint=tmp_path / "state.pt", writer=records, **options)
+    assert second.resume()
+    second.run()
+    assert second.trainer.stopped == first.trainer.stopped != ""
+    (block,) = (record for record in records.records if isinstance(record, LossBlock))
+    assert len(block.losses) == second.trainer.step == first.trainer.step
 
 
 def test_every_step_is_told_and_every_epoch_recorded(make: Make, same: Same) -> None:

@@ -111,6 +111,9 @@ def test_an_interrupted_training_goes_on_bit_for_bit(
     folder = tmp_path / "broken"
     with pytest.raises(Interrupted):
         runs.go(folder, at(step, stop))
+    saved = load_checkpoint(folder / "checkpoint.pt")
+    assert saved is not None
+    assert saved["trainer"]["step"] == step
     torch.randn(7)
     state = runs.go(folder)
     assert same(state, unbroken[0])

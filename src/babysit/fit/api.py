@@ -123,14 +123,12 @@ def fit(
     settings = TrainSettings(optimizer, lr, l2, momentum, schedule, epochs, batch_size, seed)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     batches, examples, targets = _sources(data, validation, settings, device)
-    task = _task(loss, batches.batch(0)[1])
-    sizes = {parameter.dim() for parameter in model.parameters()}
-    if 4 in sizes and 5 not in sizes:
-        # convolutions on a CPU are faster with the channels innermost
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    header = _header(
-        settings, task, batches, targets, device, threads or choose_threads(step_work(model, batches.batch_size))
-    )
+    first_targets = batches.batch(0)[1]
+    task = _task(loss, first_targets)
+    _require_score(schedule, examples)
+    _put_channels_innermost(model)
+    work = step_work(model, batches.batch_size or len(first_targets))
+    header = _header(settings, task, batches, targets, device, threads or choose_threads(work))
     begun = header_of_begun(Path(out), header) if out is not None and resume else None
     header = begun or header
     interrupts = Interrupts()
@@ -165,6 +163,23 @@ def fit(
     record = collect(header, records.records) if isinstance(records, MemoryRecords) else read_run(Path(str(out)))
     assert training.polyak is not None
     return FitResult(model, best, record, diagnose(record), training.polyak.weights)
+
+
+def _require_score(schedule: str, examples: dict[str, Examples]) -> None:
+    if schedule == "plateau" and not examples:
+        raise InputError(
+            "schedule",
+            expected="a validation split for 'plateau', which reads its score",
+            found="none",
+            todo="pass validation=(x, y) or choose another schedule",
+        )
+
+
+def _put_channels_innermost(model: nn.Module) -> None:
+    """Convolutions over images are faster so on a CPU; weights of five dimensions know no such layout."""
+    sizes = {parameter.dim() for parameter in model.parameters()}
+    if 4 in sizes and 5 not in sizes:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _sources(

@@ -104,6 +104,8 @@ def _suits(layer: nn.Linear, x: Tensor) -> bool:
         x.dim() == 2
         and len(x) * layer.weight.numel() >= SMALLEST
         and x.dtype is torch.float32
+        and x.device.type == "cpu"
         and layer.weight.dtype is torch.float32
         and not torch.is_autocast_enabled("cpu")
+        and not torch._C._are_functorch_transforms_active()
     )

@@ -14,13 +14,11 @@ from babysit.measure.record import LayerStats, StepRecord
 
 _LIMITS: dict[type[nn.Module], tuple[float, float]] = {nn.Tanh: (-1.0, 1.0), nn.Sigmoid: (0.0, 1.0)}
 _RECTIFIERS = (nn.ReLU, nn.ReLU6)
-EXAMPLES_OF_MAPS = 8
-"""Examples whose feature maps are measured; each brings hundreds of positions."""
 _Numbers = dict[tuple[str, str], Tensor]
 
 
 class LayerRecorder:
-    """Measures activations, gradients and updates of every leaf module on the steps it is asked to.
+    """Measures activations, gradients and updates of every leaf module inside a model on the steps it is asked to.
 
     Hooks exist on a sampled step only; the numbers of a step reach the host in one copy.
 
@@ -67,11 +65,6 @@ def _activation_hook(name: str, numbers: _Numbers) -> Callable[[nn.Module, objec
                 numbers[name, statistic] = value
 
     return hook
-
-
-def _some(output: Tensor) -> Tensor:
-    """All examples of a flat output, a few of large feature maps: every pass over a batch's activations costs."""
-    return output[:EXAMPLES_OF_MAPS] if output.dim() > 2 else output
 
 
 def _weight_statistics(name: str, weights: list[nn.Parameter], before: list[Tensor]) -> _Numbers:

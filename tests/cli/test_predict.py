@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SMALL = ("--budget", "4trials", "--epochs", "2", "--hidden", "20")
+
+
+@pytest.fixture(scope="module")
+def tumour_run(babysit: Any, tumours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "tumours"
+    assert babysit.run("train", tumours, *SMALL, "--out", folder, "--quiet").code == 0
+    return folder
+
+
+def table(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_predictions_are_a_table_on_standard_output(babysit: Any, tumour_run: Path, tumours: Path) -> None:
+    ended = babysit.run("predict", tumour_run, tumours)
+    assert ended.code == 0
+    rows = table(ended.out)
+    assert len(rows) == 569
+    assert list(rows[0]) == ["name", "prediction", "probability", "truth"]
+    assert {row["prediction"] for row in rows} <= {"benign", "malignant"}
+    assert all(0.5 <= float(row["probability"]) <= 1 for row in rows)
+
+
+def test_what_was_guessed_is_said_beside_them(babysit: Any, tumour_run: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new.csv"
+    new.write_text("radius,texture,perimeter,colour\n14.1,20.0,90.0,red\n")
+    ended = babysit.run("predict", tumour_run, new)
+    assert ended.code == 0
+    assert len(table(ended.out)) == 1
+    assert ended.err.startswith("note: ")
+    assert "colour" in ended.err
+
+
+def test_they_are_written_to_a_file(babysit: Any, tumour_run: Path, tumours: Path, tmp_path: Path) -> None:
+    ended = babysit.run("predict", tumour_run, tumours, "--out", "p.csv", cwd=tmp_path)
+    assert ended.code == 0
+    assert ended.out.startswith("569 predictions in p.csv, accuracy 0.")
+    rows = table((tmp_path / "p.csv").read_text())
+    assert babysit.run("predict", tumour_run, tumours, "--out", "p.json", cwd=tmp_path).code == 0
+    same = json.loads((tmp_path / "p.json").read_text())
+    assert [row["prediction"] for row in same] == [row["prediction"] for row in rows]
+    assert [float(row["probability"]) for row in rows] == [row["probability"] for row in same]
+
+
+def test_json_on_standard_output_stands_there_alone(babysit: Any, tumour_run: Path, tumours: Path) -> None:
+    ended = babysit.run("predict", tumour_run, tumours, "--json", "-")
+    found = json.loads(ended.out)
+    assert found["command"] == "predict"
+    assert len(found["predictions"]) == 569
+    right = [row["prediction"] == row["truth"] for row in found["predictions"]]
+    assert found["score"] == {"accuracy": pytest.approx(sum(right) / 569)}
+
+
+def test_quiet_prints_nothing(babysit: Any, tumour_run: Path, tumours: Path, tmp_path: Path) -> None:
+    ended = babysit.run("predict", tumour_run, tumours, "--quiet", "--out", tmp_path / "p.csv")
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+    assert (tmp_path / "p.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nowhere", "{tumours}"], "expected a finished run of babysit train, with model.json, found none"),
+        (["{run}", "nowhere.csv"], "no such thing"),
+        (["{run}", "digits"], "digits"),
+        (["{run}", "{tumours}", "--out", "p.xlsx"], "--out: expected a .csv or .json file, found p.xlsx"),
+        (["{run}", "{tumours}", "--out", "/dev/null/p.csv"], "expected to be able to write there"),
+        (["{run}", "{tumours}", "--model", "net.py"], "expected a Python file before the colon"),
+        (["{run}", "few.csv"], "perimeter"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    refused: Callable[..., str], tumour_run: Path, tumours: Path, tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    (tmp_path / "few.csv").write_text("radius,texture\n1,2\n")
+    assert says in refused("predict", *(word.format(run=tumour_run, tumours=tumours) for word in arguments))
