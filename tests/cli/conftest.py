@@ -17,13 +17,15 @@ from PIL import Image
 from sklearn.datasets import load_breast_cancer
 
 PARENT = """
-import json, os, resource, sys, traceback
-import torch, jinja2
-import babysit.cli._display, babysit.report.html, babysit.report.terminal, babysit.recipe.predicting
+import json, os, pathlib, resource, sys, tempfile, traceback
+import babysit.cli._display, babysit.report.terminal, babysit.recipe.predicting
 from babysit.cli import main
-from babysit.recipe import procedure
+from babysit.recipe.options import TrainOptions
+from babysit.recipe.procedure import train
+from babysit.report.html import write_report
 
-torch.optim.Adam([torch.nn.Parameter(torch.ones(1))])
+with tempfile.TemporaryDirectory() as folder:  # much of torch is loaded when it is first used
+    write_report(train(TrainOptions("iris", budget="1trials", epochs=1), pathlib.Path(folder) / "run").folder)
 
 def become(job):
     for number, path in ((1, job["stdout"]), (2, job["stderr"])):

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 SMALL = ("--budget", "4trials", "--epochs", "2", "--hidden", "20")
 
@@ -33,14 +35,14 @@ def test_predictions_are_a_table_on_standard_output(babysit: Any, tumour_run: Pa
     assert all(0.5 <= float(row["probability"]) <= 1 for row in rows)
 
 
-def test_what_was_guessed_is_said_beside_them(babysit: Any, tumour_run: Path, tmp_path: Path) -> None:
-    new = tmp_path / "new.csv"
-    new.write_text("radius,texture,perimeter,colour\n14.1,20.0,90.0,red\n")
-    ended = babysit.run("predict", tumour_run, new)
+def test_what_was_chosen_is_said_beside_them(babysit: Any, digits_run: Any, tmp_path: Path) -> None:
+    x, y = load_digits(return_X_y=True)
+    pictures = x.reshape(-1, 1, 8, 8)
+    np.savez(tmp_path / "new.npz", x_train=pictures[:100], y_train=y[:100], x_test=pictures[100:], y_test=y[100:])
+    ended = babysit.run("predict", digits_run[0], tmp_path / "new.npz")
     assert ended.code == 0
-    assert len(table(ended.out)) == 1
-    assert ended.err.startswith("note: ")
-    assert "colour" in ended.err
+    assert len(table(ended.out)) == 1697
+    assert ended.err == "note: only the test split is used: 1697 of 1797 examples\n"
 
 
 def test_they_are_written_to_a_file(babysit: Any, tumour_run: Path, tumours: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_a_run_shows_ten_steps_and_ends_with_0(digits_run: Any) -> None:
     assert lines[0].startswith(" 1 ✓")
     assert f"report: {folder / 'report.html'}" in ended.out.replace("\n", "")
     assert "\x1b" not in ended.out
-    assert (folder / "report.html").read_text().startswith("<!doctype html>")
+    assert (folder / "report.html").read_text().startswith("<!DOCTYPE html>")
 
 
 def test_its_report_and_its_model_lie_in_the_folder(digits_run: Any) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,9 +12,12 @@ Data = tuple[Tensor, Tensor]
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> None:
+def _one_thread() -> Iterator[None]:
     """Bit-for-bit comparisons, and no quarrel about cores."""
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -50,3 +55,25 @@ def same() -> Callable[[object, object], bool]:
         return left == right or (left != left and right != right)
 
     return equal
+
+
+@pytest.fixture
+def clouds() -> Data:
+    """Three clouds that a linear rule separates, and a healthy amount of them."""
+    draw = torch.Generator().manual_seed(0)
+    y = torch.arange(600) % 3
+    centres = torch.tensor([[2.0, 0.0, 0.0, 0.0], [0.0, 2.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0]])
+    return centres[y] + torch.randn(600, 4, generator=draw) - 0.5, y
+
+
+@pytest.fixture
+def nothing_of_the_caller_changes() -> Iterator[None]:
+    """Whatever a test does with ``fit``: threads, handlers, gradient mode and NumPy's random numbers stay."""
+
+    def state() -> list[object]:
+        handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        return [torch.get_num_threads(), torch.is_grad_enabled(), str(np.random.get_state(legacy=False)), handlers]
+
+    before = state()
+    yield
+    assert state() == before

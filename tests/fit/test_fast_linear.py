@@ -104,7 +104,7 @@ def test_after_an_error_the_layers_are_as_before() -> None:
 @pytest.mark.usefixtures("faster")
 def test_a_forward_of_ones_own_is_kept(spied: list[int]) -> None:
     model = nn.Linear(WIDE, WIDE)
-    model.forward = lambda x: x + 1  # type: ignore[method-assign]
+    model.forward = lambda x: x + 1  # type: ignore[assignment, method-assign]
     with fast_linears(model):
         assert torch.equal(model(torch.zeros(N, WIDE)), torch.ones(N, WIDE))
     assert torch.equal(model(torch.zeros(N, WIDE)), torch.ones(N, WIDE))

@@ -26,7 +26,8 @@ def test_mean_and_standard_deviation(values: np.ndarray) -> None:
     exact = values.astype(np.float64)
     scale = np.abs(exact).max()
     assert mean.item() == pytest.approx(exact.mean(), rel=1e-5, abs=1e-6 * scale)
-    assert std.item() == pytest.approx(exact.std(), rel=1e-4, abs=1e-5 * scale)
+    # below 1e-18 the squares are no longer normal float32 numbers
+    assert std.item() == pytest.approx(exact.std(), rel=1e-4, abs=1e-5 * scale + 1e-18)
 
 
 def test_a_large_mean_does_not_drown_a_small_spread() -> None:

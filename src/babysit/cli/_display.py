@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from babysit.recipe.steps import StepResult
 from babysit.report.terminal import plain, render_findings
 from babysit.rules import Finding
+
+_INDENT = "     "
 
 
 class RichDisplay:

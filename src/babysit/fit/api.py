@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,21 +122,23 @@ def fit(
     """
     settings = TrainSettings(optimizer, lr, l2, momentum, schedule, epochs, batch_size, seed)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    batches, examples, targets = _sources(data, validation, settings, device)
-    first_targets = batches.batch(0)[1]
-    task = _task(loss, first_targets)
-    _require_score(schedule, examples)
-    _put_channels_innermost(model)
-    work = step_work(model, batches.batch_size or len(first_targets))
-    header = _header(settings, task, batches, targets, device, threads or choose_threads(work))
-    begun = header_of_begun(Path(out), header) if out is not None and resume else None
-    header = begun or header
     interrupts = Interrupts()
-    with (
-        torch_threads(threads or header.settings["threads"]),
-        interrupts if out is not None else nullcontext(),
-        open_records(out, None if begun else header) as records,
-    ):
+    with ExitStack() as stack:
+        if out is not None:
+            stack.enter_context(interrupts)
+        # before the first batch, as the workers that a loader starts for it are to leave signals to this process
+        stack.enter_context(interrupts.deferred())
+        batches, examples, targets = _sources(data, validation, settings, device)
+        first_targets = batches.batch(0)[1]
+        task = _task(loss, first_targets)
+        _require_score(schedule, examples)
+        _put_channels_innermost(model)
+        work = step_work(model, batches.batch_size or len(first_targets))
+        header = _header(settings, task, batches, targets, device, threads or choose_threads(work))
+        begun = header_of_begun(Path(out), header) if out is not None and resume else None
+        header = begun or header
+        stack.enter_context(torch_threads(threads or header.settings["threads"]))
+        records = stack.enter_context(open_records(out, None if begun else header))
         trainer = Trainer(
             model,
             task.loss,
@@ -156,10 +158,9 @@ def fit(
         )
         if not training.resume():
             records.rewind(0)  # a run that was killed before its first checkpoint begins anew
-        with interrupts.deferred():
-            best = training.run()
-            training.save()
-            interrupts.check()
+        best = training.run()
+        training.save()
+        interrupts.check()
     record = collect(header, records.records) if isinstance(records, MemoryRecords) else read_run(Path(str(out)))
     assert training.polyak is not None
     return FitResult(model, best, record, diagnose(record), training.polyak.weights)

@@ -65,7 +65,7 @@ class RunFolder:
             RunFolderError: It is no run of `babysit train`, of a newer format, or another process works in it.
         """
         header = read_header(path)
-        if "options" not in header.settings:
+        if not isinstance(header.settings, dict) or "options" not in header.settings:
             raise RunFolderError(
                 str(path),
                 expected="a run of babysit train",

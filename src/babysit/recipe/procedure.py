@@ -12,7 +12,7 @@ import torch
 
 from babysit._version import __version__
 from babysit.diagnose import diagnose
-from babysit.errors import InputError, RunFolderError
+from babysit.errors import BabysitError, InputError, RunFolderError
 from babysit.fit.interrupts import Interrupts
 from babysit.fit.threads import torch_threads
 from babysit.measure.record import RecordWriter, RunHeader, read_run
@@ -91,15 +91,30 @@ def resume(folder: Path, display: Display | None = None) -> TrainResult:
         RunFolderError: It is no such run, of another version, or still going on.
     """
     opened, header = RunFolder.reopen(folder)
-    if header.versions.get("torch") != torch.__version__ or header.versions.get("babysit") != __version__:
+    try:
+        options = _options_of(folder, header)
+    except BabysitError:
         opened.release()
+        raise
+    return _work(opened, header, options, display or Silent())
+
+
+def _options_of(folder: Path, header: RunHeader) -> TrainOptions:
+    """What the run was begun with, if this is a version that ends it as it would have ended."""
+    babysit, torch_version = (header.versions.get(name) for name in ("babysit", "torch"))
+    if (babysit, torch_version) != (__version__, torch.__version__):
         raise RunFolderError(
             str(folder),
             expected=f"a run of babysit {__version__} and torch {torch.__version__}",
-            found=f"babysit {header.versions.get('babysit')} and torch {header.versions.get('torch')}",
+            found=f"babysit {babysit} and torch {torch_version}",
             todo="resume it with those versions, or train anew",
         )
-    return _work(opened, header, TrainOptions.from_json(header.settings["options"]), display or Silent())
+    try:
+        return TrainOptions.from_json(header.settings["options"])
+    except (AttributeError, TypeError) as error:
+        raise RunFolderError(
+            str(folder), expected="the options it was begun with", found=f"damaged ones ({error})", todo="train anew"
+        ) from error
 
 
 def _work(folder: RunFolder, header: RunHeader, options: TrainOptions, display: Display) -> TrainResult:
