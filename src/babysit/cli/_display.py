@@ -84,7 +84,9 @@ class RichDisplay:
             self._progress = None
 
     def _indented(self, text: str, style: str = "") -> None:
-        self._console.print(Padding(Text(self._plain(text), style=style), (0, 0, 0, 5), expand=False))
+        for line in Text(self._plain(text), style=style).wrap(self._console, self._console.width - len(_INDENT)):
+            line.rstrip()
+            self._console.print(Text(_INDENT) + line)
 
     def _plain(self, text: str) -> str:
         return plain(text, ascii_only=self._console.options.ascii_only)
