@@ -70,6 +70,8 @@ def notes_of(babysit: Any, folder: Path, *arguments: object) -> list[str]:
         (["digits", "--init", "hee"], "init: expected one of"),
         (["digits", "--optimizer", "sgdd"], "--optimizer: expected one of sgd, momentum"),
         (["digits", "--schedule", "often"], "schedule: expected one of constant, step"),
+        (["digits", "--augment", "flop"], "augmentation: expected none, flip, shift:PIXELS"),
+        (["iris", "--augment", "flip"], "--augment: expected images that fit in memory"),
         (["digits", "--model", "transformer"], "--model: expected mlp, cnn or file.py:function, found 'transformer'"),
         (["digits", "--model", "nowhere.py:build"], "found no file nowhere.py"),
         (["digits", "--search", "hiden"], "did you mean 'hidden'?"),

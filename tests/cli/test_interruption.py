@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-RUN = ("train", "digits", "--budget", "6trials", "--epochs", "12", "--hidden", "50", "--ensemble", "2")
+RUN = ("train", "digits", "--budget", "6trials", "--epochs", "8", "--hidden", "30", "--ensemble", "2")
 FILES = ["model.safetensors", "model.json", "report.json", "run.json", "steps.jsonl", "trials.jsonl", "trials.csv"]
 
 

@@ -60,6 +60,7 @@ def test_options_of_a_later_version_are_passed_over() -> None:
         ({"dropout": float("nan")}, "dropout: expected a probability"),
         ({"hidden": (50, 0)}, "hidden: expected whole numbers of at least 1"),
         ({"channels": ()}, "channels: expected at least one number"),
+        ({"augment": "flop"}, "augmentation: expected none, flip"),
         ({"preprocess": "mean-picture"}, "preprocessing 'mean-picture': expected steps among"),
     ],
 )

@@ -125,6 +125,14 @@ def test_the_caller_s_random_numbers_and_threads_are_left_alone(train: Train) ->
     torch.set_num_threads(1)
 
 
+def test_a_time_is_turned_into_a_plan_once(train: Train) -> None:
+    run = train("iris", budget="2s", epochs=None)
+    assert run.finished
+    kept = bytes_of(run.folder)
+    assert resume(run.folder).finished  # at another speed, and late
+    assert bytes_of(run.folder) == kept
+
+
 def test_an_ensemble_of_independent_models_is_tested_beside_the_best(train: Train) -> None:
     run = train("iris", ensemble=3)
     names = [row["name"] for row in run.report["ensemble"]]
@@ -151,6 +159,7 @@ def test_force_goes_on_all_the_same(train: Train) -> None:
     assert [step["name"] for step in run.report["procedure"]] == STEPS
     failed = {step["name"]: step["findings"] for step in run.report["procedure"] if not step["passed"]}
     assert failed["overfit"] == ["PRE003"]
+    assert "learning-rate" in failed
     assert run.report["test"]["score"] < 0.5
 
 

@@ -143,6 +143,19 @@ def test_one_kill_after_the_other_still_ends_the_same(
     assert bytes_of(tmp_path / "run") == whole
 
 
+def test_augmented_pictures_are_the_same_again(train: Train, pictures: Path, tmp_path: Path) -> None:
+    options = {"model": "mlp", "hidden": (8,), "augment": "flip,shift:1", "budget": "1trials", "force": True}
+    with counted(Writes()) as writes:
+        expected = bytes_of(train(pictures, **options).folder)
+    for share in (0.75, 0.9):
+        folder = tmp_path / str(share)
+        with counted(Writes(round(share * writes.count), Killed())), pytest.raises(Killed):
+            train(pictures, out=folder, **options)
+        assert (folder / "checkpoint.pt").exists()
+        assert resume(folder).finished
+        assert bytes_of(folder) == expected
+
+
 def test_a_damaged_checkpoint_is_named_and_can_be_left_out(
     train: Train, whole: dict[str, bytes], number_of_writes: int, tmp_path: Path
 ) -> None:

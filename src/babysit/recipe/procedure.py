@@ -23,13 +23,13 @@ from babysit.recipe.probing import (
     check_initial_loss,
     check_overfit,
     check_regularization,
-    choose_model,
     find_learning_rates,
 )
 from babysit.recipe.reading import preprocess, read_data
 from babysit.recipe.run import ProcedureStopped, Run
 from babysit.recipe.searching import search
 from babysit.recipe.steps import Display, Silent
+from babysit.recipe.subject import choose_model
 from babysit.recipe.testing import test, whole_model
 from babysit.recipe.training import train_fully
 from babysit.storage import read_json, write_json

@@ -13,10 +13,10 @@ from typing import Any
 from babysit.fit.trainer import KILL_RATIO, Trainer
 from babysit.measure.record import RecordWriter, RoundRecord, TrialRecord
 from babysit.recipe.budget import Budget, Plan, make_plan, nominal_seconds_per_step, parse_budget
-from babysit.recipe.probing import Subject, count_flops, measure_step
 from babysit.recipe.run import Run
 from babysit.recipe.search_space import parse_search, space_of
 from babysit.recipe.steps import StepResult
+from babysit.recipe.subject import Subject, count_flops, measure_step
 from babysit.search.engines import JournaledEngine, SingleEngine, TrialSpec
 from babysit.search.export import trials_csv
 from babysit.search.study import Study, StudyResult

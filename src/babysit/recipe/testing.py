@@ -14,9 +14,9 @@ from babysit.fit.evaluation import Examples, Result, judge, predict
 from babysit.fit.losses import Task
 from babysit.nn import WithPreprocessing
 from babysit.recipe.prepared import held_out
-from babysit.recipe.probing import Subject
 from babysit.recipe.run import Run
 from babysit.recipe.steps import StepResult
+from babysit.recipe.subject import Subject
 from babysit.recipe.training import Trained
 
 SHOWN_POINTS = 1_000

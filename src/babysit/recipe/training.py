@@ -17,10 +17,11 @@ from babysit.fit.recording import LayerRecorder
 from babysit.fit.trainer import KILL_RATIO, Trainer
 from babysit.fit.training import Best, Extras, Training
 from babysit.measure.record import Evaluation, RecordWriter, read_run
+from babysit.recipe.activations import activation_probe
 from babysit.recipe.budget import Plan
-from babysit.recipe.probing import Subject, activation_probe
 from babysit.recipe.run import Run
 from babysit.recipe.steps import StepResult
+from babysit.recipe.subject import Subject
 from babysit.search.study import StudyResult
 
 TRAINING_RULES = (
