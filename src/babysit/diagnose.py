@@ -25,8 +25,9 @@ _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 EXPLAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "DAT003": ("PRE001", "PRE003", "LOS001", "LOS002"),
-        "LOS001": ("LOS002", "LOS003", "LOS004", "LOS005", "UPD001", "UPD002", "GEN001", "GEN002"),
-        "LOS002": ("LOS003", "LOS004", "LOS005", "UPD001", "UPD002", "GEN001", "GEN002"),
+        "LOS001": ("LOS002", "LOS003", "LOS004", "LOS005", "LOS008", "UPD001", "UPD002", "GEN001", "GEN002"),
+        "LOS002": ("LOS003", "LOS004", "LOS005", "LOS008", "UPD001", "UPD002", "GEN001", "GEN002"),
+        "LOS008": ("LOS003", "LOS004", "LOS005", "UPD001", "UPD002", "GEN002"),
         "LOS004": ("LOS005", "UPD001", "UPD002", "GEN002"),
         "LOS005": ("UPD002", "GEN002"),
         "LOS003": ("UPD001", "GEN002"),

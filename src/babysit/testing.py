@@ -68,8 +68,9 @@ def check_page(rule: Rule | type[Rule]) -> None:
             unit or source.
     """
     kind = rule if isinstance(rule, type) else type(rule)
-    for attribute in ("code", "name", "severity", "needs", "source"):
+    for attribute in ("code", "name", "severity", "source"):
         assert getattr(kind, attribute, None), f"{kind.__name__} lacks {attribute}"
+    assert isinstance(getattr(kind, "needs", None), tuple), f"{kind.__name__} lacks needs"
     found = sections(kind)
     assert tuple(found) == Rule.SECTIONS, f"{kind.code}: expected the sections {Rule.SECTIONS}, found {tuple(found)}"
     empty = [name for name, text in found.items() if not text]

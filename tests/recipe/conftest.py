@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from PIL import Image
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
@@ -19,10 +18,6 @@ from babysit.recipe.model_file import save_model
 from babysit.recipe.options import TrainOptions
 from babysit.recipe.reading import read_data
 from babysit.recipe.steps import Display
-
-# how long an example takes is the machine's affair
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 SMALL = {"budget": "4trials", "epochs": 3}
 

@@ -20,7 +20,7 @@ from babysit.storage import LineWriter, json_line
 
 Train = Callable[..., Any]
 FILES = ["model.safetensors", "model.json", "report.json", "run.json", "steps.jsonl", "trials.jsonl", "trials.csv"]
-KILLS = 8
+KILLS = 6
 
 
 class Killed(BaseException):
@@ -106,7 +106,7 @@ def go_on(train: Train, folder: Path) -> None:
 def test_a_run_killed_at_any_write_ends_as_if_nothing_had_been(
     train: Train, whole: dict[str, bytes], number_of_writes: int, tmp_path: Path, kill: int
 ) -> None:
-    # one in each eighth of the run, its very first and last writes among them
+    # one in each sixth of the run, its very first and last writes among them
     chosen = random.Random(kill).randint(kill * number_of_writes // KILLS + 1, (kill + 1) * number_of_writes // KILLS)
     at = {0: 1, KILLS - 1: number_of_writes}.get(kill, chosen)
     with counted(Writes(at, Killed())), pytest.raises(Killed):
@@ -116,7 +116,7 @@ def test_a_run_killed_at_any_write_ends_as_if_nothing_had_been(
     assert not [file.name for file in (tmp_path / "run").iterdir() if file.name.endswith(".tmp")]
 
 
-@pytest.mark.parametrize("share", [0.05, 0.4, 0.9])
+@pytest.mark.parametrize("share", [0.3, 0.9])
 def test_a_full_disk_loses_nothing_that_was_written(
     train: Train, whole: dict[str, bytes], number_of_writes: int, tmp_path: Path, share: float
 ) -> None:

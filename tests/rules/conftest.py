@@ -88,7 +88,7 @@ def load(name: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def network(name: str, features: int, outputs: int) -> nn.Sequential:
     if name in ("linear", "zero"):
         net = nn.Sequential(nn.Linear(features, outputs))
-    elif name in ("mlp", "tiny", "dropout"):
+    elif name in ("mlp", "tiny", "dropout", "dead"):
         hidden = [nn.Linear(features, 50), nn.ReLU()] + ([nn.Dropout(0.3)] if name == "dropout" else [])
         net = nn.Sequential(*hidden, nn.Linear(50, outputs))
     else:
@@ -98,7 +98,7 @@ def network(name: str, features: int, outputs: int) -> nn.Sequential:
             layers += [nn.Linear(before, after), *([nn.BatchNorm1d(after)] if name == "batch-norm" else []), nn.ReLU()]
         net = nn.Sequential(*layers, nn.Linear(64, outputs))
     for layer in net:
-        if isinstance(layer, nn.Linear) and name in ("zero", "tiny"):
+        if isinstance(layer, nn.Linear) and name in ("zero", "tiny", "dead"):
             nn.init.normal_(layer.weight, std=1e-3 if name == "tiny" else 0.0)
             nn.init.zeros_(layer.bias)
     return net

@@ -25,6 +25,7 @@ NAMES = {
     "LOS003": "slow-loss",
     "LOS004": "early-plateau",
     "LOS005": "oscillating-loss",
+    "LOS008": "chance-level",
     "PRE001": "unexpected-initial-loss",
     "PRE002": "regularization-without-effect",
     "PRE003": "unfittable-subset",

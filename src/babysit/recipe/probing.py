@@ -126,7 +126,7 @@ def find_learning_rates(run: Run, subject: Subject) -> tuple[float, float]:
             "rates that are too low, that work, and that explode",
             passed=usable,
         ),
-        judged_by=() if usable else ("LOS001", "LOS002", "LOS003"),
+        judged_by=() if usable else ("LOS001", "LOS002", "LOS003", "LOS008"),
         records=None if usable else _nearest_to_usable(run, probe),
     )
     return (probe.numbers["low"], probe.numbers["high"]) if usable else FALLBACK_RATES
@@ -152,4 +152,4 @@ def _nearest_to_usable(run: Run, probe: Probe) -> RunRecord:
     slow = [rate for rate, verdict in zip(rates, verdicts, strict=True) if verdict == "slow"]
     rate = slow[-1] if slow else rates[0]
     losses = probe.series[f"losses:{rate:.3g}"]
-    return collect(run.header, [StepRecord(0, losses[0], rate), LossBlock(0, losses)])
+    return collect(run.header, [probe, StepRecord(0, losses[0], rate), LossBlock(0, losses)])

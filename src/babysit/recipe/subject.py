@@ -112,15 +112,15 @@ def choose_model(run: Run, prepared: Prepared) -> Subject:
 
 def measure_step(subject: Subject) -> float:
     """Seconds of one training step here and now: the median of twenty, after five to warm up."""
-    network = subject.network_for({}, subject.settings.seed)
-    optimizer = make_optimizer(subject.settings.optimizer, network, lr=1e-9)
     times = []
-    for inputs, targets in subject.batches(25):
-        begin = time.perf_counter()
-        optimizer.zero_grad()
-        subject.prepared.task.loss(network(inputs), targets).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        times.append(time.perf_counter() - begin)
+    with isolated(subject.network) as network:
+        optimizer = make_optimizer(subject.settings.optimizer, network, lr=1e-9)
+        for inputs, targets in subject.batches(25):
+            begin = time.perf_counter()
+            optimizer.zero_grad()
+            subject.prepared.task.loss(network(inputs), targets).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            times.append(time.perf_counter() - begin)
     return sorted(times[5:])[len(times[5:]) // 2]
 
 

@@ -25,7 +25,7 @@ from babysit.recipe.subject import Subject
 from babysit.search.study import StudyResult
 
 TRAINING_RULES = (
-    "LOS001", "LOS002", "LOS003", "LOS004", "LOS005", "GEN001", "GEN002", "UPD001", "UPD002",
+    "LOS001", "LOS002", "LOS003", "LOS004", "LOS005", "LOS008", "GEN001", "GEN002", "UPD001", "UPD002",
 )  # fmt: skip
 SNAPSHOTS = 3
 

@@ -74,7 +74,7 @@ class Rule(ABC):
         name: Such as ``"nonfinite-loss"``.
         severity: Severity of its findings unless one says otherwise.
         needs: What a run must hold for the rule to be asked: any of ``"losses"``, ``"steps"``, ``"evaluations"``,
-            ``"trials"`` and ``"probe:NAME"``.
+            ``"trials"`` and ``"probe:NAME"``; nothing for a rule that looks for itself at one thing or another.
         source: Where the rule comes from.
     """
 

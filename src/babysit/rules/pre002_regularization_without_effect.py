@@ -49,9 +49,21 @@ class RegularizationWithoutEffect(Rule):
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
         numbers = numbers_of(run, "regularization")
-        if numbers.get("strength", 0.0) > 0:
+        if numbers.get("strength", 0.0) > 0 and numbers.get("weight_norm_before") == 0:
+            yield self._nothing_there()
+        elif numbers.get("strength", 0.0) > 0:
             yield from self._loss(run)
             yield from self._weights(run)
+
+    def _nothing_there(self) -> Finding:
+        return self.finding(
+            "all weights are zero: there is nothing to regularise, and all units of a layer would stay alike",
+            evidence=[Evidence("weight norm before the step", 0.0, 0.0)],
+            remedies=(
+                "initialise the weights at random: He's scheme for rectifiers, Xavier's for tanh",
+                "if the model is not meant to have weights of two dimensions or more, leave the regularisation out",
+            ),
+        )
 
     def _loss(self, run: RunRecord) -> Iterator[Finding]:
         numbers = numbers_of(run, "regularization")
