@@ -101,6 +101,8 @@ def test_every_plan_can_be_carried_out(
         n for n in ("coarse", "fine", "final") if n in {r.name for r in plan.rounds}
     ]
     assert all(round_.trials >= 1 for round_ in plan.rounds)
+    lengths = [round_.epochs for round_ in plan.rounds]
+    assert lengths == sorted(lengths), "coarse before fine before final"
     # two significant digits may round a little down from the 20 steps that say something
     assert all(round_.epochs * per_epoch >= 0.94 * 20 for round_ in plan.rounds)
     assert plan.epochs == epochs if epochs else 1 <= plan.epochs <= 60

@@ -15,6 +15,7 @@ import pytest
 from babysit import storage
 from babysit.errors import BabysitError, StorageError
 from babysit.fit import training
+from babysit.recipe.folder import Journal
 from babysit.recipe.procedure import resume
 from babysit.storage import LineWriter, json_line
 
@@ -129,6 +130,44 @@ def test_a_full_disk_loses_nothing_that_was_written(
     assert "\n" not in str(refused.value)
     assert resume(tmp_path / "run").finished
     assert bytes_of(tmp_path / "run") == whole
+
+
+@pytest.mark.parametrize("key", ["inputs", "learning-rate"])
+def test_a_kill_between_a_record_and_its_note_writes_it_once(
+    train: Train, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, key: str
+) -> None:
+    write = Journal.write
+
+    def killed(journal: Journal, name: str, value: Any) -> None:
+        if name == key:
+            raise Killed
+        write(journal, name, value)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "write", killed)
+        with pytest.raises(Killed):
+            train("iris", ensemble=2, out=tmp_path / "run")
+    assert resume(tmp_path / "run").finished
+    assert bytes_of(tmp_path / "run") == whole
+
+
+def test_trials_wait_for_their_next_rung_on_the_disk(
+    train: Train, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    append = LineWriter.append
+
+    def killed(writer: LineWriter, value: Any) -> None:
+        if writer._path.name == "outcomes.jsonl" and value["number"] == 1:
+            raise Killed
+        append(writer, value)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LineWriter, "append", killed)
+        with pytest.raises(Killed):
+            train("iris", out=tmp_path / "run")
+    assert sorted(file.name for file in (tmp_path / "run" / "trials").iterdir()) == ["00000.pt", "00001.pt"]
+    assert resume(tmp_path / "run").finished
+    assert not (tmp_path / "run" / "trials").exists()
 
 
 def test_one_kill_after_the_other_still_ends_the_same(

@@ -20,12 +20,16 @@ STEPS = 10
 
 @dataclass
 class KnownScore(Engine):
-    """Trains nothing: the score of a trial is a function of its settings and the epochs it has had."""
+    """Trains nothing: the score of a trial is a function of its settings and the epochs it has had.
+
+    ``overrun``: epochs that each trial trains longer than the one before, as steps of different sizes round to.
+    """
 
     score: Score
     killed: Callable[[TrialSpec, float], bool] = lambda _trial, _epochs: False
     failed: Callable[[TrialSpec], bool] = lambda _trial: False
     loss: Score | None = None
+    overrun: float = 0.0
     advanced: list[tuple[float, list[TrialSpec]]] = field(default_factory=list)
     released: list[int] = field(default_factory=list)
 
@@ -46,7 +50,8 @@ class KnownScore(Engine):
             return Outcome(trial.number, epochs, epochs / 2, 3, 2.3, math.inf, -math.inf, "loss nan at step 3")
         score = self.score(trial, epochs)
         loss = self.loss(trial, epochs) if self.loss else -score
-        return Outcome(trial.number, epochs, epochs, round(epochs * STEPS), 2.3, loss, score)
+        trained = epochs + self.overrun * trial.number
+        return Outcome(trial.number, epochs, trained, round(epochs * STEPS), 2.3, loss, score)
 
 
 def exponent(trial: TrialSpec) -> float:
@@ -96,6 +101,20 @@ def test_what_counts_is_the_score_at_the_rung_not_at_the_end() -> None:
     assert {trial.number: trial.status for trial in result.trials} == {
         0: "halved", 1: "complete", 2: "complete", 3: "halved",
     }  # fmt: skip
+
+
+def test_whoever_came_further_is_better_whatever_the_score_was_on_the_way() -> None:
+    engine = KnownScore(lambda trial, epochs: -float(trial.number) - (100.0 if epochs == 8.0 else 0.0))
+    result = Study(rates(), [RoundPlan("coarse", 4, 8.0, 1)], engine, moves=0).run()
+    assert result.ranking[:2] == (result.trials[0].params, result.trials[1].params)
+    assert result.score == -100.0
+
+
+def test_further_means_the_rung_and_not_how_its_steps_were_rounded() -> None:
+    engine = KnownScore(lambda trial, _epochs: -float(trial.number), overrun=0.01)
+    result = Study(rates(), [RoundPlan("coarse", 4, 8.0, 1)], engine, moves=0).run()
+    assert result.trials[1].epochs > result.trials[0].epochs
+    assert result.best == result.trials[0].params
 
 
 def test_of_equal_scores_the_lower_loss_is_better() -> None:

@@ -86,7 +86,7 @@ class TensorBatches:
 class ArrayBatches:
     """Shuffled batches of an array that may be larger than memory, such as a memory map.
 
-    Rows are read in ascending order, for the disk's sake, and converted to float32.
+    Rows are read in ascending order, for the disk's sake, a batch at a time.
 
     Args:
         x: Inputs ``(N, …)``, any NumPy array.
@@ -94,15 +94,25 @@ class ArrayBatches:
         batch_size: Examples a step.
         seed: Of the order of the examples.
         rows: The rows to use, such as a training split; all by default.
+        device: Where the batches are wanted.
 
     Raises:
         InputError: No examples, or inputs and targets of different length.
     """
 
-    def __init__(self, x: np.ndarray, y: Tensor, batch_size: int, seed: int, rows: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: Tensor,
+        batch_size: int,
+        seed: int,
+        rows: np.ndarray | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self._x = x
+        self._device = device
         self._rows = np.arange(len(x)) if rows is None else rows
-        self._numbers = TensorBatches(torch.arange(len(self._rows)), y, batch_size, seed)
+        self._numbers = TensorBatches(torch.arange(len(self._rows)), y.cpu(), batch_size, seed)
         self.batch_size = self._numbers.batch_size
         self.steps_per_epoch = self._numbers.steps_per_epoch
 
@@ -111,8 +121,19 @@ class ArrayBatches:
         numbers, targets = self._numbers.batch(step)
         rows = self._rows[numbers.numpy()]
         order = np.argsort(rows, kind="stable")
-        taken = np.asarray(self._x[rows[order]], dtype=np.float32)
-        return torch.from_numpy(taken), targets[torch.from_numpy(order)]
+        inputs = as_inputs(self._x[rows[order]])
+        return inputs.to(self._device), targets[torch.from_numpy(order)].to(self._device)
+
+
+def as_inputs(values: np.ndarray) -> Tensor:
+    """What a model takes for some rows of an array: pixels and doubles as float32, other integers (tokens) as int64.
+
+    Example:
+        >>> as_inputs(np.array([1, 2], np.uint8)).dtype, as_inputs(np.array([1, 2], np.int32)).dtype
+        (torch.float32, torch.int64)
+    """
+    tokens = values.dtype.kind in "iu" and values.dtype != np.uint8
+    return torch.from_numpy(np.require(values, np.int64 if tokens else np.float32, ("C", "W")))
 
 
 class LoaderBatches:

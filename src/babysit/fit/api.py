@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from babysit._version import __version__
-from babysit.data import Dataset
-from babysit.data.batches import Batches, LoaderBatches, TensorBatches
+from babysit.data.batches import Batches
 from babysit.diagnose import Diagnosis, diagnose
 from babysit.errors import InputError
 from babysit.fit.evaluation import Examples
@@ -23,6 +20,7 @@ from babysit.fit.losses import CLASSIFICATION, REGRESSION, LossFunction, Task, c
 from babysit.fit.recording import LayerRecorder
 from babysit.fit.run_folder import header_of_begun, open_records
 from babysit.fit.settings import TrainSettings
+from babysit.fit.sources import Arrays, Data, sources
 from babysit.fit.threads import choose_threads, step_work, torch_threads
 from babysit.fit.trainer import Trainer
 from babysit.fit.training import Best, Extras, Training
@@ -34,10 +32,6 @@ from babysit.measure.record import (
     read_run,
 )
 from babysit.rules import Finding
-
-Arrays = tuple[Tensor | np.ndarray, Tensor | np.ndarray]
-TRAIN_SAMPLE = 5_000
-"""Training examples evaluated every epoch, so that both accuracies are measured alike."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +60,7 @@ class FitResult:
 
 def fit(
     model: nn.Module,
-    data: Dataset | Arrays | Iterable[tuple[Tensor, Tensor]],
+    data: Data,
     *,
     validation: Arrays | None = None,
     loss: LossFunction | None = None,
@@ -89,8 +83,8 @@ def fit(
     Args:
         model: Any module from a batch of inputs to logits ``(N, C)`` or values ``(N,)`` / ``(N, 1)``; trained in place.
         data: A :class:`~babysit.data.Dataset` (its inputs as they are, as float32), a pair of arrays or tensors
-            ``(x, y)`` held in memory, or a DataLoader, whose order becomes a function of the seed unless it has a
-            generator of its own.
+            ``(x, y)`` held in memory (a NumPy memory map is read batch by batch), or a DataLoader, whose order becomes
+            a function of the seed unless it has a generator of its own.
         validation: A pair ``(x, y)``; a data set brings its own. Chooses the best weights.
         loss: ``(outputs, targets) -> mean loss``; cross-entropy for integer targets, squared error for others.
         optimizer: ``sgd``, ``momentum``, ``nesterov``, ``adagrad``, ``rmsprop``, ``adam`` or ``adamw``.
@@ -128,13 +122,14 @@ def fit(
             stack.enter_context(interrupts)
         # before the first batch, as the workers that a loader starts for it are to leave signals to this process
         stack.enter_context(interrupts.deferred())
-        batches, examples, targets = _sources(data, validation, settings, device)
+        given = sources(data, validation, settings, device)
+        batches, examples = given.batches, given.examples
         first_targets = batches.batch(0)[1]
         task = _task(loss, first_targets)
         _require_score(schedule, examples)
         _put_channels_innermost(model)
         work = step_work(model, batches.batch_size or len(first_targets))
-        header = _header(settings, task, batches, targets, device, threads or choose_threads(work))
+        header = _header(settings, task, batches, given.targets, device, threads or choose_threads(work))
         begun = header_of_begun(Path(out), header) if out is not None and resume else None
         header = begun or header
         stack.enter_context(torch_threads(threads or header.settings["threads"]))
@@ -181,56 +176,6 @@ def _put_channels_innermost(model: nn.Module) -> None:
     sizes = {parameter.dim() for parameter in model.parameters()}
     if 4 in sizes and 5 not in sizes:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def _sources(
-    data: Dataset | Arrays | Iterable[tuple[Tensor, Tensor]],
-    validation: Arrays | None,
-    settings: TrainSettings,
-    device: torch.device,
-) -> tuple[Batches, dict[str, Examples], Tensor | None]:
-    """Batches, what to evaluate on, and all training targets, or None where only a loader knows them."""
-    if isinstance(data, Dataset):
-        validation = validation or (data.inputs("validation"), data.targets("validation"))
-        data = (data.inputs("train"), data.targets("train"))
-    examples = {} if validation is None or not len(validation[0]) else {"validation": _held(validation, device)}
-    if not isinstance(data, tuple):
-        return LoaderBatches(data, settings.seed, device), examples, None
-    train = _held(data, device)
-    assert isinstance(train.x, Tensor)
-    part = torch.from_numpy(np.random.default_rng(0).permutation(len(train))[:TRAIN_SAMPLE])
-    seen = {"train": Examples(train.x[part], train.y[part]), **examples} if examples else {}
-    return TensorBatches(train.x, train.y, settings.batch_size, settings.seed), seen, train.y
-
-
-def _held(arrays: Arrays, device: torch.device) -> Examples:
-    x, y = (_tensor(item).to(device) for item in arrays)
-    if len(x) != len(y) or not len(x):
-        raise InputError(
-            "data",
-            expected="as many targets as inputs, and at least one",
-            found=f"{len(x)} and {len(y)}",
-            todo="check them",
-        )
-    if x.dtype == torch.uint8 or x.dtype == torch.float64:
-        x = x.float()
-    if not y.is_floating_point():
-        y = y.long()
-    return Examples(x, y.float() if y.dtype == torch.float64 else y)
-
-
-def _tensor(values: Tensor | np.ndarray) -> Tensor:
-    if isinstance(values, Tensor):
-        return values
-    try:
-        return torch.from_numpy(np.require(values, requirements=("C", "W")))
-    except TypeError as error:
-        raise InputError(
-            "data",
-            expected="arrays of numbers",
-            found=f"values of type {np.asarray(values).dtype}",
-            todo="encode them as numbers, classes as 0, 1, 2, …",
-        ) from error
 
 
 def _task(loss: LossFunction | None, targets: Tensor) -> Task:

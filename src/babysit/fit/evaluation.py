@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from babysit.data.batches import as_inputs
 from babysit.fit.losses import Task, score
 
 BATCH = 1024
@@ -35,7 +36,7 @@ class Examples:
     def inputs(self, rows: slice) -> Tensor:
         """Inputs of some of the examples, as the model takes them."""
         taken = self.x[rows] if self.rows is None else self.x[self.rows[rows]]
-        return taken if isinstance(taken, Tensor) else torch.from_numpy(np.require(taken, np.float32, ("C", "W")))
+        return taken if isinstance(taken, Tensor) else as_inputs(taken).to(self.y.device)
 
 
 @dataclass(frozen=True)

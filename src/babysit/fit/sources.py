@@ -1,0 +1,114 @@
+"""What `bs.fit` may be given as data, made into batches to train on and examples to evaluate on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from babysit.data import Dataset
+from babysit.data.batches import ArrayBatches, Batches, LoaderBatches, TensorBatches, as_inputs
+from babysit.errors import InputError
+from babysit.fit.evaluation import Examples
+from babysit.fit.settings import TrainSettings
+
+Arrays = tuple[Tensor | np.ndarray, Tensor | np.ndarray]
+Data = Dataset | Arrays | Iterable[tuple[Tensor, Tensor]]
+TRAIN_SAMPLE = 5_000
+"""Training examples evaluated every epoch, so that both accuracies are measured alike."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """What is trained on and what is evaluated.
+
+    Attributes:
+        batches: To train on.
+        examples: ``"train"`` (a part of it) and ``"validation"`` to evaluate on; empty without a validation split.
+        targets: All training targets; ``None`` where only a loader knows them.
+    """
+
+    batches: Batches
+    examples: dict[str, Examples]
+    targets: Tensor | None
+
+
+def sources(data: Data, validation: Arrays | None, settings: TrainSettings, device: torch.device) -> Sources:
+    """Batches and examples of whatever data there are, on the model's device.
+
+    Arrays are held in memory, memory maps are read batch by batch.
+
+    Raises:
+        InputError: No examples, inputs and targets of different length, or arrays that hold no numbers.
+    """
+    given = _examples(*validation, device) if validation is not None and len(validation[0]) else None
+    if isinstance(data, Dataset):
+        train, own = (_split(data, split, device) for split in ("train", "validation"))
+        return _of_arrays(train, given or (own if len(own) else None), settings, device)
+    if isinstance(data, tuple):
+        x, y = data
+        return _of_arrays(_examples(x, y, device), given, settings, device)
+    loader = LoaderBatches(data, settings.seed, device)
+    return Sources(loader, {"validation": given} if given else {}, None)
+
+
+def _of_arrays(train: Examples, validation: Examples | None, settings: TrainSettings, device: torch.device) -> Sources:
+    seen = {"train": _part_of(train), "validation": validation} if validation else {}
+    if isinstance(train.x, Tensor):
+        return Sources(TensorBatches(train.x, train.y, settings.batch_size, settings.seed), seen, train.y)
+    batches = ArrayBatches(train.x, train.y, settings.batch_size, settings.seed, train.rows, device)
+    return Sources(batches, seen, train.y)
+
+
+def _split(data: Dataset, split: str, device: torch.device) -> Examples:
+    targets = _targets(data.targets(split)).to(device)
+    if isinstance(data.x, np.memmap):
+        return Examples(data.x, targets, data.splits.of(split))
+    return Examples(_inputs(data.inputs(split)).to(device), targets)
+
+
+def _examples(x: Tensor | np.ndarray, y: Tensor | np.ndarray, device: torch.device) -> Examples:
+    if len(x) != len(y) or not len(x):
+        raise InputError(
+            "data",
+            expected="as many targets as inputs, and at least one",
+            found=f"{len(x)} and {len(y)}",
+            todo="check them",
+        )
+    targets = _targets(y).to(device)
+    return Examples(x if isinstance(x, np.memmap) else _inputs(x).to(device), targets)
+
+
+def _inputs(values: Tensor | np.ndarray) -> Tensor:
+    if isinstance(values, Tensor):
+        return values.float() if values.dtype in (torch.uint8, torch.float64) else values
+    return as_inputs(_numbers(values))
+
+
+def _targets(values: Tensor | np.ndarray) -> Tensor:
+    y = values if isinstance(values, Tensor) else torch.from_numpy(np.require(_numbers(values), None, ("C", "W")))
+    if not y.is_floating_point():
+        return y.long()
+    return y.float() if y.dtype == torch.float64 else y
+
+
+def _numbers(values: np.ndarray) -> np.ndarray:
+    if np.asarray(values).dtype.kind not in "biuf":
+        raise InputError(
+            "data",
+            expected="arrays of numbers",
+            found=f"values of type {np.asarray(values).dtype}",
+            todo="encode them as numbers, classes as 0, 1, 2, …",
+        )
+    return np.asarray(values)
+
+
+def _part_of(train: Examples) -> Examples:
+    rows = np.sort(np.random.default_rng(0).permutation(len(train))[:TRAIN_SAMPLE])
+    index = torch.from_numpy(rows)
+    if isinstance(train.x, Tensor):
+        return Examples(train.x[index.to(train.x.device)], train.y[index.to(train.y.device)])
+    return Examples(train.x, train.y[index.to(train.y.device)], rows if train.rows is None else train.rows[rows])

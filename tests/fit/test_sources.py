@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import babysit as bs
+from babysit.data import read
+from babysit.errors import InputError
+from babysit.fit.settings import TrainSettings
+from babysit.fit.sources import sources
+
+CPU = torch.device("cpu")
+SETTINGS = TrainSettings(batch_size=16)
+
+
+@pytest.fixture
+def mapped(tmp_path: Path) -> tuple[np.memmap, np.ndarray]:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 300)
+    x = (rng.normal(size=(300, 5)) + 3 * y[:, None]).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    return np.load(tmp_path / "x.npy", mmap_mode="r"), y
+
+
+def train(data: object, **options: object) -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    result = bs.fit(nn.Linear(5, 2), data, lr=0.1, epochs=3, batch_size=20, threads=1, **options)  # type: ignore[operator,arg-type]
+    return result.model.state_dict()
+
+
+def test_a_memory_map_is_never_held_and_trains_as_its_copy_does(mapped: tuple[np.memmap, np.ndarray]) -> None:
+    x, y = mapped
+    given = sources((x, y), (x, y), SETTINGS, CPU)
+    assert given.examples["validation"].x is x
+    assert not isinstance(given.batches, type(sources((np.array(x), y), None, SETTINGS, CPU).batches))
+    held, read_piecewise = train((np.array(x), y), validation=(x, y)), train((x, y), validation=(x, y))
+    # the order of the rows within a batch differs, and with it the last bits of the sums
+    torch.testing.assert_close(read_piecewise, held, rtol=1e-5, atol=1e-6)
+
+
+def test_a_mapped_data_set_gives_each_split_its_own_rows(tmp_path: Path) -> None:
+    whole = read("digits")
+    np.save(tmp_path / "x.npy", whole.x)
+    data = dataclasses.replace(whole, x=np.load(tmp_path / "x.npy", mmap_mode="r"))
+    mapped, held = sources(data, None, SETTINGS, CPU), sources(whole, None, SETTINGS, CPU)
+    for split in ("train", "validation"):
+        some, same = mapped.examples[split], held.examples[split]
+        assert torch.equal(some.inputs(slice(0, 50)), same.inputs(slice(0, 50)))
+        assert torch.equal(some.y, same.y)
+    inputs, targets = mapped.batches.batch(3)
+    expected_inputs, expected_targets = held.batches.batch(3)
+    assert sorted(inputs.flatten(1).tolist()) == sorted(expected_inputs.flatten(1).tolist())
+    assert sorted(targets.tolist()) == sorted(expected_targets.tolist())
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [(np.uint8, torch.float32), (np.float64, torch.float32), (np.float32, torch.float32), (np.int32, torch.int64)],
+)
+def test_pixels_become_floats_and_tokens_stay_whole(given: type, wanted: torch.dtype) -> None:
+    x = np.ones((32, 3), given)
+    inputs, targets = sources((x, np.zeros(32, np.int32)), None, SETTINGS, CPU).batches.batch(0)
+    assert (inputs.dtype, targets.dtype) == (wanted, torch.int64)
+
+
+def test_words_are_refused() -> None:
+    with pytest.raises(InputError, match="expected arrays of numbers, found values of type <U"):
+        sources((np.array(["a"] * 4), np.zeros(4)), None, SETTINGS, CPU)
