@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from babysit.recipe.steps import StepResult
@@ -14,6 +22,14 @@ from babysit.report.terminal import plain, render_findings
 from babysit.rules import Finding
 
 _INDENT = "     "
+
+
+class _Rate(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task: Task) -> Text:
+        """Nothing until it is known."""
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="progress.data.speed")
 
 
 class RichDisplay:
@@ -26,7 +42,6 @@ class RichDisplay:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
 
     def begin(self, number: int, title: str) -> None:
         """A step begins."""
@@ -34,21 +49,20 @@ class RichDisplay:
             self._progress = Progress(
                 TextColumn(f"{number:2} {{task.description}}"),
                 BarColumn(),
-                TaskProgressColumn(show_speed=True),
+                TaskProgressColumn(),
+                _Rate(),
                 TimeRemainingColumn(),
                 console=self._console,
                 transient=True,
             )
             self._progress.start()
-            self._tasks = {title: self._progress.add_task(title, total=None)}
+            self._progress.add_task(title, total=None)
 
     def progress(self, what: str, done: float, total: float) -> None:
         """Something long has come this far."""
-        if self._progress is None:
-            return
-        if what not in self._tasks:
-            self._tasks[what] = self._progress.add_task(what, total=total)
-        self._progress.update(self._tasks[what], completed=done, total=total)
+        if self._progress is not None:
+            (bar,) = self._progress.task_ids
+            self._progress.update(bar, description=what, completed=done, total=total)
 
     def end(self, result: StepResult, findings: Sequence[Finding]) -> None:
         """A step has ended."""

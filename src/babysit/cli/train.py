@@ -145,6 +145,7 @@ def _run(options: TrainOptions | None, folder: Path, display: RichDisplay, json_
             procedure.resume(folder, display) if options is None else procedure.train(options, folder, display)
         )
     except Interrupted as stop:
+        display.close()
         typer.echo(f"stopped; everything is saved. Go on with: babysit train --resume {folder}", err=True)
         raise typer.Exit(128 + stop.signal_number) from stop
     finally:

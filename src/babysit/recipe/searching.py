@@ -129,7 +129,7 @@ def _engine(run: Run, subject: Subject, plan: Plan) -> SingleEngine:
         nonlocal done
         done += 1
         if done % 20 == 0:
-            run.display.progress("trials", done, max(done, total * steps))
+            run.display.progress("steps of the search", done, max(done, total * steps))
         run.interrupts.check()
 
     def make(trial: TrialSpec) -> Trainer:

@@ -113,7 +113,7 @@ def _training(
 
     def between(trainer: Trainer) -> None:
         if trainer.step % 20 == 0:
-            run.display.progress("full training", trainer.step, trainer.total_steps)
+            run.display.progress("steps of the full training", trainer.step, trainer.total_steps)
         run.interrupts.check()
 
     return Training(
