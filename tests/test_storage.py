@@ -188,12 +188,23 @@ def test_rewinding_on_a_dead_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     writer.close()
 
     class DeadFile(FullFile):
+        def tell(self) -> int:
+            return 1
+
         def truncate(self, size: int) -> None:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(writer, "_file", DeadFile())
     with pytest.raises(StorageError, match="input/output error"):
         writer.rewind(0)
+
+
+def test_rewinding_never_makes_a_file_longer(tmp_path: Path) -> None:
+    writer = LineWriter(tmp_path / "steps.jsonl")
+    writer.append(1)
+    writer.rewind(1000)
+    writer.append(2)
+    assert (tmp_path / "steps.jsonl").read_bytes() == b"1\n2\n"
 
 
 def test_a_growing_file_in_a_missing_folder(tmp_path: Path) -> None:

@@ -140,9 +140,9 @@ class LineWriter:
             raise refuse_write(self._path, error) from error
 
     def rewind(self, size: int) -> None:
-        """Forget everything after the first ``size`` bytes, to write it again."""
+        """Forget everything after the first ``size`` bytes, to write it again; a shorter file stays as it is."""
         try:
-            self._file.truncate(size)
+            self._file.truncate(min(size, self._file.tell()))
             self._file.seek(0, os.SEEK_END)
         except OSError as error:
             raise refuse_write(self._path, error) from error

@@ -124,5 +124,5 @@ def test_people_read_nothing_where_json_goes(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_refusal_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    fail(InputError("a.csv", expected="a table", found="two\nlines", todo="mend it"))
+    fail(str(InputError("a.csv", expected="a table", found="two\nlines", todo="mend it")))
     assert capsys.readouterr() == ("", "babysit: a.csv: expected a table, found two lines; mend it\n")

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from babysit import storage
-from babysit.errors import BabysitError, StorageError
+from babysit.errors import BabysitError, RunFolderError, StorageError
 from babysit.fit import training
 from babysit.recipe.folder import Journal
 from babysit.recipe.procedure import resume
@@ -207,3 +208,13 @@ def test_a_damaged_checkpoint_is_named_and_can_be_left_out(
     checkpoint.unlink()
     assert resume(tmp_path / "run").finished
     assert bytes_of(tmp_path / "run") == whole
+
+
+def test_a_run_does_not_go_on_with_other_data(train: Train, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 3)).astype(np.float32), rng.integers(0, 2, 60)
+    np.savez(tmp_path / "data.npz", x=x, y=y)
+    train(str(tmp_path / "data.npz"), out=tmp_path / "run")
+    np.savez(tmp_path / "data.npz", x=x + 1, y=y)
+    with pytest.raises(RunFolderError, match="as it was when the run began, found other examples"):
+        resume(tmp_path / "run")

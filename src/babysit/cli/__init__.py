@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
 
@@ -13,9 +14,11 @@ from babysit.cli.rules import rule, rules
 from babysit.cli.train import train
 from babysit.errors import BabysitError
 
+# what the parser raises for an option it cannot read; the class itself has no public name
+_UsageError: Any = typer.BadParameter.__mro__[1]
+
 app = typer.Typer(
     help="Gets neural networks to train well.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -40,7 +43,13 @@ def _top(version: bool = typer.Option(False, "--version", help="Print the versio
 def main() -> None:
     """Run the command line; refusals end in one line on standard error and exit code 2."""
     try:
-        app()
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except BabysitError as error:
-        fail(error)
+        fail(str(error))
         sys.exit(2)
+    except _UsageError as error:
+        fail(f"{error.format_message()} (babysit --help shows the options)")
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(130)
+    sys.exit(2 if len(sys.argv) == 1 else code if isinstance(code, int) else 0)

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from babysit.errors import BabysitError
 from babysit.storage import strict, write_json
 
 if TYPE_CHECKING:
@@ -41,6 +40,6 @@ def print_json(value: Any, json_file: str | None) -> None:
         write_json(Path(json_file), value)
 
 
-def fail(error: BabysitError) -> None:
+def fail(message: str) -> None:
     """Print a refusal as one line on standard error."""
-    sys.stderr.write(f"babysit: {error}\n")
+    sys.stderr.write(f"babysit: {' '.join(message.split())}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 
 from babysit.data import Dataset, DataSummary, ReadOptions, describe, read
+from babysit.errors import RunFolderError
 from babysit.measure.record import Probe
 from babysit.nn import default_spec
 from babysit.recipe.architecture import model_kind
@@ -38,6 +40,7 @@ def read_data(run: Run) -> Dataset:
     """Step 1: read the data and say what they are."""
     run.display.begin(1, "Read the data")
     dataset = read(run.options.data, read_options(run.options, run.display.progress))
+    _refuse_changed(run, dataset)
     for note in dataset.notes:
         run.display.note(note)
     summary = describe(dataset)
@@ -78,6 +81,27 @@ def preprocess(run: Run, dataset: Dataset) -> Prepared:
         judged_by=INPUT_RULES,
     )
     return prepared
+
+
+def _refuse_changed(run: Run, dataset: Dataset) -> None:
+    """A resumed run goes on with the data it began with, or not at all."""
+    found = _fingerprint(dataset)
+    if run.journal.decide("data-fingerprint", lambda: found) != found:
+        raise RunFolderError(
+            str(run.folder.path),
+            expected=f"{dataset.source} as it was when the run began",
+            found="other examples",
+            todo="restore the data, or train anew",
+        )
+
+
+def _fingerprint(dataset: Dataset) -> str:
+    """A hash of all targets and of up to two thousand inputs, which is read in no time however large the data are."""
+    digest = hashlib.blake2b(repr((dataset.x.shape, str(dataset.x.dtype))).encode(), digest_size=16)
+    rows = np.unique(np.linspace(0, len(dataset.x) - 1, _SAMPLE).astype(np.int64))
+    digest.update(dataset.y.tobytes())
+    digest.update(dataset.x[rows].tobytes())
+    return digest.hexdigest()
 
 
 def _for_report(dataset: Dataset, summary: DataSummary) -> dict[str, Any]:
