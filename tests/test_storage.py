@@ -204,6 +204,7 @@ def test_rewinding_never_makes_a_file_longer(tmp_path: Path) -> None:
     writer.append(1)
     writer.rewind(1000)
     writer.append(2)
+    writer.close()
     assert (tmp_path / "steps.jsonl").read_bytes() == b"1\n2\n"
 
 
