@@ -13,6 +13,7 @@ from typing import Any, Literal
 from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity
 from babysit.rules._catalogue import all_rules
+from babysit.rules._config import DEFAULTS, Config, apply, filter_findings
 from babysit.rules._curve import Curve
 from babysit.rules._pairs import pairs
 from babysit.rules._reading import reading
@@ -24,10 +25,80 @@ _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 EXPLAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
+        "DAT002": ("ACT002",),
         "DAT003": ("PRE001", "PRE003", "LOS001", "LOS002"),
-        "LOS001": ("LOS002", "LOS003", "LOS004", "LOS005", "LOS008", "UPD001", "UPD002", "GEN001", "GEN002"),
-        "LOS002": ("LOS003", "LOS004", "LOS005", "LOS008", "UPD001", "UPD002", "GEN001", "GEN002"),
+        "LOS006": (
+            "GRD002",
+            "GRD003",
+            "LOS001",
+            "LOS002",
+            "LOS003",
+            "LOS004",
+            "LOS005",
+            "LOS008",
+            "UPD001",
+            "UPD002",
+            "GEN001",
+            "GEN002",
+            "ACT001",
+            "ACT002",
+        ),
+        "INI002": ("INI004", "PRE003", "ACT001", "GRD001", "LOS003", "LOS004", "LOS008", "UPD001", "GEN002"),
+        "INI003": (
+            "INI004",
+            "PRE001",
+            "PRE003",
+            "ACT001",
+            "ACT002",
+            "GRD001",
+            "GRD002",
+            "LOS001",
+            "LOS002",
+            "LOS003",
+            "LOS004",
+            "LOS005",
+            "LOS008",
+            "UPD001",
+            "UPD002",
+            "GEN002",
+        ),
+        "GRD002": (
+            "GRD003",
+            "LOS001",
+            "LOS002",
+            "LOS003",
+            "LOS004",
+            "LOS005",
+            "LOS008",
+            "UPD001",
+            "UPD002",
+            "GEN002",
+            "ACT001",
+            "ACT002",
+        ),
+        "GRD003": ("LOS001", "LOS002", "LOS004", "LOS005", "LOS008", "UPD001", "UPD002", "GEN001", "GEN002"),
+        "UPD006": ("LOS003", "LOS004", "LOS008", "UPD001", "GEN002"),
+        "UPD004": ("LOS003", "LOS005", "LOS008", "UPD001", "GEN002"),
+        "LOS001": (
+            "LOS002",
+            "LOS003",
+            "LOS004",
+            "LOS005",
+            "LOS008",
+            "UPD001",
+            "UPD002",
+            "GEN001",
+            "GEN002",
+            "ACT001",
+            "ACT002",
+        ),
+        "LOS002": ("LOS003", "LOS004", "LOS005", "LOS008", "UPD001", "UPD002", "GEN001", "GEN002", "ACT001", "ACT002"),
+        "ACT001": ("GRD001", "LOS003", "LOS004", "LOS005", "LOS008", "UPD001", "UPD002", "GEN002"),
+        "ACT003": ("INI004", "GRD001", "LOS003", "LOS004", "UPD001", "GEN002"),
+        "ACT002": ("GRD001", "LOS003", "LOS004", "LOS005", "UPD001", "GEN002"),
+        "GRD001": ("LOS003", "LOS004", "LOS008", "UPD001", "GEN002"),
         "LOS008": ("LOS003", "LOS004", "LOS005", "UPD001", "UPD002", "GEN002"),
+        "INI004": ("LOS003", "LOS004", "GEN002"),
         "LOS004": ("LOS005", "UPD001", "UPD002", "GEN002"),
         "LOS005": ("UPD002", "GEN002"),
         "LOS003": ("UPD001", "GEN002"),
@@ -46,8 +117,10 @@ class Diagnosis:
         findings: Errors first, then warnings, then information; within each by first step and code.
         folded: Code of each symptom that was left out → the finding that explains it.
         health: The numbers that say how well the training went, healthy or not.
-        curve: The loss curve in one sentence; ``""`` for a run without losses.
+        curve: The loss curve in one sentence; ``""`` for a run without losses, or where only some rules were selected.
         broken: Code of each rule that failed → what it said. Such a rule is skipped, not fatal.
+        unused: A line for each suppression of the configuration that suppressed nothing.
+        asked: Codes of the rules that could be asked of this run and are not ignored.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -55,6 +128,8 @@ class Diagnosis:
     health: tuple[Evidence, ...] = ()
     curve: str = ""
     broken: Mapping[str, str] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Literal["healthy", "warnings", "errors"]:
@@ -83,12 +158,13 @@ class Diagnosis:
         }
 
 
-def diagnose(run: RunRecord, rules: Sequence[Rule] | None = None) -> Diagnosis:
+def diagnose(run: RunRecord, rules: Sequence[Rule] | None = None, config: Config = DEFAULTS) -> Diagnosis:
     """Ask every rule, and make one verdict of the answers.
 
     Args:
         run: The records, of a finished or a running training.
         rules: The rules to ask; all of them with their default thresholds where ``None``.
+        config: Changes their thresholds, and what of their findings counts, before causes and symptoms are told apart.
 
     Example:
         >>> from babysit.testing import record
@@ -96,21 +172,33 @@ def diagnose(run: RunRecord, rules: Sequence[Rule] | None = None) -> Diagnosis:
         >>> diagnosis.verdict, [finding.code for finding in diagnosis.findings], sorted(diagnosis.folded)
         ('errors', ['LOS001'], ['LOS002'])
     """
-    found, broken = _ask(run, all_rules() if rules is None else rules)
-    findings, folded = _fold(_ranked(found))
-    codes = {finding.code for finding in findings} | set(folded)
-    return Diagnosis(findings, folded, _health(run), reading(run, codes), broken)
+    found, asked, broken = _ask(run, apply(config, all_rules() if rules is None else rules))
+    kept, unused = filter_findings(config, found, asked)
+    findings, folded = _fold(_ranked(kept))
+    return Diagnosis(
+        findings=findings,
+        folded=folded,
+        health=_health(run),
+        # without every rule's answer, also those to ignore, a curve that breaks off could read as a good one
+        curve="" if config.select else reading(run, {finding.code for finding in found}),
+        broken={code: error for code, error in broken.items() if not config.ignores(code)},
+        unused=unused,
+        asked=tuple(code for code in asked if not config.ignores(code)),
+    )
 
 
-def _ask(run: RunRecord, rules: Iterable[Rule]) -> tuple[list[Finding], dict[str, str]]:
+def _ask(run: RunRecord, rules: Iterable[Rule]) -> tuple[list[Finding], list[str], dict[str, str]]:
     found: list[Finding] = []
+    asked: list[str] = []
     broken: dict[str, str] = {}
     for rule in rules:
         try:
-            found.extend(rule.check(run) if rule.applies(run) else ())
+            if rule.applies(run):
+                asked.append(rule.code)
+                found.extend(rule.check(run))
         except Exception as error:  # a faulty rule, of a third party for instance, must not hide what others found
             broken[rule.code] = f"{type(error).__name__}: {error}"
-    return found, broken
+    return found, asked, broken
 
 
 def _ranked(found: Iterable[Finding]) -> tuple[Finding, ...]:

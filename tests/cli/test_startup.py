@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ try:
 except SystemExit as end:
     print(json.dumps({{"code": end.code, "modules": sorted(sys.modules)}}), file=sys.stderr)
 """
-COMMANDS = ["train", "predict", "report", "rules", "rule"]
+COMMANDS = ["train", "predict", "report", "judge", "rules", "rule"]
 
 
 def loaded_by(*arguments: str, cwd: Path | None = None) -> tuple[str, set[str]]:
@@ -64,6 +65,13 @@ def test_a_report_needs_no_torch_either(digits_run: Any) -> None:
     out, modules = loaded_by("report", str(digits_run[0]))
     assert "report.html" in out
     assert not modules & {"torch", "sklearn", "pyarrow"}
+
+
+def test_judging_needs_no_torch_either(digits_run: Any, tmp_path: Path) -> None:
+    shutil.copytree(digits_run[0], tmp_path / "run")
+    out, modules = loaded_by("judge", str(tmp_path / "run"), "--fail-on", "never")
+    assert "rules asked" in out
+    assert not modules & {"torch", "sklearn", "pyarrow", "PIL", "jinja2"}
 
 
 def test_the_package_runs_as_a_module() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from babysit.data.batches import TensorBatches
 from babysit.fit.recording import LayerRecorder
 from babysit.fit.settings import TrainSettings
 from babysit.fit.trainer import Trainer
-from babysit.measure.record import LayerStats, StepRecord
+from babysit.measure.record import DEAD_BATCHES, LayerStats, StepRecord
 from babysit.measure.sampling import is_sampled
 
 Data = tuple[Tensor, Tensor]
@@ -147,6 +148,68 @@ def test_dead_and_zero_units_of_feature_maps() -> None:
     assert 0.25 < layers["1"].zero_fraction < 0.75
 
 
+def watch(recorder: LayerRecorder, model: nn.Module, batches: list[Tensor]) -> None:
+    for step, x in enumerate(batches):
+        with recorder.sampled(step, LR) as tell:
+            tell(model(x).sum().detach())
+
+
+def test_a_unit_is_dead_when_it_is_zero_on_all_of_the_last_batches() -> None:
+    draw = torch.Generator().manual_seed(1)
+    batches = [torch.randn(2, 6, generator=draw) for _ in range(3 * DEAD_BATCHES)]
+    model = mlp()
+    with torch.no_grad():
+        linear(model, 0).bias -= 1.2  # units that answer to few examples
+    records: list[StepRecord] = []
+    watch(LayerRecorder(model, records.append), model, batches)
+    weight, bias = (part.detach().double().numpy() for part in (linear(model, 0).weight, linear(model, 0).bias))
+    fires = np.array([((x.double().numpy() @ weight.T + bias) > 0).any(axis=0) for x in batches])
+    expected = [
+        1 - fires[max(0, last + 1 - DEAD_BATCHES) : last + 1].any(axis=0).mean() for last in range(len(batches))
+    ]
+    found = [record.layers[1].dead_fraction for record in records]
+    assert found == pytest.approx(expected)
+    assert max(expected) > min(expected) > 0
+    assert len(set(expected[DEAD_BATCHES:])) > 1  # batches are forgotten again
+
+
+@pytest.mark.parametrize("stop", [0, 1, DEAD_BATCHES, DEAD_BATCHES + 3])
+def test_what_it_remembers_goes_on_with_the_state(stop: int) -> None:
+    draw = torch.Generator().manual_seed(1)
+    batches = [torch.randn(2, 6, generator=draw) for _ in range(2 * DEAD_BATCHES)]
+    model = mlp()
+    whole: list[StepRecord] = []
+    parts: list[StepRecord] = []
+    watch(LayerRecorder(model, whole.append), model, batches)
+    first, second = LayerRecorder(model, parts.append), LayerRecorder(model, parts.append)
+    watch(first, model, batches[:stop])
+    state = first.state_dict()
+    assert all(mask.dtype is torch.bool and len(mask) <= DEAD_BATCHES for mask in state.values())
+    second.load_state_dict(state)
+    watch(second, model, batches[stop:])
+    assert [record.layers for record in parts] == [record.layers for record in whole]
+
+
+class Shared(nn.Module):
+    """One ReLU for layers of different widths; the last one it serves depends on the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.narrow, self.wide, self.relu = nn.Linear(6, 2), nn.Linear(2, 4), nn.ReLU()
+        nn.init.constant_(self.wide.bias, -100.0)
+        nn.init.constant_(self.narrow.bias, 100.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.narrow(x))
+        return x if len(x) == 1 else self.relu(self.wide(x / 1000))  # type: ignore[no-any-return]
+
+
+def test_a_rectifier_that_serves_other_units_begins_anew() -> None:
+    model, records = Shared(), list[StepRecord]()
+    watch(LayerRecorder(model, records.append), model, [torch.randn(rows, 6) for rows in (3, 3, 1, 1, 3)])
+    assert [record.layers[2].dead_fraction for record in records] == [1, 1, 0, 0, 1]
+
+
 class Odd(nn.Module):
     """Gives a tuple, gives integers, shares a layer, and never calls one."""
 
@@ -198,7 +261,7 @@ def test_hooks_are_there_inside_a_sampled_step_only() -> None:
 def test_a_recorded_training_is_the_training(
     data: Data, network: Callable[[], nn.Sequential], same: Callable[[object, object], bool]
 ) -> None:
-    def train(records: list[StepRecord] | None) -> object:
+    def train(records: list[StepRecord] | None) -> dict[str, Any]:
         model = network()
         settings = TrainSettings("adam", lr=0.02, epochs=40, batch_size=8)
         sampler = None if records is None else LayerRecorder(model, records.append)
@@ -207,6 +270,9 @@ def test_a_recorded_training_is_the_training(
         return copy.deepcopy(trainer.state_dict())
 
     records: list[StepRecord] = []
-    assert same(train(records), train(None))
+    state, unwatched = train(records), train(None)
+    assert set(state.pop("sampler")) == {"2"}
+    assert unwatched.pop("sampler") == {}
+    assert same(state, unwatched)
     assert [record.step for record in records] == [step for step in range(200) if is_sampled(step)]
     assert all(layer.mean is not None for record in records for layer in record.layers)

@@ -39,7 +39,7 @@ def test_a_large_mean_does_not_drown_a_small_spread() -> None:
 def test_the_layout_in_memory_does_not_matter() -> None:
     maps = torch.randn(4, 5, 6, 7).relu()
     last = maps.to(memory_format=torch.channels_last)
-    for function in (statistics.zero_fraction, statistics.dead_fraction, lambda x: statistics.mean_and_std(x)[1]):
+    for function in (statistics.zero_fraction, statistics.alive_units, lambda x: statistics.mean_and_std(x)[1]):
         torch.testing.assert_close(function(last), function(maps))
 
 
@@ -58,15 +58,21 @@ def test_zero_fraction(values: np.ndarray) -> None:
 
 @settings(deadline=None)
 @given(values=arrays(VALUES, least=2))
-def test_dead_fraction_counts_units_along_dimension_one(values: np.ndarray) -> None:
-    units = [values[:, unit] for unit in range(values.shape[1])]
-    expected = np.mean([not np.any(unit) for unit in units])
-    assert statistics.dead_fraction(torch.from_numpy(values)).item() == pytest.approx(expected)
+def test_units_lie_along_dimension_one(values: np.ndarray) -> None:
+    expected = [bool(np.any(values[:, unit])) for unit in range(values.shape[1])]
+    assert statistics.alive_units(torch.from_numpy(values)).tolist() == expected
+
+
+@settings(deadline=None)
+@given(alive=hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=6)))
+def test_dead_units_are_alive_in_no_batch(alive: np.ndarray) -> None:
+    expected = np.mean([not any(unit) for unit in alive.T])
+    assert statistics.dead_fraction(torch.from_numpy(alive)).item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_unit_that_is_not_a_number_is_not_dead() -> None:
     outputs = torch.tensor([[0.0, float("nan"), float("inf")], [0.0, 0.0, 0.0]])
-    assert statistics.dead_fraction(outputs).item() == pytest.approx(1 / 3)
+    assert statistics.alive_units(outputs).tolist() == [False, True, True]
     assert statistics.zero_fraction(outputs).item() == pytest.approx(4 / 6)
 
 
@@ -144,7 +150,7 @@ def test_every_number_is_a_scalar_of_the_same_device() -> None:
         mean,
         std,
         statistics.zero_fraction(values.relu()),
-        statistics.dead_fraction(values.relu()),
+        statistics.dead_fraction(torch.stack([statistics.alive_units(values.relu())])),
         statistics.saturated_fraction(values.tanh(), -1, 1),
         statistics.joint_norm([values, values]),
     ):

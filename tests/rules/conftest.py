@@ -15,6 +15,7 @@ from sklearn import datasets
 from torch import Tensor, nn
 from torch.nn import functional
 
+import babysit
 from babysit.measure.record import Evaluation, LayerStats, LossBlock, RunHeader, RunRecord, StepRecord
 
 Train = Callable[..., RunRecord]
@@ -222,3 +223,18 @@ class Training:
             )
             for name, layer in self._linear()
         )
+
+
+@pytest.fixture(scope="session")
+def fit() -> Callable[..., RunRecord]:
+    """``fit(net, data=…, lr=…, …)``: the record of a short real ``babysit.fit``, with every layer's statistics."""
+
+    def record(net: nn.Module, data: str = "digits", epochs: int = 4, **settings: Any) -> RunRecord:
+        x, y, *held_out = load(data)
+        held_out = tuple(held_out)
+        if y.is_floating_point():
+            y, held_out = y.unsqueeze(1), (held_out[0], held_out[1].unsqueeze(1))
+        options = {"batch_size": 64, "threads": 1, **settings}
+        return babysit.fit(net, (x, y), validation=held_out, epochs=epochs, watch=True, **options).record
+
+    return record

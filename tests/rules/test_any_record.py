@@ -44,9 +44,19 @@ def probes(draw: st.DrawFn) -> Probe:
 
 
 LAYERS = st.builds(
-    LayerStats, st.sampled_from("ab"), mean=MAYBE, std=MAYBE, weight_norm=MAYBE, gradient_norm=MAYBE, update_norm=MAYBE
+    LayerStats,
+    st.sampled_from("abcdefgh"),
+    st.sampled_from(["Linear", "ReLU", "Tanh", "Sigmoid"]),
+    mean=MAYBE,
+    std=MAYBE,
+    zero_fraction=MAYBE,
+    dead_fraction=MAYBE,
+    saturated_fraction=MAYBE,
+    weight_norm=MAYBE,
+    gradient_norm=MAYBE,
+    update_norm=MAYBE,
 )
-STEPS = st.builds(StepRecord, st.integers(0, 500), ANY, MAYBE, st.lists(LAYERS, max_size=3).map(tuple))
+STEPS = st.builds(StepRecord, st.integers(0, 500), ANY, MAYBE, st.lists(LAYERS, max_size=9).map(tuple))
 EVALUATIONS = st.builds(
     Evaluation, st.integers(0, 500), ANY, st.sampled_from(["train", "validation"]), ANY, ANY, st.integers(0, 1000)
 )

@@ -13,6 +13,9 @@ from babysit.rules import Rule, Severity
 from babysit.rules._catalogue import all_rules, catalogue
 
 NAMES = {
+    "ACT001": "dead-relu",
+    "ACT002": "saturated-activation",
+    "ACT003": "sigmoid-hidden-layers",
     "DAT001": "uncentred-input",
     "DAT002": "unscaled-input",
     "DAT003": "nonfinite-input",
@@ -20,11 +23,18 @@ NAMES = {
     "DAT009": "train-validation-overlap",
     "GEN001": "overfitting",
     "GEN002": "underfitting",
+    "INI002": "shrinking-activations",
+    "INI003": "growing-activations",
+    "INI004": "late-start",
+    "GRD001": "vanishing-gradient",
+    "GRD002": "exploding-gradient",
+    "GRD003": "nonfinite-gradient",
     "LOS001": "nonfinite-loss",
     "LOS002": "exploding-loss",
     "LOS003": "slow-loss",
     "LOS004": "early-plateau",
     "LOS005": "oscillating-loss",
+    "LOS006": "rising-loss",
     "LOS008": "chance-level",
     "PRE001": "unexpected-initial-loss",
     "PRE002": "regularization-without-effect",
@@ -33,6 +43,8 @@ NAMES = {
     "SRC002": "mostly-diverged",
     "UPD001": "tiny-update",
     "UPD002": "huge-update",
+    "UPD004": "no-update",
+    "UPD006": "zero-learning-rate",
 }
 
 

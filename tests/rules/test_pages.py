@@ -32,7 +32,8 @@ def test_thresholds_that_can_be_set_change_nothing_else(rule: Rule) -> None:
 def test_index_lists_all() -> None:
     rows = [line for line in index().splitlines() if line.startswith("| [")]
     assert len(rows) == len(catalogue())
-    assert rows[0].startswith("| [DAT001](DAT001.md) | uncentred-input | warning | The inputs lie far from zero")
+    (row,) = [row for row in rows if "DAT001" in row]
+    assert row.startswith("| [DAT001](DAT001.md) | uncentred-input | warning | The inputs lie far from zero")
 
 
 def test_pages_are_written(tmp_path: Path) -> None:

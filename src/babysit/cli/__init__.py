@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from babysit.cli._output import fail
+from babysit.cli.judge import judge
 from babysit.cli.predict import predict
 from babysit.cli.report import report
 from babysit.cli.rules import rule, rules
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(predict)
 app.command()(report)
+app.command()(judge)
 app.command()(rules)
 app.command()(rule)
 

@@ -32,6 +32,12 @@ class Sampler(Protocol):
     def sampled(self, step: int, lr: float) -> AbstractContextManager[Callable[[Tensor], None]]:
         """Watch forward, backward and update of one step; the callable takes its loss."""
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """What it has to remember from one sampled step to the next."""
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Go on where :meth:`state_dict` was taken."""
+
 
 class Trainer:
     """Trains a model step by step; can be saved and continued at any step, bit for bit.
@@ -124,6 +130,7 @@ class Trainer:
             "stopped": self.stopped,
             "initial_loss": self.initial_loss,
             "pending": list(self._pending),
+            "sampler": self._sampler.state_dict() if self._sampler else {},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -137,6 +144,8 @@ class Trainer:
         self.stopped = state["stopped"]
         self.initial_loss = state["initial_loss"]
         self._pending = list(state["pending"])
+        if self._sampler:
+            self._sampler.load_state_dict(state["sampler"])
 
     def flush(self) -> None:
         """Hand over the losses of an unfinished block."""

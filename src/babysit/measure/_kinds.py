@@ -9,6 +9,10 @@ from typing import Any
 
 SCHEMA = 1
 
+DEAD_BATCHES = 10
+"""Sampled batches on which a unit has to be zero to be called dead: a unit that few examples excite may well be silent
+on one batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class LayerStats:
@@ -20,7 +24,8 @@ class LayerStats:
         mean: Mean of the module's outputs over the batch.
         std: Standard deviation of the module's outputs over the batch.
         zero_fraction: Share of the outputs that are exactly zero, 0 to 1.
-        dead_fraction: Share of units that are zero on every example of the batch, 0 to 1.
+        dead_fraction: Share of a rectifier's units (dimension 1) that were zero on every example of the last
+            ``DEAD_BATCHES`` sampled batches, fewer at the beginning, 0 to 1.
         saturated_fraction: Share of the outputs of a bounded activation within 1 % of its limits, 0 to 1.
         weight_norm: L2 norm of the module's own weights (parameters of two or more dimensions).
         gradient_norm: L2 norm of those weights' gradient.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from babysit.errors import RunFolderError
+from babysit.measure._kinds import DEAD_BATCHES as DEAD_BATCHES
 from babysit.measure._kinds import SCHEMA as SCHEMA
 from babysit.measure._kinds import Evaluation as Evaluation
 from babysit.measure._kinds import LayerStats as LayerStats

@@ -46,18 +46,34 @@ def zero_fraction(outputs: Tensor) -> Tensor:
     return 1 - torch.count_nonzero(outputs) / outputs.numel()
 
 
-def dead_fraction(outputs: Tensor) -> Tensor:
-    """Share of units that are zero on every example (and every position, for feature maps).
+def alive_units(outputs: Tensor) -> Tensor:
+    """Which units are not zero on every example (and every position, for feature maps).
 
     Args:
         outputs: ``(N, C)`` or ``(N, C, …)``; dimension 1 counts the units.
 
+    Returns:
+        ``(C,)`` bool.
+
     Example:
-        >>> dead_fraction(torch.tensor([[0.0, 1.0], [0.0, 0.0]])).item()
-        0.5
+        >>> alive_units(torch.tensor([[0.0, 1.0], [0.0, 0.0]])).tolist()
+        [False, True]
     """
     others = [dimension for dimension in range(outputs.dim()) if dimension != 1]
-    return (outputs.abs().amax(dim=others) == 0).float().mean()
+    return outputs.abs().amax(dim=others) != 0
+
+
+def dead_fraction(alive: Tensor) -> Tensor:
+    """Share of units that are alive in none of several batches.
+
+    Args:
+        alive: ``(batches, C)`` bool, what :func:`alive_units` found in each.
+
+    Example:
+        >>> dead_fraction(torch.tensor([[False, True], [False, False]])).item()
+        0.5
+    """
+    return 1 - alive.any(dim=0).float().mean()
 
 
 def saturated_fraction(outputs: Tensor, low: float, high: float) -> Tensor:

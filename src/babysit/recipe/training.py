@@ -22,11 +22,11 @@ from babysit.recipe.budget import Plan
 from babysit.recipe.run import Run
 from babysit.recipe.steps import StepResult
 from babysit.recipe.subject import Subject
+from babysit.rules._catalogue import catalogue
 from babysit.search.study import StudyResult
 
-TRAINING_RULES = (
-    "LOS001", "LOS002", "LOS003", "LOS004", "LOS005", "LOS008", "GEN001", "GEN002", "UPD001", "UPD002",
-)  # fmt: skip
+TRAINING_FAMILIES = ("ACT", "GEN", "GRD", "INI", "LOS", "UPD")
+"""Rules of these families judge a training; the others judge what comes before it."""
 SNAPSHOTS = 3
 
 
@@ -80,7 +80,7 @@ def train_fully(run: Run, subject: Subject, plan: Plan, study: StudyResult) -> T
             "a steep fall that keeps decreasing, training and validation close together",
             passed=not training.trainer.stopped and bool(best.weights),
         ),
-        judged_by=TRAINING_RULES,
+        judged_by=[code for code in catalogue() if code.startswith(TRAINING_FAMILIES)],
         records=record,
     )
     assert training.polyak is not None

@@ -8,6 +8,7 @@ import numpy as np
 
 from babysit.measure.record import RunRecord
 from babysit.rules._curve import Curve, late_share
+from babysit.rules._start import flat_start
 from babysit.rules._words import number, percent, precisely
 
 _FEWEST_STEPS = 20
@@ -48,6 +49,8 @@ def reading(run: RunRecord, codes: Collection[str]) -> str:
         "LOS004": f"overshoots, then a plateau at {number(curve.final)}",
         "LOS005": f"goes up and down between {number(float(levels.min()))} and {number(float(levels.max()))}",
     }
+    if "INI004" in codes and (late := flat_start(run)):
+        known["INI004"] = f"flat until about step {late.departure}, then falls suddenly, from {start} to {end}"
     return next((text for code, text in known.items() if code in codes), _shape(curve))
 
 

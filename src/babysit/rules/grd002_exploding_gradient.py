@@ -1,0 +1,110 @@
+"""GRD002: before the first update, the gradient is already out of all proportion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from babysit.measure.record import RunRecord, StepRecord
+from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
+from babysit.rules._curve import Curve
+from babysit.rules._gradients import arrivals
+from babysit.rules._words import LECTURE, number
+
+
+@dataclass(frozen=True)
+class ExplodingGradient(Rule):
+    """The gradient grows by orders of magnitude on its way through the layers, and the training fails.
+
+    ## What it measures
+    Each layer's gradient norm × weight norm before the first update, in units of the loss (of guessing, for a
+    classification): by how many times that level the loss would change if the layer's weights changed by their own
+    size, to first order. No learning rate has been at work at that step, so the network itself is at fault. It speaks
+    only where the training then fails: the loss explodes, becomes NaN, or stays at the level of guessing.
+
+    ## Why it hurts
+    At a thousand, a change of the weights by a thousandth changes the loss beyond recognition: no step along the
+    gradient is short enough to be right and long enough to learn.
+
+    ## What to try
+    Start from smaller weights: He's scheme for rectifiers, Xavier's for tanh. Scale the inputs to unit spread. Add
+    batch normalisation. Clip the gradient's norm where the network is recurrent or very deep. A lower learning rate
+    alone seldom mends it.
+
+    ## When it is a false alarm
+    When the training fails for another reason and would have coped, as Adam copes with gradients of any scale. A
+    gradient that grows later, with a loss that explodes, follows from the learning rate: LOS001 and LOS002 say so.
+
+    ## Options
+    Healthy networks of up to nine layers lie between 2e-4 and 25, those with weights several times too large between
+    2e3 and 1e9. `min_steps` are needed before a loss that has not moved counts as failure.
+
+    ## References
+    CS231n 2017, lecture 6: weights of 1.0·N(0, 1) in ten layers. Pascanu, Mikolov and Bengio, On the difficulty of
+    training recurrent neural networks, 2013. torchtest2 takes 1e3 for gradient over weights.
+    """
+
+    code: ClassVar[str] = "GRD002"
+    name: ClassVar[str] = "exploding-gradient"
+    severity: ClassVar[Severity] = Severity.ERROR
+    needs: ClassVar[tuple[str, ...]] = ("losses", "steps")
+    source: ClassVar[str] = LECTURE
+
+    largest: float = threshold(1e3, unit="gradient norm × weight norm / loss", source="40 × the largest healthy one")
+    guessing: float = threshold(0.9, unit="× chance level, or × initial loss where that is unknown")
+    exploded: float = threshold(3.0, unit="× initial loss", source=LECTURE)
+    min_steps: int = threshold(50, unit="steps")
+
+    def check(self, run: RunRecord) -> Iterator[Finding]:
+        """See the class."""
+        curve, begin = Curve.of(run), run.steps[0]
+        level = curve.chance if run.header.task == "classification" and curve.chance else begin.loss
+        found = arrivals(begin, level)
+        if begin.step > 0 or not found:
+            return
+        worst = max(found, key=lambda module: found[module].sensitivity)
+        largest = found[worst].sensitivity
+        failure = self._failure(run, curve)
+        if not self.largest < largest < math.inf or not failure:
+            return
+        smallest = min(item.sensitivity for item in found.values())
+        yield self.finding(
+            f"before the first update the gradient is already {number(found[worst].relative)} × the weights in layer "
+            f"{worst}: changing them by 1 % would move the loss by {number(0.01 * largest)} × the level of "
+            f"{number(level)}; {failure}",
+            evidence=(
+                Evidence("gradient × weights / loss, largest layer", largest, self.largest),
+                Evidence("gradient × weights / loss, smallest layer", smallest),
+                Evidence("gradient / weights", found[worst].relative),
+                Evidence("first loss", begin.loss, level),
+            ),
+            remedies=_remedies(begin),
+            module=worst,
+            steps=(0, 0),
+        )
+
+    def _failure(self, run: RunRecord, curve: Curve) -> str:
+        broken = next((step for step, loss in enumerate(run.losses) if not math.isfinite(loss)), None)
+        if broken is not None:
+            return f"the loss is not finite at step {broken}"
+        peak = float(np.max(curve.blocks(), initial=0.0))
+        if peak > self.exploded * curve.initial > 0 and curve.final > self.guessing * (curve.chance or curve.initial):
+            return f"the loss then explodes to {number(peak)}"
+        enough = len(curve.losses) >= self.min_steps
+        if enough and curve.final > self.guessing * (curve.chance or curve.initial):
+            return f"after {len(curve.losses)} steps the loss is no better than {number(curve.final)}"
+        return ""
+
+
+def _remedies(step: StepRecord) -> tuple[str, ...]:
+    bounded = any(layer.type in ("Tanh", "Sigmoid") for layer in step.layers)
+    scheme = "Xavier's scheme, 1/√n" if bounded else "He's scheme, √(2/n)"
+    return (
+        f"start from smaller weights: {scheme} for n inputs of a unit",
+        "scale the inputs to zero mean and unit spread",
+        "add batch normalisation, or clip the gradient's norm, for instance to 1",
+    )

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from babysit.diagnose import diagnose
+from babysit.measure.record import LayerStats, RunRecord, StepRecord
+from babysit.nn import CNNConfig, MLPConfig, build
+from babysit.rules.act003_sigmoid_hidden_layers import SigmoidHiddenLayers
+
+RULE = SigmoidHiddenLayers()
+
+
+def mlp(depth: int, activation: type[nn.Module] = nn.Sigmoid, features: int = 64, outputs: int = 10) -> nn.Sequential:
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    for _ in range(depth):
+        layers += [nn.Linear(features, 64), activation()]
+        features = 64
+    return nn.Sequential(*layers, nn.Linear(features, outputs))
+
+
+def babysits_own(depth: int, **options: Any) -> nn.Module:
+    return build(MLPConfig((64,), 10, (64,) * depth, activation="sigmoid", **options), seed=0)
+
+
+def cnn(batch_norm: bool = False) -> nn.Module:
+    config = CNNConfig((1, 8, 8), 10, (8, 16), (32,), activation="sigmoid", batch_norm=batch_norm, init="xavier")
+    return nn.Sequential(nn.Unflatten(1, (1, 8, 8)), build(config, seed=0))
+
+
+@pytest.mark.parametrize(
+    ("net", "options", "depth"),
+    [
+        (lambda: mlp(3), {"optimizer": "adam", "lr": 3e-3}, 3),
+        (lambda: mlp(6), {"optimizer": "momentum", "lr": 0.1}, 6),
+        (lambda: babysits_own(4, init="xavier"), {"optimizer": "adam", "lr": 3e-3}, 4),
+        (lambda: babysits_own(3, init="xavier", dropout=0.2), {"lr": 0.1}, 3),
+        (lambda: babysits_own(3), {"lr": 0.1}, 3),
+        (cnn, {"optimizer": "adam", "lr": 3e-3}, 3),
+        (lambda: mlp(3, features=10, outputs=1), {"data": "friedman", "optimizer": "adam", "lr": 3e-3}, 3),
+    ],
+    ids=["mlp-3", "mlp-6", "xavier", "dropout", "he", "cnn", "regression"],
+)
+def test_deep_stacks(
+    fit: Callable[..., RunRecord], net: Callable[[], nn.Module], options: dict[str, Any], depth: int
+) -> None:
+    (finding,) = RULE.check(fit(net(), epochs=1, **options))
+    layers, shrinking = finding.evidence
+    assert layers.value == depth
+    assert shrinking.value > shrinking.limit == 2
+    assert "ReLU" in finding.remedies[0]
+
+
+def test_tiny_updates_are_its_symptom(fit: Callable[..., RunRecord]) -> None:
+    diagnosis = diagnose(fit(mlp(6), lr=0.1, epochs=10))
+    assert "ACT003" in {finding.code for finding in diagnosis.findings}
+    assert diagnosis.folded["UPD001"].code == "ACT003"
+
+
+class Heads(nn.Module):
+    """Ten sigmoid heads side by side, and a layer that reads them: in order of definition it looks like a stack."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.body = nn.Linear(64, 32)
+        self.heads = nn.ModuleList([nn.Sequential(nn.Linear(32, 4), nn.Sigmoid()) for _ in range(10)])
+        self.tail = nn.Linear(40, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.body(x).relu()
+        out: Tensor = self.tail(torch.cat([head(hidden) for head in self.heads], dim=1))
+        return out
+
+
+class Gated(nn.Module):
+    """Each layer passes through a sigmoid gate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.gates = nn.ModuleList([nn.Sequential(nn.Linear(64, 64), nn.Sigmoid()) for _ in range(4)])
+        self.values = nn.ModuleList([nn.Linear(64, 64) for _ in range(4)])
+        self.last = nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for gate, value in zip(self.gates, self.values, strict=True):
+            x = x + value(x).tanh() * gate(x)
+        out: Tensor = self.last(x)
+        return out
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        lambda: mlp(1),
+        lambda: mlp(2),
+        lambda: mlp(6, nn.ReLU),
+        lambda: mlp(6, nn.Tanh),
+        lambda: nn.Sequential(mlp(3, nn.ReLU), nn.Sigmoid()),
+        lambda: babysits_own(4, batch_norm=True),
+        lambda: cnn(batch_norm=True),
+        Heads,
+        Gated,
+    ],
+    ids=["one", "two", "relu", "tanh", "output", "batch-norm", "cnn-batch-norm", "heads", "gates"],
+)
+def test_other_networks_are_silent(fit: Callable[..., RunRecord], net: Callable[[], nn.Module]) -> None:
+    for seed in range(3):
+        assert list(RULE.check(fit(net(), epochs=1, optimizer="adam", lr=3e-3, seed=seed))) == []
+
+
+def recorded(*gradients: float | None) -> RunRecord:
+    layers: list[LayerStats] = []
+    for place, norm in enumerate(gradients):
+        layers += [LayerStats(f"fc{place}", "Linear", weight_norm=1.0, gradient_norm=norm)]
+        layers += [LayerStats(f"act{place}", "Sigmoid")]
+    layers += [LayerStats("output", "Linear", weight_norm=1.0, gradient_norm=1.0)]
+    return RunRecord(steps=(StepRecord(0, 2.3, 0.1, tuple(layers)),))
+
+
+def test_each_condition_is_needed() -> None:
+    (finding,) = RULE.check(recorded(0.01, 0.03, 0.09))
+    assert finding.evidence[1].value == pytest.approx(3)
+    assert list(RULE.check(recorded(0.01, 0.09))) == []
+    assert list(RULE.check(recorded(0.03, 0.01, 0.3))) == []  # not from layer to layer
+    assert list(RULE.check(recorded(0.01, 0.015, 0.03))) == []
+    assert list(RULE.check(recorded(0.0, 0.03, 0.09))) == []
+    assert list(RULE.check(recorded(0.01, None, 0.09))) == []  # unknown

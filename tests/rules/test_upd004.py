@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from babysit.diagnose import diagnose
+from babysit.fit.recording import LayerRecorder
+from babysit.measure.record import LayerStats, LossBlock, RunHeader, RunRecord, StepRecord
+from babysit.rules.upd004_no_update import NoUpdate
+
+RULE = NoUpdate()
+STEPS = 220
+
+
+def mlp() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3))
+
+
+def convolutional() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Unflatten(1, (1, 6)), nn.Conv1d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3))
+
+
+def trained(net: nn.Module, optimizer: torch.optim.Optimizer, *, every: int = 1) -> RunRecord:
+    """A plain loop; ``every``: steps between two of the optimizer's, 0 for none."""
+    x = torch.randn(256, 6, generator=torch.Generator().manual_seed(1))
+    y = x[:, :3].argmax(dim=1)
+    steps: list[StepRecord] = []
+    recorder = LayerRecorder(net, steps.append)
+    for step in range(STEPS):
+        rows = torch.arange(step * 32, step * 32 + 32) % 256
+        with recorder.sampled(step, optimizer.param_groups[0]["lr"]) as tell_loss:
+            if not every or step % every == 0:
+                optimizer.zero_grad()
+                net.zero_grad()
+            loss = functional.cross_entropy(net(x[rows]), y[rows])
+            loss.backward()
+            if every and step % every == every - 1:
+                optimizer.step()
+            tell_loss(loss.detach())
+    header = RunHeader(task="classification", chance_loss=1.0986, classes=3, batch_size=32)
+    return RunRecord(header, (LossBlock(0, tuple(item.loss for item in steps)),), tuple(steps))
+
+
+def copied(net: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.SGD(copy.deepcopy(net).parameters(), lr=0.1)
+
+
+@pytest.mark.parametrize("build", [mlp, convolutional])
+def test_real_training_whose_optimizer_has_another_model(build) -> None:
+    net = build()
+    run = trained(net, copied(net))
+    (finding,) = RULE.check(run)
+    assert "does not have these weights" in finding.message
+    assert finding.evidence[1].value == STEPS
+    diagnosis = diagnose(run)
+    assert [item.code for item in diagnosis.findings] == ["UPD004"]
+
+
+def test_real_training_whose_step_is_never_taken() -> None:
+    net = mlp()
+    (finding,) = RULE.check(trained(net, torch.optim.Adam(net.parameters()), every=0))
+    assert "optimizer.step()" in finding.remedies[1]
+
+
+@pytest.mark.parametrize("build", [mlp, convolutional])
+def test_real_training_whose_steps_are_lost_in_rounding(build) -> None:
+    net = build()
+    (finding,) = RULE.check(trained(net, torch.optim.SGD(net.parameters(), lr=1e-12)))
+    assert "less than they can hold" in finding.message
+    assert "lr 1e-12 → 1e-09" in finding.remedies[0]
+
+
+@pytest.mark.parametrize("every", [1, 8])
+def test_real_trainings_that_move_are_silent(every: int) -> None:
+    net = mlp()
+    assert list(RULE.check(trained(net, torch.optim.SGD(net.parameters(), lr=0.1), every=every))) == []
+
+
+def test_real_healthy_trainings_are_silent(healthy: RunRecord) -> None:
+    assert list(RULE.check(healthy)) == []
+
+
+def made(steps: int = 30, *, gradient: float | None = 1.0, update: float = 0.0, lr: float | None = 0.1) -> RunRecord:
+    layers = (LayerStats("a", weight_norm=1.0, gradient_norm=gradient, update_norm=update), LayerStats("act"))
+    return RunRecord(steps=tuple(StepRecord(step, 2.3, lr, layers) for step in range(steps)))
+
+
+def test_each_condition_is_needed() -> None:
+    assert len(list(RULE.check(made()))) == 1
+    assert len(list(RULE.check(made(lr=None)))) == 1
+    for silent in (
+        made(10),
+        made(gradient=0.0),
+        made(gradient=None),
+        made(gradient=float("nan")),  # a scaler that skips: the gradient is the matter
+        made(update=1e-12),
+        made(lr=0.0),  # the learning rate is the matter
+    ):
+        assert list(RULE.check(silent)) == []
+
+
+def test_a_single_step_that_moved_is_enough() -> None:
+    moved = made(1, update=1e-3).steps[0]
+    assert list(RULE.check(RunRecord(steps=(*made().steps, moved)))) == []
