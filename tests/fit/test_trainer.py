@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from babysit.data.batches import TensorBatches
 from babysit.fit.settings import TrainSettings

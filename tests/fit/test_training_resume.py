@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from babysit.data.batches import TensorBatches
 from babysit.errors import Interrupted, RunFolderError, StorageError

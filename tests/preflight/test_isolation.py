@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from babysit.measure.record import Probe
 from babysit.preflight.initial_loss import probe_initial_loss

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.datasets import load_diabetes
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from babysit.fit.losses import REGRESSION
 from babysit.measure.record import Probe

@@ -11,7 +11,7 @@ import re
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from babysit.data.batches import Batches
 from babysit.errors import InputError

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 SMALLEST = 2_000_000
 """Multiply-adds of a product from which oneDNN wins, measured: its call costs about 10 µs more."""
