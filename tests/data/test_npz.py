@@ -169,4 +169,4 @@ def test_mnist(real_data: Callable[[str], Path]) -> None:
     dataset = read(str(real_data("mnist.npz")))
     assert dataset.x.shape == (70000, 1, 28, 28)
     assert dataset.class_names == tuple("0123456789")
-    assert [len(dataset.splits.of(name)) for name in ("train", "validation", "test")] == [51000, 9000, 10000]
+    assert [len(dataset.splits.of(name)) for name in ("train", "validation", "test")] == [55000, 5000, 10000]

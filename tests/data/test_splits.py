@@ -126,3 +126,11 @@ def test_too_few_examples_are_refused(count: int) -> None:
     y = np.arange(count) % 2
     with pytest.raises(InputError, match=rf"toy: expected at least 10 examples .* found {count} example"):
         split(y, ["a", "b"], np.zeros(count), ReadOptions(), "toy")
+
+
+def test_a_large_data_set_keeps_its_examples_for_training() -> None:
+    y = np.arange(40_000) % 4
+    splits, _ = split(y, names(y), np.full(len(y), TRAIN), ReadOptions(), "toy")
+    assert [len(splits.of(name)) for name in SPLITS] == [30_000, 5_000, 5_000]
+    fewer, _ = split(y, names(y), np.full(len(y), TRAIN), ReadOptions(most_held_out=100), "toy")
+    assert [len(fewer.of(name)) for name in SPLITS] == [39_800, 100, 100]
