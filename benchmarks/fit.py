@@ -116,6 +116,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", choices=["mlp", "cnn"])
     options = parser.parse_args()
+    if not options.data.exists():
+        print(f"skipped: no file {options.data}; name MNIST as .npz with --data")
+        return
     torch.set_num_threads(1)
     print("| model | loop | CPU time a step | ratio to the bare loop (range) | test accuracy |\n|---|---|---|---|---|")
     if options.only != "cnn":
