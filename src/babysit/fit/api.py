@@ -16,6 +16,7 @@ from babysit.diagnose import Diagnosis, diagnose
 from babysit.errors import InputError
 from babysit.fit.evaluation import Examples
 from babysit.fit.interrupts import Interrupts
+from babysit.fit.layout import put_channels_innermost
 from babysit.fit.losses import CLASSIFICATION, REGRESSION, LossFunction, Task, chance_loss
 from babysit.fit.recording import LayerRecorder
 from babysit.fit.run_folder import header_of_begun, open_records
@@ -127,7 +128,7 @@ def fit(
         first_targets = batches.batch(0)[1]
         task = _task(loss, first_targets)
         _require_score(schedule, examples)
-        _put_channels_innermost(model)
+        put_channels_innermost(model)
         work = step_work(model, batches.batch_size or len(first_targets))
         header = _header(settings, task, batches, given.targets, device, threads or choose_threads(work))
         begun = header_of_begun(Path(out), header) if out is not None and resume else None
@@ -169,13 +170,6 @@ def _require_score(schedule: str, examples: dict[str, Examples]) -> None:
             found="none",
             todo="pass validation=(x, y) or choose another schedule",
         )
-
-
-def _put_channels_innermost(model: nn.Module) -> None:
-    """Convolutions over images are faster so on a CPU; weights of five dimensions know no such layout."""
-    sizes = {parameter.dim() for parameter in model.parameters()}
-    if 4 in sizes and 5 not in sizes:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _task(loss: LossFunction | None, targets: Tensor) -> Task:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from babysit.errors import InputError
 from babysit.fit.evaluation import evaluation_mode
+from babysit.fit.layout import put_channels_innermost
 from babysit.nn import CNNConfig, MLPConfig, ModelConfig, build, config_from_json, config_to_json
 from babysit.recipe.options import TrainOptions
 
@@ -58,9 +59,7 @@ class Configured(Architecture):
     def build(self, params: Mapping[str, Any], seed: int, sample: Tensor) -> nn.Module:
         """The network of the configuration, with the hyperparameters it knows."""
         network: nn.Module = build(self._with(params), seed, sample)
-        if isinstance(self.config, CNNConfig):
-            # convolutions on a CPU are faster with the channels innermost
-            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        put_channels_innermost(network)
         return network
 
     def to_json(self, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections import OrderedDict
@@ -89,11 +90,15 @@ class Prepared:
 
     def few(self, count: int) -> tuple[Tensor, Tensor]:
         """The first training examples of each class in turn (classification), or the first ones."""
+        return self.sample(np.sort(self._in_turn[:count]))
+
+    @functools.cached_property
+    def _in_turn(self) -> np.ndarray:
+        """The training examples in the order :meth:`few` takes them; every trial's network asks for some."""
         y = self.train.y.numpy()
-        order = (
-            np.argsort(_rank_in_class(y), kind="stable") if self.task.name == "classification" else np.arange(len(y))
-        )
-        return self.sample(np.sort(order[:count]))
+        if self.task.name != "classification":
+            return np.arange(len(y))
+        return np.argsort(_rank_in_class(y), kind="stable")
 
 
 def prepare(dataset: Dataset, spec: str, in_memory: Callable[[bool], bool] = bool) -> Prepared:

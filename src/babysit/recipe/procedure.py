@@ -162,6 +162,7 @@ def _report(run: Run) -> dict[str, Any]:
         "options": run.options.to_json(),
         "procedure": [result.to_json() for result in run.results],
         **run.report,
+        **({"curve": diagnosis.curve} if diagnosis.curve else {}),
     }
     write_json(run.folder.file(REPORT), report)
     return dict(read_json(run.folder.file(REPORT)))

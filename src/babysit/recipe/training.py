@@ -11,7 +11,6 @@ from typing import Any
 
 from torch import nn
 
-from babysit.diagnose import diagnose
 from babysit.fit.averages import Weights
 from babysit.fit.recording import LayerRecorder
 from babysit.fit.trainer import KILL_RATIO, Trainer
@@ -70,7 +69,6 @@ def train_fully(run: Run, subject: Subject, plan: Plan, study: StudyResult) -> T
     members = [_member(run, subject, plan, study, number) for number in range(1, run.options.ensemble)]
     run.report["final"] = _summary(subject, study.best, plan, training, best)
     record = read_run(run.folder.path)
-    run.report["curve"] = diagnose(record).curve
     run.end_step(
         StepResult(
             9,

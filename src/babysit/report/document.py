@@ -20,7 +20,7 @@ def report_document(folder: Path) -> dict[str, Any]:
     Raises:
         RunFolderError: The folder is no run, or its `report.json` is damaged.
     """
-    if read_summary(folder).finished:
-        return {**read_json(folder / "report.json"), "finished": True}
     run = read_run(folder)
+    if read_summary(folder, run).finished:
+        return {**read_json(folder / "report.json"), "finished": True}
     return {**diagnose(run).to_json(run.header.command), "finished": False}

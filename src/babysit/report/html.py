@@ -32,7 +32,8 @@ def write_report(folder: Path) -> Path:
         RunFolderError: The folder is no run, or its `report.json` is damaged.
         StorageError: The disk refused.
     """
-    run, summary = read_run(folder), read_summary(folder)
+    run = read_run(folder)
+    summary = read_summary(folder, run)
     path = folder / "report.html"
     write_text(path, render(run, summary, folder))
     return path

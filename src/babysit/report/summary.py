@@ -95,15 +95,19 @@ class Summary:
         return f"{100 * value:.1f} points" if self.classifies else number(value)
 
 
-def read_summary(folder: Path) -> Summary:
+def read_summary(folder: Path, run: RunRecord | None = None) -> Summary:
     """Read `report.json`, or judge the records where the run has not written it, because it goes on or was killed.
+
+    Args:
+        folder: A run folder.
+        run: Its records, where they have been read already.
 
     Raises:
         RunFolderError: The folder is no run, or its `report.json` is damaged.
     """
     from babysit.diagnose import diagnose
 
-    run = read_run(folder)
+    run = run or read_run(folder)
     diagnosis = diagnose(run)
     try:
         report = read_json(folder / "report.json")
