@@ -18,18 +18,33 @@ if TYPE_CHECKING:
     from babysit.search import IntUniform as IntUniform
     from babysit.search import LogUniform as LogUniform
     from babysit.search import Uniform as Uniform
+    from babysit.watch import Monitor as Monitor
+    from babysit.watch import watch as watch
 
 _HOMES = {
     "Choice": "babysit.search",
     "FitResult": "babysit.fit",
     "IntUniform": "babysit.search",
     "LogUniform": "babysit.search",
+    "Monitor": "babysit.watch",
     "Uniform": "babysit.search",
     "fit": "babysit.fit",
     "load": "babysit.recipe.model_file",
+    "watch": "babysit.watch",
 }
 
-__all__ = ["Choice", "FitResult", "IntUniform", "LogUniform", "Uniform", "__version__", "fit", "load"]
+__all__ = [
+    "Choice",
+    "FitResult",
+    "IntUniform",
+    "LogUniform",
+    "Monitor",
+    "Uniform",
+    "__version__",
+    "fit",
+    "load",
+    "watch",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -185,6 +186,41 @@ def diagnose(run: RunRecord, rules: Sequence[Rule] | None = None, config: Config
         unused=unused,
         asked=tuple(code for code in asked if not config.ignores(code)),
     )
+
+
+def join(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
+    """One diagnosis of several trainings of one process: each finding once, health and curve of the last one.
+
+    Example:
+        >>> from babysit.testing import record
+        >>> joined = join([diagnose(record([2.3, float("nan")])), diagnose(record([2.3, float("nan")]))])
+        >>> [finding.message[-26:] for finding in joined.findings]
+        ['also in 1 further training']
+    """
+    if len(diagnoses) < 2:
+        return diagnoses[0] if diagnoses else Diagnosis()
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for diagnosis in diagnoses:
+        for item in {(finding.code, finding.module): finding for finding in reversed(diagnosis.findings)}.values():
+            groups.setdefault((item.code, item.module), []).append(item)
+    last = next((item for item in reversed(diagnoses) if item.health), diagnoses[-1])
+    return Diagnosis(
+        findings=_ranked(_once(items) for items in groups.values()),
+        folded={code: item for diagnosis in diagnoses for code, item in diagnosis.folded.items()},
+        health=last.health,
+        curve=last.curve,
+        broken={code: error for diagnosis in diagnoses for code, error in diagnosis.broken.items()},
+        unused=tuple(line for line in last.unused if all(line in diagnosis.unused for diagnosis in diagnoses)),
+        asked=tuple(dict.fromkeys(code for diagnosis in diagnoses for code in diagnosis.asked)),
+    )
+
+
+def _once(items: Sequence[Finding]) -> Finding:
+    first, others = items[0], len(items) - 1
+    if not others:
+        return first
+    also = f"; also in {others} further training{'s' if others > 1 else ''}"
+    return dataclasses.replace(first, message=first.message + also)
 
 
 def _ask(run: RunRecord, rules: Iterable[Rule]) -> tuple[list[Finding], list[str], dict[str, str]]:

@@ -1,10 +1,16 @@
-"""What the author of a rule needs to test it: records without a training, and a check of the rule's page."""
+"""What the author of a rule needs to test it: records without a training or of a script, a check of the rule's page."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
+import runpy
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from babysit.measure.record import (
     Evaluation,
@@ -18,7 +24,53 @@ from babysit.measure.record import (
 from babysit.rules._base import Rule
 from babysit.rules._pages import sections
 
+if TYPE_CHECKING:
+    from babysit.diagnose import Diagnosis
+
 _BLOCK = 64
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What a script did while it was watched.
+
+    Attributes:
+        diagnosis: What the rules say.
+        records: Its trainings.
+        notes: What the watcher says beside.
+        output: What the script printed.
+        error: What it raised; ``None`` where it ended by itself.
+    """
+
+    diagnosis: Diagnosis
+    records: tuple[RunRecord, ...]
+    notes: tuple[str, ...]
+    output: str
+    error: BaseException | None
+
+
+def watch_script(script: str | Path, *arguments: str, out: Path | None = None) -> Watched:
+    """Run a training script in this process and watch it.
+
+    Args:
+        script: The file.
+        *arguments: What its ``sys.argv`` holds beside its name.
+        out: A run folder; in memory without one.
+    """
+    from babysit.watch import Monitor
+
+    error: BaseException | None = None
+    before, printed = sys.argv, io.StringIO()
+    monitor = Monitor(out=out, command=str(script))
+    sys.argv = [str(script), *arguments]
+    try:
+        with contextlib.redirect_stdout(printed), monitor:
+            runpy.run_path(str(script), run_name="__main__")
+    except (Exception, SystemExit) as raised:
+        error = raised
+    finally:
+        sys.argv = before
+    return Watched(monitor.diagnosis, monitor.records, monitor.notes, printed.getvalue(), error)
 
 
 def record(

@@ -212,7 +212,7 @@ def test_damaged_lines_and_lines_of_later_versions_are_no_records(line: Any) -> 
 
 def test_unset_fields_are_left_out_of_lines() -> None:
     line = to_line(StepRecord(3, 1.0, layers=(LayerStats("fc", std=1.0),)))
-    assert line == {"kind": "step", "step": 3, "loss": 1.0, "layers": [{"module": "fc", "type": "", "std": 1.0}]}
+    assert line == {"kind": "step", "step": 3, "loss": 1.0, "layers": [{"module": "fc", "std": 1.0}]}
 
 
 def test_headers_come_back(tmp_path: Path) -> None:

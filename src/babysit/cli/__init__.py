@@ -12,6 +12,7 @@ from babysit.cli.judge import judge
 from babysit.cli.predict import predict
 from babysit.cli.report import report
 from babysit.cli.rules import rule, rules
+from babysit.cli.run import run
 from babysit.cli.train import train
 from babysit.errors import BabysitError
 
@@ -27,6 +28,8 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(predict)
+# the first word that is no option is the script, and all the rest is the script's
+app.command(context_settings={"allow_interspersed_args": False})(run)
 app.command()(report)
 app.command()(judge)
 app.command()(rules)
@@ -44,8 +47,12 @@ def _top(version: bool = typer.Option(False, "--version", help="Print the versio
 
 def main() -> None:
     """Run the command line; refusals end in one line on standard error and exit code 2."""
+    is_alone, hook = len(sys.argv) == 1, sys.excepthook
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        if callable(code):  # what a script is to see has to be as it was before the parser came
+            sys.excepthook = hook
+            code = code()
     except BabysitError as error:
         fail(str(error))
         sys.exit(2)
@@ -54,4 +61,4 @@ def main() -> None:
         sys.exit(2)
     except typer.Abort:
         sys.exit(130)
-    sys.exit(2 if len(sys.argv) == 1 else code if isinstance(code, int) else 0)
+    sys.exit(2 if is_alone else code if isinstance(code, int) else 0)

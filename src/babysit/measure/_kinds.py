@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from babysit.measure._seen import Coverage, Forward, Graph, LossCall, Origin, Replica
+
 SCHEMA = 1
 
 DEAD_BATCHES = 10
@@ -30,6 +32,15 @@ class LayerStats:
         weight_norm: L2 norm of the module's own weights (parameters of two or more dimensions).
         gradient_norm: L2 norm of those weights' gradient.
         update_norm: L2 norm of the step those weights took: after minus before.
+        example_std: Standard deviation of a unit's outputs over the examples, averaged over the units: 0 where the
+            outputs do not depend on the example.
+        quantiles: The outputs' 0, 5, 25, 50, 75, 95 and 100 % quantiles.
+        nonfinite_fraction: Share of the outputs that are NaN or infinite, 0 to 1.
+        identical_units: Share of the weights' units (rows) that equal another one exactly; taken at few steps.
+        decay_norm: L2 norm of weight decay's part of the step: λ·‖w‖ beside the gradient for L2 in the gradient,
+            lr·λ·‖w‖ beside the update where it is decoupled; ``None`` where there is no decay.
+        decay_share: That norm over the gradient's (L2 in the gradient) or over that of the rest of the update
+            (decoupled).
     """
 
     module: str
@@ -42,6 +53,12 @@ class LayerStats:
     weight_norm: float | None = None
     gradient_norm: float | None = None
     update_norm: float | None = None
+    example_std: float | None = None
+    quantiles: tuple[float, ...] | None = None
+    nonfinite_fraction: float | None = None
+    identical_units: float | None = None
+    decay_norm: float | None = None
+    decay_share: float | None = None
 
     @property
     def update_ratio(self) -> float | None:
@@ -53,12 +70,32 @@ class LayerStats:
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """One sampled step: its loss (before the step), learning rate and the statistics of each layer."""
+    """One sampled step.
+
+    Attributes:
+        step: Its number, from 0.
+        loss: The loss before it.
+        lr: Learning rate of the optimizer's first group.
+        layers: Statistics of each layer, in the order of the forward pass where that is known.
+        gradient_norm: L2 norm of all gradients as the update takes them.
+        clipped_from: That norm before gradient clipping; ``None`` where nothing clips.
+        clip_limit: What gradients were clipped to.
+        backwards: Backward passes that made the gradient.
+        cleared: Whether the gradients were zero or absent when the step's first backward pass began; ``None`` when
+            unknown.
+        skipped: Steps that a gradient scaler has skipped since the sampled step before.
+    """
 
     step: int
     loss: float
     lr: float | None = None
     layers: tuple[LayerStats, ...] = ()
+    gradient_norm: float | None = None
+    clipped_from: float | None = None
+    clip_limit: float | None = None
+    backwards: int = 1
+    cleared: bool | None = None
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +113,8 @@ class Evaluation:
     Attributes:
         step: Steps taken before it.
         epoch: Epochs done before it; fractional inside an epoch.
-        split: ``"train"`` (a fixed sample of the training split), ``"validation"`` or ``"test"``.
+        split: ``"train"`` (a fixed sample of the training split), ``"batches"`` (the last training batches, as they
+            were trained on), ``"validation"`` or ``"test"``.
         loss: Mean loss without any regularisation.
         score: Accuracy (classification) or R² (regression).
         examples: How many examples were evaluated.
@@ -185,6 +223,8 @@ class RunHeader:
         optimizer: Its name.
         seed: The seed the run was given.
         device: Such as ``"cpu"``.
+        progress: Whether the loss measures progress: not where two models are trained against each other, or where a
+            policy makes its own data.
         settings: Everything else that was set, as JSON values.
         versions: Of babysit, Python and torch.
         schema: Version of the record format.
@@ -201,6 +241,7 @@ class RunHeader:
     optimizer: str = ""
     seed: int | None = None
     device: str = "cpu"
+    progress: bool = True
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
@@ -223,6 +264,12 @@ class RunRecord:
     probes: tuple[Probe, ...] = ()
     rounds: tuple[RoundRecord, ...] = ()
     trials: tuple[TrialRecord, ...] = ()
+    calls: tuple[LossCall, ...] = ()
+    forwards: tuple[Forward, ...] = ()
+    graphs: tuple[Graph, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
+    replicas: tuple[Replica, ...] = ()
+    origins: tuple[Origin, ...] = ()
 
     @cached_property
     def losses(self) -> tuple[float, ...]:
@@ -232,6 +279,14 @@ class RunRecord:
     def evaluated(self, split: str) -> tuple[Evaluation, ...]:
         """The evaluations of one split, in order."""
         return tuple(evaluation for evaluation in self.evaluations if evaluation.split == split)
+
+    def called(self, phase: str) -> tuple[LossCall, ...]:
+        """The recorded calls of loss functions in one phase, ``"train"`` or ``"evaluation"``, in order."""
+        return tuple(call for call in self.calls if call.phase == phase)
+
+    def forwarded(self, phase: str) -> tuple[Forward, ...]:
+        """The recorded calls of models in one phase, in order."""
+        return tuple(forward for forward in self.forwards if forward.phase == phase)
 
     def probe(self, name: str) -> Probe | None:
         """The latest probe of that name, or ``None``."""
@@ -250,4 +305,17 @@ class RunRecord:
         return tuple(dict.fromkeys(layer.module for record in self.steps for layer in record.layers))
 
 
-Record = LossBlock | StepRecord | Evaluation | Probe | RoundRecord | TrialRecord
+Record = (
+    LossBlock
+    | StepRecord
+    | Evaluation
+    | Probe
+    | RoundRecord
+    | TrialRecord
+    | LossCall
+    | Forward
+    | Graph
+    | Coverage
+    | Replica
+    | Origin
+)

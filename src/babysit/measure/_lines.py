@@ -3,106 +3,114 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import functools
+import types
+import typing
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from babysit.measure._kinds import (
     Evaluation,
-    LayerStats,
     LossBlock,
     Probe,
-    Range,
     Record,
     RoundRecord,
     StepRecord,
     TrialRecord,
 )
+from babysit.measure._seen import Coverage, Forward, Graph, LossCall, Origin, Replica
 
-_KINDS: dict[str, type[Any]] = {
+_KINDS: dict[str, Any] = {
     "losses": LossBlock,
     "step": StepRecord,
     "evaluation": Evaluation,
     "probe": Probe,
     "round": RoundRecord,
     "trial": TrialRecord,
+    "call": LossCall,
+    "forward": Forward,
+    "graph": Graph,
+    "coverage": Coverage,
+    "replica": Replica,
+    "origin": Origin,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
+_Reader = Callable[[Any], Any]
+
 
 def to_line(record: Record) -> dict[str, Any]:
-    """One record as the JSON object of its line; unset fields are left out."""
-    fields = {name: value for name, value in dataclasses.asdict(record).items() if value is not None}
-    if isinstance(record, StepRecord):
-        fields["layers"] = [
-            {name: value for name, value in layer.items() if value is not None} for layer in fields["layers"]
-        ]
-    return {"kind": _NAMES[type(record)], **fields}
+    """One record as the JSON object of its line; fields that are unset or at their default are left out."""
+    return {"kind": _NAMES[type(record)], **_fields(record)}
 
 
 def from_line(line: Any) -> Record | None:
     """Undo :func:`to_line`; ``None`` for a kind this version does not know or a damaged line."""
     try:
         fields = dict(line)
-        return _READERS[fields.pop("kind")](fields)
+        record: Record = _record_reader(_KINDS[fields.pop("kind")])(fields)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
         return None
+    return record
 
 
-def _floats(values: Sequence[Any]) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
+def _fields(record: Any) -> dict[str, Any]:
+    fields = ((item, getattr(record, item.name)) for item in dataclasses.fields(record))
+    return {item.name: _plain(value) for item, value in fields if value is not None and value != item.default}
 
 
-def _read_losses(fields: dict[str, Any]) -> LossBlock:
-    return LossBlock(first=int(fields["first"]), losses=_floats(fields["losses"]))
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return _fields(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return value
 
 
-def _read_layer(fields: dict[str, Any]) -> LayerStats:
-    numbers = {name: float(value) for name, value in fields.items() if name not in ("module", "type")}
-    return LayerStats(fields["module"], fields.get("type", ""), **numbers)
+def _reader(hint: Any) -> _Reader:
+    """What turns a JSON value into one of the type that a field is declared with."""
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return _record_reader(hint)
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        inner = _reader(next(item for item in arguments if item is not types.NoneType))
+        return lambda value: None if value is None else inner(value)
+    if origin is tuple:
+        item_reader = _reader(arguments[0])
+        return lambda value: tuple([item_reader(item) for item in _a_list(value)])
+    if origin in (dict, Mapping):
+        value_reader = _reader(arguments[1])
+        return lambda value: {name: value_reader(item) for name, item in _an_object(value).items()}
+    return hint if hint in (float, int) else _checked(hint)
 
 
-def _read_step(fields: dict[str, Any]) -> StepRecord:
-    return StepRecord(
-        step=int(fields["step"]),
-        loss=float(fields["loss"]),
-        lr=float(fields["lr"]) if "lr" in fields else None,
-        layers=tuple(_read_layer(dict(layer)) for layer in fields.get("layers", ())),
-    )
+@functools.cache
+def _record_reader(kind: Any) -> _Reader:
+    hints = typing.get_type_hints(kind)
+    readers = {item.name: _reader(hints[item.name]) for item in dataclasses.fields(kind)}
+    return lambda fields: kind(**{name: readers[name](value) for name, value in dict(fields).items()})
 
 
-def _read_evaluation(fields: dict[str, Any]) -> Evaluation:
-    return Evaluation(**{**fields, **{name: float(fields[name]) for name in ("epoch", "loss", "score")}})
+def _checked(hint: Any) -> _Reader:
+    """Text and truth values as they are; anything else in their place is damage."""
+
+    def read(value: Any) -> Any:
+        if hint is not Any and not isinstance(value, hint):
+            raise TypeError(f"expected {hint}")
+        return value
+
+    return read
 
 
-def _read_probe(fields: dict[str, Any]) -> Probe:
-    return Probe(
-        name=fields["name"],
-        numbers={name: float(value) for name, value in fields.get("numbers", {}).items()},
-        series={name: _floats(values) for name, values in fields.get("series", {}).items()},
-        texts=dict(fields.get("texts", {})),
-    )
+def _an_object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError("expected an object")
+    return value
 
 
-def _read_round(fields: dict[str, Any]) -> RoundRecord:
-    ranges = {name: _read_range(item) for name, item in fields["ranges"].items()}
-    return RoundRecord(**{**fields, "epochs": float(fields["epochs"]), "ranges": ranges})
-
-
-def _read_range(fields: dict[str, Any]) -> Range:
-    ends = {name: float(fields[name]) for name in ("low", "high") if fields.get(name) is not None}
-    return Range(**{**fields, **ends, "choices": tuple(fields.get("choices", ()))})
-
-
-def _read_trial(fields: dict[str, Any]) -> TrialRecord:
-    numbers = {name: float(fields[name]) for name in ("epochs", "initial_loss", "loss", "score")}
-    return TrialRecord(**{**fields, **numbers})
-
-
-_READERS: dict[str, Callable[[dict[str, Any]], Record]] = {
-    "losses": _read_losses,
-    "step": _read_step,
-    "evaluation": _read_evaluation,
-    "probe": _read_probe,
-    "round": _read_round,
-    "trial": _read_trial,
-}
+def _a_list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("expected a list")
+    return value

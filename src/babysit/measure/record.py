@@ -7,6 +7,7 @@ while the run goes on; a torn last line is ignored.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections import defaultdict
 from collections.abc import Sequence
@@ -29,6 +30,19 @@ from babysit.measure._kinds import StepRecord as StepRecord
 from babysit.measure._kinds import TrialRecord as TrialRecord
 from babysit.measure._lines import from_line as from_line
 from babysit.measure._lines import to_line as to_line
+from babysit.measure._seen import CLASS_BUCKETS as CLASS_BUCKETS
+from babysit.measure._seen import EVALUATION as EVALUATION
+from babysit.measure._seen import TRAIN as TRAIN
+from babysit.measure._seen import Coverage as Coverage
+from babysit.measure._seen import Forward as Forward
+from babysit.measure._seen import Graph as Graph
+from babysit.measure._seen import LinearChain as LinearChain
+from babysit.measure._seen import LossCall as LossCall
+from babysit.measure._seen import Numbers as Numbers
+from babysit.measure._seen import Origin as Origin
+from babysit.measure._seen import Replica as Replica
+from babysit.measure._tail import LossTail as LossTail
+from babysit.measure._tail import read_tail
 from babysit.storage import LineWriter, read_json, read_lines, write_json
 
 
@@ -157,11 +171,39 @@ def read_run(folder: Path) -> RunRecord:
     header = read_header(folder)
     records = [
         record
-        for name in ("steps.jsonl", "trials.jsonl")
+        for name in ("steps.jsonl", "trials.jsonl", *sorted(path.name for path in folder.glob("rank-*.jsonl")))
         for line in read_lines(folder / name)
         if (record := from_line(line)) is not None
     ]
-    return collect(header, records)
+    return collect(header, [*records, *_tail(folder, records)])
+
+
+def training_folder(folder: Path, number: int) -> Path:
+    """Where the ``number``-th training of one process, counted from 0, is recorded; the first in the run folder."""
+    return folder if number == 0 else folder / f"training-{number + 1}"
+
+
+def read_runs(folder: Path) -> list[RunRecord]:
+    """Every training of a run folder, in order; one that cannot be read after the first is left out.
+
+    Raises:
+        RunFolderError: The folder is no run, or of a newer format.
+    """
+    runs = [read_run(folder)]
+    number = 1
+    while (further := training_folder(folder, number)).is_dir():
+        with contextlib.suppress(RunFolderError):
+            runs.append(read_run(further))
+        number += 1
+    return runs
+
+
+def _tail(folder: Path, records: Sequence[Record]) -> list[LossBlock]:
+    """The losses of a killed or running training that are in no block yet."""
+    first, losses = read_tail(folder)
+    written = max((block.first + len(block.losses) for block in records if isinstance(block, LossBlock)), default=0)
+    fresh = losses[max(0, written - first) :]
+    return [LossBlock(max(first, written), fresh)] if fresh and first <= written else []
 
 
 def collect(header: RunHeader, records: Sequence[Record]) -> RunRecord:
@@ -177,6 +219,12 @@ def collect(header: RunHeader, records: Sequence[Record]) -> RunRecord:
         probes=tuple(sorted_by_kind[Probe]),
         rounds=tuple(sorted_by_kind[RoundRecord]),
         trials=tuple(sorted_by_kind[TrialRecord]),
+        calls=tuple(sorted_by_kind[LossCall]),
+        forwards=tuple(sorted_by_kind[Forward]),
+        graphs=tuple(sorted_by_kind[Graph]),
+        coverage=tuple(sorted_by_kind[Coverage]),
+        replicas=tuple(sorted_by_kind[Replica]),
+        origins=tuple(sorted_by_kind[Origin]),
     )
 
 

@@ -24,9 +24,11 @@ class Pair:
 def pairs(run: RunRecord) -> tuple[Pair, ...]:
     """The steps at which both splits were evaluated with finite results, in order.
 
-    Evaluations before the first step are left out: they say nothing about training.
+    Where the training split was not evaluated, the average of the last training batches stands for it. Evaluations
+    before the first step are left out: they say nothing about training.
     """
-    train = {item.step: item for item in run.evaluated("train") if _finite(item)}
+    found = (*run.evaluated("batches"), *run.evaluated("train"))
+    train = {item.step: item for item in found if _finite(item)}
     both = [(train[item.step], item) for item in run.evaluated("validation") if item.step in train and _finite(item)]
     return tuple(Pair(*pair) for pair in both if pair[0].step > 0)
 

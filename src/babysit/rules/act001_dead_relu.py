@@ -10,6 +10,7 @@ from babysit.measure.record import DEAD_BATCHES, RunRecord
 from babysit.rules._activations import among, cause, lasting_shares, remedy
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve
+from babysit.rules._passes import first_passes
 from babysit.rules._words import LECTURE, percent
 
 
@@ -18,9 +19,10 @@ class DeadRelu(Rule):
     """Most units of a ReLU layer are zero on every recorded example, and stay so.
 
     ## What it measures
-    For each ReLU module, the share of its units (feature maps, for a convolution) that were zero on every example of
-    the last 10 sampled batches; the median of the last 50 sampled steps. Beside it stands the share at the first step,
-    before any update: it tells a wrong start from steps that were too large.
+    For each ReLU, a module or a call of `F.relu`, the share of its units (feature maps, for a convolution) that were
+    zero on every example of the last 10 sampled batches; the median of the last 50 sampled steps. Of a model that a
+    step calls several times, as the discriminator of a GAN, the units that are zero in all of these calls. Beside it
+    stands the share at the first step, before any update: it tells a wrong start from steps that were too large.
 
     ## Why it hurts
     A unit outside the data cloud has a zero gradient, so it never comes back: the layer is as narrow as what is left of
@@ -64,7 +66,7 @@ class DeadRelu(Rule):
             return
         dead = list(
             lasting_shares(
-                run,
+                first_passes(run),
                 lambda layer: layer.dead_fraction,
                 limit=self.most,
                 samples=self.min_samples,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from babysit.measure.record import LayerStats, RunRecord
 from babysit.rules._activations import Share, among, cause, lasting_shares, remedy
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve
-from babysit.rules._layers import hidden_activations, is_activation
+from babysit.rules._passes import Passes, carries, first_passes, hidden_layers, is_gate
 from babysit.rules._words import LECTURE, percent, precisely
 
 
@@ -19,9 +19,9 @@ class SaturatedActivation(Rule):
     """Most outputs of a hidden tanh or sigmoid layer are at their limits, and the loss is still high.
 
     ## What it measures
-    For each hidden tanh and sigmoid module, the share of its outputs within 1 % of their range from either limit; the
-    median of the last 20 sampled steps. Beside it stands the share at the first step, before any update. Only while
-    the loss is above 5 % of the chance level, or of its initial level where that is unknown.
+    For each hidden tanh and sigmoid, a module or a called function, the share of its outputs within 1 % of their range
+    from either limit; the median of the last 20 sampled steps. Beside it stands the share at the first step, before any
+    update. Only while the loss is above 5 % of the chance level, or of its initial level where that is unknown.
 
     ## Why it hurts
     At its limits a tanh or sigmoid has next to no gradient: the layers before it get nothing to learn from, and the
@@ -34,8 +34,10 @@ class SaturatedActivation(Rule):
 
     ## When it is a false alarm
     A network that has learnt its task saturates: near the floor of the loss the rule is silent. So it is about an
-    activation that no layer follows, which is an output and has to reach its limits, and about sigmoids beside other
-    activations, which are gates and attention masks. A network that is meant to be binary is a true exception.
+    activation that no layer of its model follows, which is an output and has to reach its limits, and about sigmoids
+    beside other activations or behind two layers in a row, which are gates and attention masks. Where the loss is not
+    one of torch's, the last tanh may be a policy's action: it is reported only if no other one keeps off its limits.
+    A network that is meant to be binary is a true exception.
 
     ## Options
     Healthy trainings mostly stay below 0.3; tanh on raw pixels, which learns all the same, began at 0.6 and ended at
@@ -91,16 +93,40 @@ class SaturatedActivation(Rule):
         )
 
     def _saturated(self, run: RunRecord) -> list[Share]:
-        layers = run.steps[-1].layers
-        hidden = {layer.module for layer in hidden_activations(layers)}
-        gated = len({layer.type for layer in layers if is_activation(layer)}) > 1
+        judged, doubtful = _hidden(run)
 
         def saturated(layer: LayerStats) -> float | None:
-            gate = gated and layer.type == "Sigmoid"
-            return layer.saturated_fraction if layer.module in hidden and not gate else None
+            return layer.saturated_fraction if layer.module in judged else None
 
-        lasting = lasting_shares(run, saturated, limit=self.most_from_the_start, samples=self.min_samples)
-        return [share for share in lasting if share.lately > self._limit(share)]
+        lasting = lasting_shares(first_passes(run), saturated, limit=self.most_from_the_start, samples=self.min_samples)
+        found = [share for share in lasting if share.lately > self._limit(share)]
+        # where others could saturate too and do not, a last one is taken for an output
+        return found if {share.module for share in found} - doubtful or judged == doubtful else []
 
     def _limit(self, share: Share) -> float:
         return self.most_from_the_start if share.from_the_start else self.most
+
+
+def _hidden(run: RunRecord) -> tuple[set[str], set[str]]:
+    """The tanh and sigmoid layers that are hidden and no gates, and those of them that may be outputs all the same.
+
+    A policy's action, and the value that another head gives after it, follow each other like two layers. Where the loss
+    is the user's own, an activation with one layer after it may be such an output.
+    """
+    longest = max(run.steps, key=lambda step: len(step.layers))
+    judged: set[str] = set()
+    doubtful: set[str] = set()
+    for first, *_ in Passes.of(run).split(longest.layers).values():
+        hidden = [layer for layer in hidden_layers(first) if _is_judged(layer, first)]
+        judged |= {layer.module for layer in hidden}
+        if not run.header.loss_name:
+            doubtful |= {layer.module for layer in hidden[-1:] if _layers_after(layer, first) == 1}
+    return judged, doubtful
+
+
+def _is_judged(layer: LayerStats, layers: Sequence[LayerStats]) -> bool:
+    return layer.type in ("Tanh", "Sigmoid") and not is_gate(layers, layers.index(layer))
+
+
+def _layers_after(layer: LayerStats, layers: Sequence[LayerStats]) -> int:
+    return sum(map(carries, layers[layers.index(layer) + 1 :]))

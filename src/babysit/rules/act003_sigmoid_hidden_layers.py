@@ -12,6 +12,7 @@ from typing import ClassVar
 from babysit.measure.record import LayerStats, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._layers import deepest_stack
+from babysit.rules._passes import Passes
 from babysit.rules._words import LECTURE, number
 
 
@@ -20,9 +21,9 @@ class SigmoidHiddenLayers(Rule):
     """Three or more hidden layers in a row have a sigmoid, and the gradient shrinks from each to the one before.
 
     ## What it measures
-    The longest sequence of hidden layers that each end in a `torch.nn.Sigmoid`, with no normalisation between; and by
-    how much the gradient of the weights shrinks from each of these layers to the one before it, in the first 20
-    sampled steps.
+    The longest sequence of hidden layers that each end in a sigmoid (a module, or a call of `torch.sigmoid`), with no
+    normalisation between; and by how much the gradient of the weights shrinks from each of these layers to the one
+    before it, in the first 20 sampled steps.
 
     ## Why it hurts
     The slope of a sigmoid is 0.25 at best, so each layer takes at least three quarters of the gradient on its way back
@@ -35,8 +36,8 @@ class SigmoidHiddenLayers(Rule):
 
     ## When it is a false alarm
     Where such a network is what is studied. One or two hidden sigmoid layers, a sigmoid at the output, gates between
-    other activations, stacks with normalisation, and layers that stand side by side, whose gradients do not shrink, are
-    not reported. Sigmoids called as functions are not seen.
+    other activations, stacks with normalisation, and layers that stand side by side, as the gates of a recurrent cell,
+    whose gradients do not shrink, are not reported.
 
     ## Options
     `shrinking` keeps side-by-side layers out, whose gradients are alike: in stacks with the usual initialisations the
@@ -59,7 +60,9 @@ class SigmoidHiddenLayers(Rule):
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
-        stack = deepest_stack(run.steps[0].layers, "Sigmoid")
+        start = next((step.layers for step in run.steps if step.layers), ())
+        stacks = [deepest_stack(first, "Sigmoid") for first, *_ in Passes.of(run).split(start).values()]
+        stack = max(stacks, key=len, default=())
         if len(stack) < self.depth:
             return
         norms = self._gradients(run, stack)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import ClassVar
 
-from babysit.measure.record import RunRecord, StepRecord
+from babysit.measure.record import LayerStats, RunRecord, StepRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
+from babysit.rules._clipping import unclipped
 from babysit.rules._curve import Curve
 from babysit.rules._gradients import Arrival, arrivals
 from babysit.rules._updates import working_range
@@ -36,9 +37,11 @@ class VanishingGradient(Rule):
 
     ## When it is a false alarm
     A loss that has come down has small gradients by right, so only steps near the initial level are judged, not the
-    warm-up of a learning rate, and never a single one. Gradients that grow of themselves are not reported. Networks of
-    fewer than `min_layers` layers with weights, and those with normalisation layers, are not judged; a gradient of
-    exactly zero from the start is another matter (units that are dead, layers cut off).
+    warm-up of a learning rate, and never a single one. Gradients that grow of themselves are not reported, and clipping
+    does not count. Networks of fewer than `min_layers` layers with weights, those with normalisation layers, those with
+    a layer that starts at zero (LoRA, a zero-initialised branch) and models trained against each other, whose losses
+    stay where they are, are not judged; a gradient of exactly zero from the start is another matter (units that are
+    dead, layers cut off).
 
     ## Options
     Healthy networks of four to nine layers begin at 7e-4 (a small convolutional one) or more and grow from there; deep
@@ -65,7 +68,7 @@ class VanishingGradient(Rule):
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
-        if any("Norm" in layer.type for layer in run.steps[0].layers):
+        if not run.header.progress or any(map(_sets_scale, run.steps[0].layers)):
             return
         curve = Curve.of(run)
         begin = working_range(run)[0]
@@ -102,11 +105,16 @@ class VanishingGradient(Rule):
         return arrival is not None and arrival.relative > 0 and self._vanished(arrival)
 
 
+def _sets_scale(layer: LayerStats) -> bool:
+    """A normalisation, or weights that start at zero and let nothing through until they have grown."""
+    return "Norm" in layer.type or layer.weight_norm == 0
+
+
 def _typical(steps: Sequence[StepRecord]) -> Mapping[str, Arrival]:
     """Medians over the steps, for the layers that were measured at most of them."""
     found: dict[str, list[Arrival]] = {}
     for step in steps:
-        for module, arrival in arrivals(step).items():
+        for module, arrival in arrivals(unclipped(step)).items():
             found.setdefault(module, []).append(arrival)
     return {
         module: Arrival(median(item.sensitivity for item in items), median(item.relative for item in items))

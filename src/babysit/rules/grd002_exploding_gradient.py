@@ -11,6 +11,7 @@ import numpy as np
 
 from babysit.measure.record import RunRecord, StepRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
+from babysit.rules._clipping import unclipped
 from babysit.rules._curve import Curve
 from babysit.rules._gradients import arrivals
 from babysit.rules._words import LECTURE, number
@@ -21,10 +22,11 @@ class ExplodingGradient(Rule):
     """The gradient grows by orders of magnitude on its way through the layers, and the training fails.
 
     ## What it measures
-    Each layer's gradient norm × weight norm before the first update, in units of the loss (of guessing, for a
-    classification): by how many times that level the loss would change if the layer's weights changed by their own
-    size, to first order. No learning rate has been at work at that step, so the network itself is at fault. It speaks
-    only where the training then fails: the loss explodes, becomes NaN, or stays at the level of guessing.
+    Each layer's gradient norm × weight norm before the first update and before any clipping, in units of the loss (of
+    guessing, for a classification): by how many times that level the loss would change if the layer's weights changed
+    by their own size, to first order. No learning rate has been at work at that step, so the network itself is at
+    fault. It speaks only where the training then fails: the loss explodes, becomes NaN, or stays at the level of
+    guessing.
 
     ## Why it hurts
     At a thousand, a change of the weights by a thousandth changes the loss beyond recognition: no step along the
@@ -36,8 +38,10 @@ class ExplodingGradient(Rule):
     alone seldom mends it.
 
     ## When it is a false alarm
-    When the training fails for another reason and would have coped, as Adam copes with gradients of any scale. A
-    gradient that grows later, with a loss that explodes, follows from the learning rate: LOS001 and LOS002 say so.
+    When the training fails for another reason and would have coped, as Adam copes with gradients of any scale. A loss
+    below zero, or of models trained against each other, does not tell of failure: there only a loss that is no number
+    counts. A gradient that grows later, with a loss that explodes, follows from the learning rate: LOS001 and LOS002
+    say so.
 
     ## Options
     Healthy networks of up to nine layers lie between 2e-4 and 25, those with weights several times too large between
@@ -61,8 +65,8 @@ class ExplodingGradient(Rule):
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
-        curve, begin = Curve.of(run), run.steps[0]
-        level = curve.chance if run.header.task == "classification" and curve.chance else begin.loss
+        curve, begin = Curve.of(run), unclipped(run.steps[0])
+        level = self._level(run, curve)
         found = arrivals(begin, level)
         if begin.step > 0 or not found:
             return
@@ -87,10 +91,19 @@ class ExplodingGradient(Rule):
             steps=(0, 0),
         )
 
+    def _level(self, run: RunRecord, curve: Curve) -> float:
+        """The level of guessing; else the first loss, or the usual one where that began near zero by its nature."""
+        if run.header.task == "classification" and curve.chance:
+            return curve.chance
+        usual = float(np.median(np.abs(curve.losses))) if len(curve.losses) else 0.0
+        return max(run.steps[0].loss, usual)
+
     def _failure(self, run: RunRecord, curve: Curve) -> str:
         broken = next((step for step, loss in enumerate(run.losses) if not math.isfinite(loss)), None)
         if broken is not None:
             return f"the loss is not finite at step {broken}"
+        if not run.header.progress or not curve.initial > 0:  # such a loss says nothing of success
+            return ""
         peak = float(np.max(curve.blocks(), initial=0.0))
         if peak > self.exploded * curve.initial > 0 and curve.final > self.guessing * (curve.chance or curve.initial):
             return f"the loss then explodes to {number(peak)}"

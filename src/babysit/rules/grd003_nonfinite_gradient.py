@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from babysit.measure.record import LayerStats, RunRecord, StepRecord
+from babysit.measure.record import Origin, RunRecord, StepRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve
+from babysit.rules._origin import operation_remedy
 from babysit.rules._words import number
 
 
@@ -20,6 +21,7 @@ class NonfiniteGradient(Rule):
     ## What it measures
     The first sampled step at which a layer's gradient is not finite although the loss of that step is, and has not
     exploded, and the last such layer in the model's order: gradients run backwards, so the break is just above it.
+    Where that step was not sampled, weights that are NaN before the step whose loss is the first NaN tell the same.
 
     ## Why it hurts
     The very next update writes NaN into the weights, and every loss after it is NaN.
@@ -46,7 +48,7 @@ class NonfiniteGradient(Rule):
     code: ClassVar[str] = "GRD003"
     name: ClassVar[str] = "nonfinite-gradient"
     severity: ClassVar[Severity] = Severity.ERROR
-    needs: ClassVar[tuple[str, ...]] = ("steps",)
+    needs: ClassVar[tuple[str, ...]] = ()
     source: ClassVar[str] = "PyTorch documentation, Autograd mechanics: gradients for non-differentiable functions"
 
     factor: float = threshold(3.0, unit="× initial loss", source="CS231n 2017, lecture 6: an exploded cost")
@@ -56,39 +58,68 @@ class NonfiniteGradient(Rule):
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
         broken = [step for step in run.steps if _broken_modules(step)]
-        if not broken or not self._loss_was_sound(run, broken[0]):
-            return
-        lost = _weights_are_lost(run)
-        if not lost and len(broken) <= max(self.min_skipped, self.skipped * len(run.steps)):
-            return
-        first, modules = broken[0], _broken_modules(broken[0])
-        yield self.finding(
-            f"the gradient of layer {modules[-1]} is not finite at step {first.step}, where the loss is "
-            f"{number(first.loss)}: {_place(first, modules[-1])} breaks in the backward pass"
+        origin = next((item for item in run.origins if item.stage == "gradient"), None)
+        if broken and self._loss_was_sound(run, broken[0].step, broken[0].loss):
+            yield from self._sampled(run, broken, origin)
+        elif origin and self._loss_was_sound(run, origin.step, _loss_at(run, origin.step)):
+            yield self._report(run, origin.step, [origin.module] if origin.module else [], origin)
+
+    def _sampled(self, run: RunRecord, broken: list[StepRecord], origin: Origin | None) -> Iterator[Finding]:
+        lost = origin is not None or _weights_are_lost(run)
+        if lost:
+            yield self._report(run, broken[0].step, _broken_modules(broken[0]), origin, broken)
+        elif len(broken) > max(self.min_skipped, self.skipped * len(run.steps)):
+            yield self._report(run, broken[0].step, _broken_modules(broken[0]), None, broken, lost=False)
+
+    def _report(
+        self,
+        run: RunRecord,
+        step: int,
+        modules: list[str],
+        origin: Origin | None,
+        broken: Sequence[StepRecord] = (),
+        *,
+        lost: bool = True,
+    ) -> Finding:
+        module = modules[-1] if modules else ""
+        loss = broken[0].loss if broken else _loss_at(run, step)
+        by_operation = operation_remedy(origin)
+        named = f" ({origin.operation})" if origin and origin.operation else ""
+        return self.finding(
+            f"the gradient of {f'layer {module}' if module else 'the weights'} is not finite at step {step}, where the "
+            f"loss is {number(loss)}: {_place(run, module)}{named} breaks in the backward pass"
             + ("" if lost else "; such steps are skipped, and learn nothing"),
             evidence=(
-                Evidence("loss of that step", first.loss),
-                Evidence("layers with such a gradient", float(len(modules)), 0.0),
-                Evidence("sampled steps with such a gradient", float(len(broken)), 0.0, "steps"),
+                Evidence("loss of that step", loss),
+                Evidence("layers with such a gradient", float(max(len(modules), 1)), 0.0),
+                Evidence("sampled steps with such a gradient", float(max(len(broken), 1)), 0.0, "steps"),
             ),
             remedies=(
-                "look there for the square root, norm, standard deviation, power or logarithm of zero; add an epsilon "
-                "inside it",
+                by_operation or _REMEDY,
                 "torch.autograd.set_detect_anomaly(True) for that step names the line",
             )
             if lost
             else ("let the gradient scaler start lower, or train in bfloat16 or float32",),
-            module=modules[-1],
-            steps=(first.step, broken[-1].step),
+            module=module,
+            steps=(step, broken[-1].step if broken else step),
             severity=Severity.ERROR if lost else Severity.WARNING,
         )
 
-    def _loss_was_sound(self, run: RunRecord, first: StepRecord) -> bool:
+    def _loss_was_sound(self, run: RunRecord, step: int, loss: float) -> bool:
         before = Curve.of(run)
-        sound = math.isfinite(first.loss) and (not run.losses or len(before.losses) > first.step)
+        sound = math.isfinite(loss) and (not run.losses or len(before.losses) > step)
         limit = self.factor * before.initial
-        exploded = limit > 0 and max(first.loss, *before.losses[: first.step + 1], -math.inf) > limit
+        exploded = limit > 0 and max(loss, *before.losses[: step + 1], -math.inf) > limit
         return sound and not exploded
+
+
+_REMEDY = (
+    "look there for the square root, norm, standard deviation, power or logarithm of zero; add an epsilon inside it"
+)
+
+
+def _loss_at(run: RunRecord, step: int) -> float:
+    return run.losses[step] if 0 <= step < len(run.losses) else math.nan
 
 
 def _broken_modules(step: StepRecord) -> list[str]:
@@ -106,9 +137,11 @@ def _weights_are_lost(run: RunRecord) -> bool:
     )
 
 
-def _place(step: StepRecord, module: str) -> str:
+def _place(run: RunRecord, module: str) -> str:
     """Between the named layer and the next one that has weights."""
-    weighted: list[LayerStats] = [layer for layer in step.layers if layer.gradient_norm is not None]
-    names = [layer.module for layer in weighted]
-    above = names[names.index(module) + 1 :]
-    return f"something between it and layer {above[0]}" if above else "something between it and the loss"
+    layers = max((step.layers for step in run.steps), key=len, default=())
+    names = [layer.module for layer in layers if layer.weight_norm is not None or layer.gradient_norm is not None]
+    above = names[names.index(module) + 1 :] if module in names else []
+    if above:
+        return f"something between it and layer {above[0]}"
+    return "something between it and the loss" if module in names or not names else "an operation behind it"

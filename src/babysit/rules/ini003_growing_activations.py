@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import ClassVar
 
 from babysit.measure.record import LayerStats, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
+from babysit.rules._passes import hidden_layers, is_gate
+from babysit.rules._paths import initial_models
 from babysit.rules._signal import (
     BOUNDED,
     NORMALISE,
     Trend,
     good_start,
     has_learnt_nothing,
-    initial_layers,
     longest_trend,
     signal_paths,
 )
@@ -28,10 +29,11 @@ class GrowingActivations(Rule):
     """Before the first update the signal grows with every layer, or most tanh and sigmoid units are at their limits.
 
     ## What it measures
-    The standard deviation of the outputs of the linear and convolutional layers at step 0, in the model's order,
-    between layers that set the scale anew (normalisation) or raise it on purpose (dropout); the output layer is left
-    out. The factor is the median over four or more layers that grow. And, where tanh or sigmoid are the activations,
-    the share of their outputs within 1 % of the limits, in the median layer after the first.
+    The standard deviation of the outputs of the linear and convolutional layers at step 0, in the order of the forward
+    pass, between layers that set the scale anew (normalisation) or raise it on purpose (dropout); the output layer is
+    left out. The factor is the median over four or more layers that grow. And, where tanh or sigmoid are the hidden
+    activations (gates and outputs are none), the share of their outputs within 1 % of the limits, in the median layer
+    after the first.
 
     ## Why it hurts
     A growing signal makes the first scores enormous, and the gradients with them: the first step is far too large at
@@ -70,15 +72,15 @@ class GrowingActivations(Rule):
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
-        layers = initial_layers(run)
-        bounded = [layer for layer in layers if layer.type in BOUNDED and layer.saturated_fraction is not None]
-        if len(bounded) >= self.layers:
-            yield from self._saturation(run, bounded)
-            return
-        for path in signal_paths(layers, ("Norm", "Dropout")):
-            trend = longest_trend(path, self.step)
-            if trend and len(trend.layers) >= self.layers and self._above(trend):
-                yield self._growth(run, trend)
+        for layers in initial_models(run):
+            bounded = _bounded(layers)
+            if len(bounded) >= self.layers:
+                yield from self._saturation(run, bounded)
+                continue
+            for path in signal_paths(layers, ("Norm", "Dropout")):
+                trend = longest_trend(path, self.step)
+                if trend and len(trend.layers) >= self.layers and self._above(trend):
+                    yield self._growth(run, trend, layers)
 
     def _saturation(self, run: RunRecord, bounded: list[LayerStats]) -> Iterator[Finding]:
         # The first layer sees the inputs: if it alone saturates, it is they that are too large.
@@ -103,7 +105,7 @@ class GrowingActivations(Rule):
         # also against 1: a signal that grows from next to nothing to its usual size harms nobody
         return trend.total >= self.grown and last >= self.grown * max(first, 1.0)
 
-    def _growth(self, run: RunRecord, trend: Trend) -> Finding:
+    def _growth(self, run: RunRecord, trend: Trend, layers: Sequence[LayerStats]) -> Finding:
         first, last = trend.ends
         head, tail = trend.layers[0].module, trend.layers[-1].module
         return self.finding(
@@ -115,7 +117,7 @@ class GrowingActivations(Rule):
                 Evidence("std of the first hidden layer", first),
                 Evidence("layers that grow in a row", float(len(trend.layers)), float(self.layers)),
             ),
-            remedies=(good_start(initial_layers(run)), NORMALISE),
+            remedies=(good_start(layers), NORMALISE),
             module=tail,
             steps=(0, 0),
             severity=self._severity(run),
@@ -124,3 +126,12 @@ class GrowingActivations(Rule):
     def _severity(self, run: RunRecord) -> Severity:
         failed = has_learnt_nothing(run) or not all(map(math.isfinite, run.losses))
         return Severity.ERROR if failed else self.severity
+
+
+def _bounded(layers: Sequence[LayerStats]) -> list[LayerStats]:
+    """The hidden tanh and sigmoid layers that are no gates."""
+    return [
+        layer
+        for layer in hidden_layers(layers)
+        if layer.type in BOUNDED and layer.saturated_fraction is not None and not is_gate(layers, layers.index(layer))
+    ]

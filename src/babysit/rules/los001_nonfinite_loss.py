@@ -7,11 +7,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from babysit.measure.record import LayerStats, RunRecord
+from babysit.measure.record import LayerStats, Origin, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
+from babysit.rules._origin import first_origin, operation_remedy, place
 from babysit.rules._updates import peak_ratio
 from babysit.rules._words import LECTURE, change_rate, number, rate_at
 
+_DATA = {
+    "input": "an input of that batch is NaN or infinite, so neither the model nor the learning rate is at fault",
+    "target": "a target of that batch is NaN or infinite, so neither the model nor the learning rate is at fault",
+}
+_ON_GRADIENT = (
+    "look for the square root, norm, standard deviation, power or logarithm of zero, and add an epsilon inside it",
+    "torch.autograd.set_detect_anomaly(True) for that step names the line",
+)
 _ON_STABILITY = "give the loss logits (cross_entropy), not the logarithm of a softmax; keep an epsilon in divisions"
 
 
@@ -20,8 +29,9 @@ class NonfiniteLoss(Rule):
     """The loss is NaN or infinite.
 
     ## What it measures
-    The first training step whose loss is NaN or infinite, the losses just before it, the sizes of the updates, and the
-    first layer in which a sampled statistic was not finite.
+    The first training step whose loss is NaN or infinite, the losses just before it, the sizes of the updates, and
+    where the first number that is not finite arose: stage, layer and operation as far as the loss's graph told; else
+    the first layer in which a sampled statistic was not finite.
 
     ## Why it hurts
     One NaN reaches every weight at the next update, and nothing brings the weights back. All later steps are lost.
@@ -61,11 +71,11 @@ class NonfiniteLoss(Rule):
         if not broken:
             return
         first, lost = broken[0], broken[-1] == len(losses) - 1
-        message, remedies = self._cause(run, first)
-        module = _first_broken_module(run)
-        place = f"; first seen in layer {module}" if module else ""
+        origin = first_origin(run)
+        message, remedies = self._cause(run, first, origin)
+        module = (origin.module if origin else "") or _first_broken_module(run)
         yield self.finding(
-            f"the loss is {losses[first]} at step {first}{place}; {message}",
+            f"the loss is {losses[first]} at step {first}{_where(origin, module)}; {message}",
             evidence=self._evidence(run, broken),
             remedies=remedies,
             module=module,
@@ -73,16 +83,25 @@ class NonfiniteLoss(Rule):
             severity=Severity.ERROR if lost else Severity.WARNING,
         )
 
-    def _cause(self, run: RunRecord, first: int) -> tuple[str, Sequence[str]]:
+    def _cause(self, run: RunRecord, first: int, origin: Origin | None) -> tuple[str, Sequence[str]]:
+        if origin is not None and origin.stage in _DATA:
+            return _DATA[origin.stage], (
+                f"look at the batch of step {first}, and drop or replace what is not a number",
+            )
+        by_operation = operation_remedy(origin)
+        grown, large = self._grew(run, first), (peak_ratio(run) or 0.0) > self.update
+        if by_operation and not grown and not (large and first > 0):
+            return "what it was given has no finite result there", (by_operation, *_further(first))
         if first == 0:
             return (
                 "no update had been made, so the data, the initial weights or the loss function are at fault",
                 ("check inputs and targets for NaN and infinity", "start from smaller weights", _ON_STABILITY),
             )
         before = run.losses[:first]
-        grown = max(before[-5:]) > self.growth * abs(before[0])
-        large = (peak_ratio(run) or 0.0) > self.update
-        if not (grown or large or first <= self.early):
+        stage = origin.stage if origin else ""
+        if stage == "gradient" and not grown and not large:
+            return "the loss was still a number there, so the backward pass broke, not the forward one", _ON_GRADIENT
+        if not (grown or large or stage == "weights" or first <= self.early):
             return (
                 f"the loss had been falling (from {number(before[0])} to {number(before[-1])}), so one batch or a "
                 "numerical limit is the likelier cause, not the learning rate",
@@ -97,8 +116,16 @@ class NonfiniteLoss(Rule):
         named = f" (lr {number(rate)})" if rate else ""
         return (
             f"{grew}the learning rate is too high{named}",
-            (change_rate(rate, 0.1) + ", and by 10 again until the loss falls", "clip the gradient's norm"),
+            (
+                change_rate(rate, 0.1) + ", and by 10 again until the loss falls",
+                "clip the gradient's norm",
+                *((by_operation,) if by_operation else ()),
+            ),
         )
+
+    def _grew(self, run: RunRecord, first: int) -> bool:
+        before = run.losses[:first]
+        return bool(before) and max(before[-5:]) > self.growth * abs(before[0])
 
     def _evidence(self, run: RunRecord, broken: list[int]) -> list[Evidence]:
         evidence = [Evidence("losses that are NaN or infinite", len(broken), 0, "steps")]
@@ -109,6 +136,17 @@ class NonfiniteLoss(Rule):
             ]
         rate = rate_at(run, broken[0])
         return [*evidence, Evidence("learning rate", rate)] if rate else evidence
+
+
+def _where(origin: Origin | None, module: str) -> str:
+    if origin is None:
+        return f"; first seen in layer {module}" if module else ""
+    detail = f" ({origin.detail})" if origin.detail else ""
+    return f"; the first number that is not finite arose {place(origin)}{detail}".replace("\n", " ")
+
+
+def _further(first: int) -> tuple[str, ...]:
+    return () if first == 0 else (f"look at the batch of step {first} for extreme values",)
 
 
 def _first_broken_module(run: RunRecord) -> str:

@@ -31,8 +31,8 @@ class TinyUpdate(Rule):
     initialisation, the activation functions or batch normalisation; or they have a learning rate of their own.
 
     ## When it is a false alarm
-    When there is nothing left to learn: a run whose loss has come near zero is not judged. Embeddings of which a step
-    sees few rows change little as a whole.
+    When there is nothing left to learn: a run whose loss has come near zero is not judged, nor one whose small steps
+    have halved the loss. Embeddings, of which a step sees few rows and changes little as a whole, are not counted.
 
     ## Options
     The lecture finds about 1e-3 with "a lot of variance in this range"; the limit leaves two orders of magnitude.
@@ -50,6 +50,7 @@ class TinyUpdate(Rule):
     smallest: float = threshold(1e-5, unit="update norm / weight norm", source="torchmortem; the lecture's 1e-3 / 100")
     usual: float = threshold(1e-3, unit="update norm / weight norm", source=LECTURE)
     floor: float = threshold(0.1, unit="× initial loss")
+    learns: float = threshold(0.5, unit="× initial loss", source="where all updates are tiny, and do their work")
     min_samples: int = threshold(5, unit="sampled steps")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
@@ -59,11 +60,16 @@ class TinyUpdate(Rule):
             return
         peaks = {module: max(values) for module, values in ratios(run.steps).items()}
         working = working_steps(run)
-        typical = median_ratios(working, self.min_samples)
+        tables = {layer.module for step in run.steps for layer in step.layers if layer.type.startswith("Embedding")}
+        typical = {
+            module: ratio for module, ratio in median_ratios(working, self.min_samples).items() if module not in tables
+        }
         tiny = [module for module, value in typical.items() if 0 < value < self.smallest and peaks[module] < self.usual]
         if not tiny:
             return
         everywhere = len(tiny) == len(typical)
+        if everywhere and run.header.progress and 0 < curve.final < self.learns * curve.initial:
+            return
         worst = min(tiny, key=lambda module: typical[module])
         rate = rate_at(run, working[-1].step)
         cause = "the learning rate is too low" if everywhere else "little of the gradient reaches them"

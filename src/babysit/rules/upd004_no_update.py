@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import ClassVar
 
 from babysit.measure.record import LayerStats, RunRecord, StepRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
-from babysit.rules._words import change_rate, number
+from babysit.rules._coverage import trains_nothing
+from babysit.rules._words import change_rate, names, number
 
 
 @dataclass(frozen=True)
 class NoUpdate(Rule):
-    """Gradients arrive, and yet no weight changes at any step.
+    """Gradients are made, and yet no weight changes at any step.
 
     ## What it measures
     The norm of the update, weights after minus before, of every layer at every sampled step, and the norm of the
     gradient beside it. It speaks where all updates are exactly zero although gradients are not, at a learning rate
-    above zero.
+    above zero; and where no parameter of any optimizer has a gradient when its step is taken.
 
     ## Why it hurts
     Nothing is learnt, while the time, the progress bar and the gradients look like a training.
 
     ## What to try
     See that the optimizer was given the parameters of this very model, and not those of a copy or of layers that were
-    replaced after it was made; that `optimizer.step()` is called, and not skipped by a condition or a gradient scaler.
-    If the learning rate times the gradient is below the rounding of the weights (6e-8 of a weight in float32, 4e-3 in
-    bfloat16), raise the rate or keep the weights in float32.
+    replaced after it was made; that `zero_grad()` does not stand between `backward()` and `step()`; that
+    `optimizer.step()` is called, and not skipped by a condition or a gradient scaler. If the learning rate times the
+    gradient is below the rounding of the weights (6e-8 of a weight in float32, 4e-3 in bfloat16), raise the rate or
+    keep the weights in float32.
 
     ## When it is a false alarm
     When the steps are gathered over more than `min_samples` calls. Layers whose gradient is zero do not count, nor do
@@ -49,15 +51,21 @@ class NoUpdate(Rule):
     source: ClassVar[str] = "Jiang et al., Training with Confidence (TrainCheck), OSDI 2025"
 
     min_samples: int = threshold(20, unit="sampled steps")
+    min_looks: int = threshold(3, unit="looks at who trains what", source="steps 0, 1 and 4")
     rounding: float = threshold(6e-8, unit="lr × gradient norm / weight norm", source="half of float32's epsilon")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
         measured = [step for step in run.steps if any(layer.update_norm is not None for layer in step.layers)]
-        tried = [step for step in measured if (step.lr is None or step.lr > 0) and any(map(_has_gradient, step.layers))]
-        unmoved = all(layer.update_norm in (None, 0.0) for step in measured for layer in step.layers)
-        if len(tried) < self.min_samples or not unmoved:
+        if not all(layer.update_norm in (None, 0.0) for step in measured for layer in step.layers):
             return
+        tried = [step for step in measured if (step.lr is None or step.lr > 0) and any(map(_has_gradient, step.layers))]
+        if len(tried) >= self.min_samples:
+            yield self._unmoved(measured, tried)
+        elif not tried and len(run.coverage) >= self.min_looks and trains_nothing(run.coverage):
+            yield from self._without_gradient(run, measured)
+
+    def _unmoved(self, measured: Sequence[StepRecord], tried: Sequence[StepRecord]) -> Finding:
         wanted = [size for step in tried if (size := _wanted(step)) is not None]
         typical = median(wanted) if wanted else None
         lost = typical is not None and typical < self.rounding
@@ -67,7 +75,7 @@ class NoUpdate(Rule):
             if lost
             else "the optimizer does not have these weights, or its step is never taken"
         )
-        yield self.finding(
+        return self.finding(
             f"no weight changed at any of {len(measured)} sampled steps, although gradients arrive: {cause}",
             evidence=(
                 Evidence("largest update norm", 0.0),
@@ -76,6 +84,32 @@ class NoUpdate(Rule):
             ),
             remedies=(change_rate(rate, 1e3), "keep the weights in float32") if lost else _REMEDIES,
             steps=(measured[0].step, measured[-1].step),
+        )
+
+    def _without_gradient(self, run: RunRecord, measured: Sequence[StepRecord]) -> Iterator[Finding]:
+        """The optimizer's parameters have none; whether others do tells whose fault it is."""
+        looks = run.coverage
+        idle = list(dict.fromkeys(module for look in looks for module in look.without_gradient))
+        others = list(dict.fromkeys(module for look in looks for module in look.not_optimized))
+        if not idle:
+            return
+        why = (
+            f"gradients go to {names(others)}, which no optimizer has: it was given other parameters, of a copy or of "
+            "layers that were replaced"
+            if others
+            else "they are cleared between backward() and step(), or the loss does not depend on the model"
+        )
+        yield self.finding(
+            f"no parameter of the optimizer ({names(idle)}) has a gradient at any of {len(looks)} looks when its step "
+            f"is taken, so that nothing is learnt: {why}",
+            evidence=(
+                Evidence("modules of the optimizer with a gradient", 0.0, 1.0),
+                Evidence("modules with a gradient and no optimizer", float(len(others)), 0.0),
+                Evidence("looks at it", float(len(looks)), float(self.min_looks)),
+            ),
+            remedies=_REMEDIES[:1] if others else _CLEARED,
+            module=(others or idle)[0],
+            steps=(looks[0].step, max(looks[-1].step, measured[-1].step if measured else 0)),
         )
 
 
@@ -96,4 +130,8 @@ def _wanted(step: StepRecord) -> float | None:
 _REMEDIES = (
     "give the optimizer the parameters of this very model: make it after the model is complete, on its device",
     "see that optimizer.step() is called at every step, and that no condition or gradient scaler skips it",
+)
+_CLEARED = (
+    "call optimizer.zero_grad() before loss.backward() or after optimizer.step(), never between the two",
+    "see that the loss is made of the model's outputs, without detach(), .data, .item() or numpy",
 )

@@ -1,0 +1,196 @@
+"""How often the watcher names the cause of a sick training, and how often it warns of a healthy one.
+
+Runs every script of ``tests/zoo`` under the watcher, for several seeds, in two processes of one thread each::
+
+    python benchmarks/diagnosis.py --seeds 3
+    python benchmarks/diagnosis.py --half held-out --only "sick/los*" --verbose
+
+A cause counts as named where a finding of its code stands in the diagnosis as a warning or an error, not folded under
+another one. The scripts of each code, and the healthy ones, are split in two halves: limits were chosen with the first
+half in view, and the second half tells what they are worth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import time
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+ZOO = Path(__file__).parents[1] / "tests" / "zoo"
+PREFIXES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One watched training.
+
+    Attributes:
+        name: Script, below the zoo.
+        code: What is wrong with it; "" for a healthy one.
+        seed: Of the training.
+        half: "calibration" or "held-out".
+        found: Code → severity of the findings.
+        folded: Codes of the symptoms folded under others.
+        messages: Of the findings.
+        steps: Steps taken.
+        detected: Steps after which the code was found first; None where it never was.
+        seconds: Time taken.
+        notes: Of the watcher.
+    """
+
+    name: str
+    code: str
+    seed: int
+    half: str
+    found: dict[str, str]
+    folded: list[str]
+    messages: dict[str, str]
+    steps: int
+    detected: int | None
+    seconds: float
+    notes: list[str]
+
+    @property
+    def warned(self) -> list[str]:
+        return [code for code, severity in self.found.items() if severity != "info"]
+
+
+def scripts() -> list[tuple[str, str, str]]:
+    """Name, code and half of every training."""
+    by_code: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(ZOO.glob("healthy/*.py")):
+        by_code[""].append(f"healthy/{path.name}")
+    for path in sorted(ZOO.glob("sick/*.py")):
+        by_code[path.name.partition("_")[0].upper()].append(f"sick/{path.name}")
+    return [
+        (name, code, "held-out" if place % 2 else "calibration")
+        for code, names in by_code.items()
+        for place, name in enumerate(names)
+    ]
+
+
+def watch(task: tuple[str, str, str, int, bool]) -> Result:
+    """Run one training."""
+    import torch
+
+    from babysit.testing import watch_script
+
+    torch.set_num_threads(1)
+    name, code, half, seed, when = task
+    start = time.perf_counter()
+    seen = watch_script(ZOO / name, str(seed))
+    seconds = time.perf_counter() - start
+    diagnosis = seen.diagnosis
+    found = {finding.code: str(finding.severity) for finding in reversed(diagnosis.findings)}
+    steps = sum(len(run.losses) for run in seen.records)
+    return Result(
+        name,
+        code,
+        seed,
+        half,
+        found,
+        sorted(diagnosis.folded),
+        {finding.code: finding.message for finding in diagnosis.findings},
+        steps,
+        detection(seen.records, code) if when and code in found else None,
+        seconds,
+        [*seen.notes, *(f"{rule}: {error}" for rule, error in diagnosis.broken.items())],
+    )
+
+
+def detection(runs, code: str) -> int | None:
+    """Steps after which a running training would have been diagnosed so for good, by powers of two."""
+    from babysit.diagnose import diagnose
+
+    first = None
+    for steps in PREFIXES:
+        if any(code in {item.code for item in diagnose(beginning(run, steps)).findings} for run in runs):
+            first = first or steps
+    return first
+
+
+def beginning(run, steps: int):
+    """What was recorded of the first steps."""
+    import dataclasses
+
+    from babysit.measure.record import LossBlock
+
+    def early(items):
+        return tuple(item for item in items if item.step < steps)
+
+    names = ("steps", "calls", "forwards", "graphs", "coverage", "replicas", "origins")
+    cut = {name: early(getattr(run, name)) for name in names}
+    losses = run.losses[:steps]
+    evaluations = tuple(item for item in run.evaluations if item.step <= steps)
+    probes = run.probes if len(run.losses) <= steps else ()
+    blocks = (LossBlock(0, losses),) if losses else ()
+    return dataclasses.replace(run, blocks=blocks, evaluations=evaluations, probes=probes, **cut)
+
+
+def table(results: list[Result]) -> str:
+    """A line a code, and the healthy ones."""
+    lines = [
+        "| cause | named, calibration | named, held out | steps until named (median) |",
+        "|---|---|---|---|",
+    ]
+    sick = [result for result in results if result.code]
+    for code in sorted({result.code for result in sick}):
+        of_code = [result for result in sick if result.code == code]
+        counts = [share([item for item in of_code if item.half == half]) for half in ("calibration", "held-out")]
+        when = sorted(item.detected for item in of_code if item.detected is not None)
+        lines.append(f"| {code} | {' | '.join(counts)} | {when[len(when) // 2] if when else '–'} |")
+    totals = [share([item for item in sick if item.half == half]) for half in ("calibration", "held-out")]
+    lines.append(f"| **all** | {' | '.join(totals)} | |")
+    for half in ("calibration", "held-out"):
+        healthy = [item for item in results if not item.code and item.half == half]
+        alarms = sum(bool(item.warned) for item in healthy)
+        lines.append(f"\nhealthy, {half}: {alarms} of {len(healthy)} trainings with a warning")
+    return "\n".join(lines)
+
+
+def share(results: list[Result]) -> str:
+    named = sum(result.code in result.warned for result in results)
+    return f"{named} of {len(results)}" if results else "–"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--half", choices=("calibration", "held-out", "both"), default="both")
+    parser.add_argument("--only", default="*", help="shell pattern of names such as sick/los*")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--when", action="store_true", help="judge beginnings too: steps until named")
+    parser.add_argument("--verbose", action="store_true", help="a line for each training that is not as it should be")
+    parser.add_argument("--json", type=Path, help="write every result there")
+    options = parser.parse_args()
+    chosen = [
+        (name, code, half, seed, options.when)
+        for name, code, half in scripts()
+        if fnmatch(name, options.only) and options.half in ("both", half)
+        for seed in range(options.seeds)
+    ]
+    os.environ["OMP_NUM_THREADS"] = "1"
+    results = []
+    with multiprocessing.get_context("spawn").Pool(options.processes, maxtasksperchild=60) as pool:
+        for result in pool.imap_unordered(watch, chosen):
+            results.append(result)
+            wrong = result.code not in result.warned if result.code else bool(result.warned)
+            extra = [code for code in result.warned if code != result.code]
+            if options.verbose and (wrong or extra or result.notes):
+                mark = "MISS" if result.code and wrong else "ALARM" if wrong else "also"
+                print(f"{mark} {result.name} seed {result.seed}: {result.found} folded {result.folded} {result.notes}")
+                for code in extra:
+                    print(f"      {code} {result.messages[code]}", flush=True)
+    print(table(results))
+    if options.json:
+        options.json.write_text(json.dumps([asdict(result) for result in results], indent=1))
+
+
+if __name__ == "__main__":
+    main()

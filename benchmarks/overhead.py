@@ -1,0 +1,209 @@
+"""What watching costs: the time of a step, watched and not, interleaved, on one thread.
+
+::
+
+    python benchmarks/overhead.py --rounds 9
+
+Each round times blocks of the same steps of the same training, one after the other: bare, watched late in a long run
+(one step in 128 is sampled), watched with every step sampled in full, with module hooks that do nothing, and with peers
+where they are installed. A ratio is a block's time over that of the bare block of its round; the table gives the median
+and the range over the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from babysit.watch import Monitor
+
+LATE = 10_000
+
+
+class Encoder(nn.Module):
+    """Two transformer layers over a sequence of tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(256, 128)
+        layer = nn.TransformerEncoderLayer(128, 4, 256, dropout=0.1, batch_first=True)
+        self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.head = nn.Linear(128, 10)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits of a batch of sequences."""
+        return self.head(self.layers(self.embedding(tokens)).mean(dim=1))
+
+
+def mlp(*widths: int) -> nn.Module:
+    layers: list[nn.Module] = []
+    for before, after in zip(widths, widths[1:], strict=False):
+        layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], 10))
+
+
+def cnn() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(32 * 49, 10),
+    )
+
+
+WORKLOADS: dict[str, tuple[Callable[[], nn.Module], Callable[[], Tensor]]] = {
+    "MLP 784-256-128-10, batch 128": (lambda: mlp(784, 256, 128), lambda: torch.randn(128, 784)),
+    "MLP 784-512-512-256-10, batch 256": (lambda: mlp(784, 512, 512, 256), lambda: torch.randn(256, 784)),
+    "CNN 16-32, 28×28, batch 128": (cnn, lambda: torch.randn(128, 1, 28, 28)),
+    "transformer 2 × 128, 32 × 32 tokens": (Encoder, lambda: torch.randint(0, 256, (32, 32))),
+}
+
+
+class Workload:
+    """One training that goes on from block to block."""
+
+    def __init__(self, model: Callable[[], nn.Module], data: Callable[[], Tensor]) -> None:
+        torch.manual_seed(0)
+        self.model = model()
+        self.batches = [data() for _ in range(8)]
+        self.targets = [torch.randint(0, 10, (len(batch),)) for batch in self.batches]
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3)
+
+    def steps(self, count: int, each: Callable[[], None] | None = None) -> float:
+        """Milliseconds of processor time a step, which a busy machine disturbs less."""
+        start = time.process_time()
+        for number in range(count):
+            self.optimizer.zero_grad()
+            loss = F.cross_entropy(self.model(self.batches[number % 8]), self.targets[number % 8])
+            loss.backward()
+            self.optimizer.step()
+            if each is not None:
+                each()
+        return 1000 * (time.process_time() - start) / count
+
+
+@contextlib.contextmanager
+def watched(start: int) -> Iterator[None]:
+    """Watching that has gone on for so many steps."""
+    with Monitor() as monitor:
+        training = monitor._observer._current
+        assert training is not None
+        training.step = start
+        training.sample = training._new_sample(start)
+        monitor._observer._watch_next()
+        yield
+
+
+@contextlib.contextmanager
+def every_step_sampled() -> Iterator[None]:
+    """Watching as in the first steps of a run: everything is looked at in each of them."""
+    with (
+        mock.patch("babysit.watch.training.is_sampled", return_value=True),
+        mock.patch("babysit.watch.training.is_detailed", return_value=True),
+        watched(5),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def empty_hooks() -> Iterator[None]:
+    """Module hooks that do nothing."""
+    from torch.nn.modules import module
+
+    handles = [
+        module.register_module_forward_pre_hook(lambda *_: None),
+        module.register_module_forward_hook(lambda *_: None),
+    ]
+    yield
+    for handle in handles:
+        handle.remove()
+
+
+def peers(workload: Workload) -> dict[str, Callable[[], contextlib.AbstractContextManager[Callable[[], None] | None]]]:
+    """Other tools, where they are installed, as their documentation says."""
+    found: dict[str, Callable[[], contextlib.AbstractContextManager[Callable[[], None] | None]]] = {}
+    with contextlib.suppress(Exception):
+        import tempfile
+
+        from torch.utils.tensorboard import SummaryWriter
+
+        @contextlib.contextmanager
+        def histograms() -> Iterator[Callable[[], None]]:
+            with tempfile.TemporaryDirectory() as folder, SummaryWriter(folder) as writer:
+                step = 0
+
+                def write() -> None:
+                    nonlocal step
+                    step += 1
+                    for name, parameter in workload.model.named_parameters():
+                        writer.add_histogram(name, parameter, step)
+                        writer.add_histogram(f"{name}.grad", parameter.grad, step)
+
+                yield write
+
+        found["TensorBoard histograms, every step"] = histograms
+    with contextlib.suppress(Exception):
+        from torch_audit import Auditor
+
+        @contextlib.contextmanager
+        def audited() -> Iterator[None]:
+            auditor = Auditor(workload.model, workload.optimizer)
+            auditor.attach()
+            yield
+            auditor.detach()
+
+        found["torch-audit"] = audited
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=0.6, help="of a block")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print("| training | bare, ms | watching | ratio, median | range |\n|---|---|---|---|---|")
+    for name, (model, data) in WORKLOADS.items():
+        workload = Workload(model, data)
+        workload.steps(20)
+        count = max(16, round(options.seconds * 1000 / workload.steps(10)))
+        modes = {
+            "default, late in a run": lambda: watched(LATE),
+            "every step sampled": every_step_sampled,
+            "module hooks that do nothing": empty_hooks,
+            **peers(workload),
+        }
+        ratios: dict[str, list[float]] = {mode: [] for mode in modes}
+        bare: list[float] = []
+        for _ in range(options.rounds):
+            for mode, context in modes.items():
+                plain = workload.steps(count)
+                with context() as each:
+                    taken = workload.steps(count, each)
+                plain = (plain + workload.steps(count)) / 2
+                bare.append(plain)
+                ratios[mode].append(taken / plain)
+        for mode, values in ratios.items():
+            middle = statistics.median(values)
+            print(
+                f"| {name} | {statistics.median(bare):.2f} | {mode} | {middle:.3f} | {min(values):.3f}–{max(values):.3f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

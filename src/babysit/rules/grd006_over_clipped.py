@@ -1,0 +1,119 @@
+"""GRD006: clipping cuts nearly every gradient by orders of magnitude."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import ClassVar
+
+from babysit.measure.record import RunRecord, StepRecord
+from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
+from babysit.rules._curve import Curve
+from babysit.rules._updates import median_ratios, working_steps
+from babysit.rules._words import number, percent, rate_at
+
+_ADAPTIVE = ("adam", "rms", "adagrad", "adadelta", "adafactor", "rprop", "lion", "lamb", "sophia", "muon")
+
+
+@dataclass(frozen=True)
+class OverClipped(Rule):
+    """The gradient is clipped to a small fraction of itself at nearly every step, and the weights hardly move.
+
+    ## What it measures
+    The norm of the gradient before clipping over what it is clipped to (for `clip_grad_value_`, the largest element),
+    at the sampled steps that work: after the first 20, or the first tenth. And the size of the steps that are left:
+    the update over the weights.
+
+    ## Why it hurts
+    A limit far below every gradient is no protection against a rare large one: it replaces the gradient by its
+    direction, and with plain gradient descent divides the learning rate by the same factor.
+
+    ## What to try
+    Clip at what the norm usually is, or a few times that: the message gives it. Or leave the limit and raise the
+    learning rate by the factor. With a gradient scaler call `scaler.unscale_(optimizer)` before clipping.
+
+    ## When it is a false alarm
+    Language models and recurrent nets that clip to 1 with norms of 1 to 10 are far below the limit. Adam and its
+    relatives divide by the gradient's size, so that only the direction is left in any case: that is information at
+    most. So is a plain descent on directions whose learning rate was chosen for it and which learns: steps of the usual
+    size with a loss that has halved.
+
+    ## Options
+    `factor` is by how much nearly every gradient has to be cut, `share` what nearly every means; `usual` is a tenth of
+    the lecture's update over weights, below which it hurts in any case.
+
+    ## References
+    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks, ICML 2013: thresholds of half
+    to ten times the average norm. The update's size: CS231n 2017, lecture 6.
+    """
+
+    code: ClassVar[str] = "GRD006"
+    name: ClassVar[str] = "over-clipped"
+    severity: ClassVar[Severity] = Severity.WARNING
+    needs: ClassVar[tuple[str, ...]] = ("steps",)
+    source: ClassVar[str] = "Pascanu, Mikolov and Bengio, ICML 2013: thresholds of half to ten times the average norm"
+
+    factor: float = threshold(50.0, unit="norm before / limit", source="five times the largest usual one")
+    share: float = threshold(0.9, unit="share of the sampled steps")
+    usual: float = threshold(1e-4, unit="update norm / weight norm", source="CS231n 2017, lecture 6: 1e-3 / 10")
+    learnt: float = threshold(0.5, unit="× initial loss")
+    min_samples: int = threshold(10, unit="sampled steps")
+
+    def check(self, run: RunRecord) -> Iterator[Finding]:
+        """See the class."""
+        steps = working_steps(run)
+        cuts = [(cut, step) for step in steps if (cut := _cut(step)) is not None]
+        clipped = [cut for cut, _ in cuts if cut > self.factor]
+        if len(cuts) < self.min_samples or len(clipped) < self.share * len(cuts):
+            return
+        cut = median(clipped)
+        before = median(step.clipped_from or 0.0 for _, step in cuts)
+        limit = cuts[-1][1].clip_limit or 0.0
+        moved = _moved(steps, self.min_samples)
+        hurts = self._hurts(run, moved)
+        rate = None if _is_adaptive(run) else rate_at(run, steps[-1].step)
+        yield self.finding(
+            f"clipping to {number(limit)} cuts {percent(len(clipped) / len(cuts))} of the gradients by more than "
+            f"{number(self.factor)}: their norm is {number(before)} before it, {number(cut)} × the limit"
+            + (f"; a step changes {number(moved)} of the weights" if moved is not None else ""),
+            evidence=(
+                Evidence("norm before clipping / limit", cut, self.factor),
+                Evidence("share of the sampled steps cut so much", len(clipped) / len(cuts), self.share),
+                *(() if moved is None else (Evidence("update / weights", moved, self.usual),)),
+            ),
+            remedies=(
+                f"raise the limit: {number(limit)} → {number(before)}, the usual norm, or leave clipping away",
+                *((f"or raise the learning rate: lr {number(rate)} → {number(rate * cut)}",) if rate else ()),
+                "with a gradient scaler, call scaler.unscale_(optimizer) before clipping",
+            ),
+            steps=(cuts[0][1].step, cuts[-1][1].step),
+            severity=None if hurts else Severity.INFO,
+        )
+
+    def _hurts(self, run: RunRecord, moved: float | None) -> bool:
+        if _is_adaptive(run):
+            return False
+        curve = Curve.of(run)
+        learns = run.header.progress and curve.final < self.learnt * curve.initial
+        return not learns or (moved is not None and moved < self.usual)
+
+
+def _cut(step: StepRecord) -> float | None:
+    if step.clipped_from is None or step.clip_limit is None or not step.clip_limit > 0:
+        return None
+    cut = step.clipped_from / step.clip_limit
+    return cut if math.isfinite(cut) else None
+
+
+def _moved(steps: Sequence[StepRecord], samples: int) -> float | None:
+    """Typical update over weights of the middle layer."""
+    ratios = median_ratios(steps, samples)
+    return median(ratios.values()) if ratios else None
+
+
+def _is_adaptive(run: RunRecord) -> bool:
+    """Whether the size of every optimizer's steps does not depend on the gradient's; not where they are unknown."""
+    kinds = run.header.optimizer.lower().split(" + ")
+    return all(any(name in kind for name in _ADAPTIVE) for kind in kinds)

@@ -1,0 +1,105 @@
+"""UPD005: weight decay pulls harder than the gradient, and the weights shrink towards zero."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import ClassVar
+
+from babysit.measure.record import LayerStats, RunRecord
+from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
+from babysit.rules._curve import Curve
+from babysit.rules._words import names, number
+
+
+@dataclass(frozen=True)
+class DecayDominates(Rule):
+    """Weight decay's part of the step exceeds the gradient's, and the weights are on their way to zero.
+
+    ## What it measures
+    For each layer with weight decay: the decay's part beside the gradient (λ‖w‖ against ‖g‖ where it is L2 in the
+    gradient, its part of the update against the rest where it is decoupled), in the later half of the run; and the last
+    weight norm beside the largest one. It speaks where most layers have shrunk so, while the loss is still high.
+
+    ## Why it hurts
+    The smallest weights, not the smallest loss, are what is looked for. The outputs end near a constant, and the
+    network has no means left to say otherwise.
+
+    ## What to try
+    Lower the weight decay by 10, and again: 1e-4 to 5e-4 is usual with SGD, 0.01 to 0.1 with AdamW. With Adam, use
+    AdamW's decoupled decay. See that a decay given by hand, `loss + l2 * sum(w ** 2)`, is not added a second time.
+
+    ## When it is a false alarm
+    Near the floor of the loss the gradient is small by right and the decay exceeds it: the rule is silent once the loss
+    has come down. So it is while the weights keep their size, and for weights before a normalisation, which shrink to a
+    balance and learn all the same. A network that is meant to be pruned away is a true exception.
+
+    ## Options
+    Healthy decays, 1e-4 with SGD to 0.1 with AdamW at a rate of 1e-3, leave 0.9 of the weights and more in a thousand
+    steps.
+
+    ## References
+    Loshchilov and Hutter, Decoupled weight decay regularization, ICLR 2019. Krogh and Hertz, A simple weight decay can
+    improve generalization, 1991.
+    """
+
+    code: ClassVar[str] = "UPD005"
+    name: ClassVar[str] = "decay-dominates"
+    severity: ClassVar[Severity] = Severity.WARNING
+    needs: ClassVar[tuple[str, ...]] = ("steps", "losses")
+    source: ClassVar[str] = "Loshchilov and Hutter, Decoupled weight decay regularization, ICLR 2019"
+
+    decay: float = threshold(0.5, unit="decay's part / gradient's part")
+    shrunk: float = threshold(0.4, unit="last weight norm / largest")
+    layers: float = threshold(0.5, unit="share of the layers with decay")
+    learnt: float = threshold(0.5, unit="× initial loss or chance level")
+    failed: float = threshold(0.9, unit="× initial loss or chance level")
+    min_samples: int = threshold(20, unit="sampled steps")
+
+    def check(self, run: RunRecord) -> Iterator[Finding]:
+        """See the class."""
+        curve = Curve.of(run)
+        level = curve.chance or curve.initial
+        high = not run.header.progress or curve.final > self.learnt * level > 0
+        layers = [seen for module in run.modules if len(seen := _decayed(run, module)) >= self.min_samples]
+        fading = [seen for seen in layers if _share(seen) > self.decay and _left(seen) < self.shrunk]
+        if not high or not fading or len(fading) <= self.layers * len(layers):
+            return
+        left, share = median(map(_left, fading)), median(map(_share, fading))
+        modules = [seen[-1].module for seen in fading]
+        yield self.finding(
+            f"weight decay takes {number(share)} times as much as the gradient gives in {len(fading)} of {len(layers)} "
+            f"layers ({names(modules)}), whose weights have come down to {number(left)} of what they were; the loss is "
+            f"still {number(curve.final)}",
+            evidence=(
+                Evidence("decay / gradient in the step", share, self.decay),
+                Evidence("weight norm at the end / at its largest", left, self.shrunk),
+                Evidence("layers that fade", float(len(fading)), self.layers * len(layers)),
+                Evidence("final training loss", curve.final, self.learnt * level),
+            ),
+            remedies=(
+                "lower the weight decay by 10, and again: 1e-4 is usual with SGD, 0.01 with AdamW",
+                "with Adam, use AdamW, whose decay does not depend on the gradient's size",
+            ),
+            module=modules[0],
+            steps=(run.steps[0].step, run.steps[-1].step),
+            severity=Severity.ERROR if run.header.progress and curve.final > self.failed * level else None,
+        )
+
+
+def _decayed(run: RunRecord, module: str) -> Sequence[LayerStats]:
+    """The module at each sampled step where it was decayed."""
+    return [layer for _, layer in run.layer(module) if layer.weight_norm and (layer.decay_norm or 0.0) > 0]
+
+
+def _share(seen: Sequence[LayerStats]) -> float:
+    """Decay's part over the gradient's, lately; infinite where no gradient was left."""
+    late = seen[len(seen) // 2 :]
+    return median(math.inf if layer.decay_share is None else layer.decay_share for layer in late)
+
+
+def _left(seen: Sequence[LayerStats]) -> float:
+    largest = max(layer.weight_norm or 0.0 for layer in seen)
+    return (seen[-1].weight_norm or 0.0) / largest if largest > 0 else math.nan

@@ -1,0 +1,240 @@
+"""Activations of a forward pass: a sample of each layer's outputs, reduced together once the step is over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from babysit.measure.record import DEAD_BATCHES, LayerStats
+from babysit.watch.gather import Gather, Values
+
+SAMPLE = 512
+"""Outputs looked at of each layer, of up to 64 units: means are known to 0.05 standard deviations, shares to 2 %."""
+
+UNITS = 64
+CALLS = 8
+"""A module that is called more often in one pass, as a recurrent cell, is not followed further."""
+
+_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+_LIMITS: Mapping[str, tuple[float, float]] = {"Tanh": (-1.0, 1.0), "Sigmoid": (0.0, 1.0)}
+_MARGIN = 0.01
+_RECTIFIERS = frozenset({"ReLU", "ReLU6"})
+_LAST_DIMENSION = ("Linear", "LayerNorm", "Embedding", "RMSNorm")
+
+FUNCTIONS: Mapping[Callable[..., Any], str] = {
+    function: kind
+    for kind, functions in {
+        "ReLU": (F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_),
+        "ReLU6": (F.relu6,),
+        "LeakyReLU": (F.leaky_relu, F.leaky_relu_),
+        "PReLU": (F.prelu, torch.prelu),
+        "ELU": (F.elu, F.elu_),
+        "CELU": (F.celu,),
+        "SELU": (F.selu, torch.selu),
+        "GELU": (F.gelu,),
+        "SiLU": (F.silu,),
+        "Mish": (F.mish,),
+        "Softplus": (F.softplus,),
+        "Tanh": (F.tanh, torch.tanh, torch.tanh_, Tensor.tanh, Tensor.tanh_),
+        "Sigmoid": (F.sigmoid, torch.sigmoid, torch.sigmoid_, Tensor.sigmoid, Tensor.sigmoid_),
+        "Hardtanh": (F.hardtanh,),
+        "Hardswish": (F.hardswish,),
+        "Hardsigmoid": (F.hardsigmoid,),
+    }.items()
+    for function in functions
+}
+"""Functional activation → the module that does the same."""
+
+
+@dataclass
+class _Seen:
+    """One layer in one forward pass."""
+
+    kind: str
+    sample: Tensor
+    alive: Tensor | None = None
+
+
+@dataclass
+class ActivationSample:
+    """What the layers of one sampled step put out, in the order in which they did.
+
+    Args:
+        alive_before: Which units of each rectifier were alive in earlier sampled batches: ``(batches, C)`` bool.
+    """
+
+    alive_before: dict[str, Tensor]
+    _seen: dict[str, _Seen] = field(default_factory=dict)
+    _calls: dict[str, int] = field(default_factory=dict)
+    _unit_dimension: int = 1
+
+    def add(self, path: str, kind: str, output: Any) -> None:
+        """Take a sample of what a layer put out."""
+        tensor = first_tensor(output)
+        if tensor is None or not tensor.is_floating_point() or tensor.numel() == 0:
+            return
+        calls = self._calls[path] = self._calls.get(path, 0) + 1
+        if calls > CALLS:
+            return
+        name = path if calls == 1 else f"{path}#{calls}"
+        if kind.startswith(_LAST_DIMENSION):
+            self._unit_dimension = -1
+        elif kind.startswith(("Conv", "BatchNorm")):
+            self._unit_dimension = 1
+        with torch.no_grad():
+            alive = _alive(tensor, self._unit_dimension) if kind in _RECTIFIERS and tensor.dim() > 1 else None
+            self._seen[name] = _Seen(kind, sample_of(tensor), alive)
+
+    def reduce(self, gather: Gather) -> Callable[[], list[LayerStats]]:
+        """Reduce all samples; the callable gives the statistics once the numbers were read."""
+        by_shape: dict[tuple[Any, ...], list[str]] = {}
+        for name, seen in self._seen.items():
+            by_shape.setdefault((*seen.sample.shape, seen.sample.device), []).append(name)
+        groups = [(names, _reduce([self._seen[name] for name in names], gather)) for names in by_shape.values()]
+        dead = {
+            name: self._dead(name, seen.alive, gather) for name, seen in self._seen.items() if seen.alive is not None
+        }
+        kinds = {name: seen.kind for name, seen in self._seen.items()}
+
+        def build() -> list[LayerStats]:
+            rows: dict[str, Values] = {}
+            for names, read in groups:
+                rows |= zip(names, read().reshape(-1, len(names)).T, strict=True)
+            return [
+                _statistics(name, kind, rows[name], dead[name]()[0] if name in dead else None)
+                for name, kind in kinds.items()
+            ]
+
+        return build
+
+    def _dead(self, name: str, alive: Tensor, gather: Gather) -> Callable[[], Values]:
+        before = self.alive_before.get(name)
+        if before is None or before.shape[1:] != alive.shape or before.device != alive.device:
+            history = alive.unsqueeze(0)
+        else:
+            history = torch.cat([before[1 - DEAD_BATCHES :], alive.unsqueeze(0)])
+        self.alive_before[name] = history
+        return gather.put(1 - history.any(dim=0).float().mean())
+
+
+class FunctionalActivations(TorchFunctionMode):
+    """Sees activation functions that are called as functions, inside modules that are not activations themselves.
+
+    Args:
+        seen: Receives the kind and the output of each.
+    """
+
+    def __init__(self, seen: Callable[[str, Tensor], None]) -> None:
+        super().__init__()
+        self._tell = seen
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call the function; tell of it where it is an activation."""
+        output = func(*args, **(kwargs or {}))
+        kind = FUNCTIONS.get(func)
+        if kind is not None:
+            self._tell(kind, output)
+        return output
+
+
+def first_tensor(value: Any) -> Tensor | None:
+    """The first tensor of what a module took or gave: itself, or in a tuple, list or mapping."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, tuple | list):
+        return next((found for item in value if (found := first_tensor(item)) is not None), None)
+    return None
+
+
+def sample_of(output: Tensor) -> Tensor:
+    """A copy of some outputs, ``(n, u)``: the same units of the first examples, spread over all positions."""
+    flat = _by_example(output.detach())
+    examples, units = flat.shape
+    step = _coprime(max(1, units // UNITS), units) if units > UNITS else 1
+    columns = flat[:, ::step][:, :UNITS] if units > UNITS else flat
+    rows = min(examples, max(1, SAMPLE // columns.shape[1]))
+    return columns[:rows].to(torch.float32, copy=True)
+
+
+def _by_example(output: Tensor) -> Tensor:
+    """``(N, …)`` as ``(N, D)``, of the first few examples alone where that needs a copy."""
+    if output.dim() < 2:
+        return output.reshape(-1, 1)
+    return output[:SAMPLE].flatten(1) if output.is_contiguous() else output[: SAMPLE // UNITS].flatten(1)
+
+
+def _coprime(step: int, size: int) -> int:
+    """The largest step up to this one that does not meet the same position in every row of feature maps."""
+    while math.gcd(step, size) > 1:
+        step -= 1
+    return step
+
+
+def _alive(output: Tensor, unit_dimension: int) -> Tensor:
+    unit_dimension %= output.dim()
+    return (output.detach() != 0).amax(dim=[item for item in range(output.dim()) if item != unit_dimension])
+
+
+def _reduce(group: list[_Seen], gather: Gather) -> Callable[[], Values]:
+    """Numbers of layers with samples of the same shape, one row a number."""
+    samples = torch.stack([seen.sample for seen in group])  # (L, n, u)
+    flat = samples.flatten(1)
+    finite = flat.isfinite()
+    share = finite.float().mean(dim=1)
+    flat = torch.where(finite, flat, torch.zeros_like(flat))
+    ordered = flat.sort(dim=1).values
+    places = [round(q * (flat.shape[1] - 1)) for q in _QUANTILES]
+    # an example is compared with others only where there are any
+    spread = flat.view_as(samples).var(dim=1, correction=0).mean(dim=1).sqrt()
+    rows = [
+        flat.mean(dim=1),
+        flat.var(dim=1, correction=0).sqrt(),
+        spread,
+        1 - share,
+        (flat == 0).float().mean(dim=1),
+        *_saturation(group, flat),
+        *(ordered[:, place] for place in places),
+    ]
+    return gather.put(torch.stack(rows))
+
+
+def _saturation(group: list[_Seen], flat: Tensor) -> list[Tensor]:
+    lows, highs = zip(*(_LIMITS.get(seen.kind, (-math.inf, math.inf)) for seen in group), strict=True)
+    if not any(seen.kind in _LIMITS for seen in group):
+        return [torch.zeros_like(flat[:, 0])]
+    low, high = (torch.tensor(limits, device=flat.device).unsqueeze(1) for limits in (lows, highs))
+    margin = torch.where(low.isfinite(), _MARGIN * (high - low), torch.zeros_like(low))
+    return [((flat < low + margin) | (flat > high - margin)).float().mean(dim=1)]
+
+
+def _statistics(name: str, kind: str, row: Values, dead: float | None) -> LayerStats:
+    mean, std, spread, nonfinite, zeros, saturated, *quantiles = (float(value) for value in row)
+    broken = nonfinite == 1.0
+    return LayerStats(
+        name,
+        kind,
+        mean=math.nan if broken else mean,
+        std=math.nan if broken else std,
+        zero_fraction=zeros if kind in _RECTIFIERS else None,
+        dead_fraction=None if dead is None else float(dead),
+        saturated_fraction=saturated if kind in _LIMITS else None,
+        example_std=math.nan if broken else spread,
+        quantiles=None if broken else tuple(quantiles),
+        nonfinite_fraction=nonfinite or None,
+    )
+
+
+def is_activation(module: nn.Module) -> bool:
+    """Whether the module is an activation function of torch."""
+    return type(module).__module__ == "torch.nn.modules.activation" and not any(True for _ in module.children())

@@ -1,0 +1,299 @@
+"""Where a training is observed from: torch's own hooks for optimizers, and wrappers around a few of its functions.
+
+Everything is undone by :meth:`Attachment.remove`. No wrapper changes what goes in or comes out.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.optimizer import (
+    Optimizer,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+
+from babysit.watch.calls import LOSSES, Call
+
+Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Listener(Protocol):
+    """What is told of the events of a training; no method may raise."""
+
+    def backward_begins(self, loss: Tensor, gradient: Tensor | None) -> None:
+        """A tensor is about to be differentiated."""
+
+    def backward_ends(self) -> None:
+        """It has been, or that failed."""
+
+    def step_begins(self, optimizer: Optimizer) -> None:
+        """An optimizer is about to take a step."""
+
+    def step_ends(self, optimizer: Optimizer) -> None:
+        """It has taken it."""
+
+    def wants_call(self) -> bool:
+        """Whether calls of loss functions are of interest at the moment; asked at each, so that it must be quick."""
+
+    def loss_called(self, call: Call) -> None:
+        """A loss function was called."""
+
+    def clipped(self, norm: Tensor | None, limit: float) -> None:
+        """Gradients were clipped."""
+
+    def scaled(self, loss: Tensor, scaled: Tensor) -> None:
+        """A gradient scaler has multiplied a loss."""
+
+    def optimizer_steps(self) -> int:
+        """Steps of all optimizers so far."""
+
+    def step_skipped(self) -> None:
+        """A gradient scaler has left an optimizer's step out."""
+
+    def mode_changed(self, module: nn.Module, training: bool) -> None:
+        """A module was put into training or evaluation mode."""
+
+    def gradients_off(self) -> None:
+        """A block without gradients was entered."""
+
+    def gradients_on(self) -> None:
+        """It was left."""
+
+    def loader_started(self, loader: Any) -> None:
+        """A data loader is iterated from its beginning."""
+
+    def compiled(self) -> None:
+        """Something is compiled: module hooks are to be left alone from here on."""
+
+
+class Attachment:
+    """The connection between torch and a listener.
+
+    Args:
+        listener: Is told of everything until :meth:`remove`.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._active = False
+        self._inside_loss = False
+        self._handles: list[Any] = []
+        self._replaced: list[tuple[Any, str, Any, Any]] = []
+
+    def install(self) -> None:
+        """Begin to observe."""
+        self._active = True
+        listener = self._listener
+        self._handles = [
+            register_optimizer_step_pre_hook(lambda optimizer, *_: self._tell(listener.step_begins, optimizer)),
+            register_optimizer_step_post_hook(lambda optimizer, *_: self._tell(listener.step_ends, optimizer)),
+        ]
+        self._replace(torch.autograd, "backward", self._wrap_backward)
+        self._replace(torch.autograd, "grad", self._wrap_grad)
+        for name in LOSSES:
+            self._replace(F, name, functools.partial(self._wrap_loss, name))
+        for place in (nn.utils, nn.utils.clip_grad):
+            self._replace(place, "clip_grad_norm_", self._wrap_clip_norm)
+            self._replace(place, "clip_grad_value_", self._wrap_clip_value)
+        self._replace(nn.Module, "train", self._wrap_train)
+        self._replace(nn.Module, "compile", lambda original: self._before(original, listener.compiled))
+        self._replace(torch, "compile", lambda original: self._before(original, listener.compiled))
+        self._replace(torch.amp.GradScaler, "scale", self._wrap_scale)
+        self._replace(torch.amp.GradScaler, "step", self._wrap_scaler_step)
+        for block in (torch.no_grad, torch.inference_mode):
+            self._replace(block, "__enter__", lambda original: self._after(original, listener.gradients_off))
+            self._replace(block, "__exit__", lambda original: self._after(original, listener.gradients_on))
+        self._replace(torch.utils.data.DataLoader, "__iter__", self._wrap_iter)
+
+    def remove(self) -> None:
+        """Leave everything as it was before."""
+        self._active = False
+        for handle in self._handles:
+            handle.remove()
+        for owner, name, original, wrapper in reversed(self._replaced):
+            # somebody else may have wrapped the wrapper since; it passes everything on from now
+            if vars(owner).get(name) is wrapper:
+                setattr(owner, name, original)
+        self._handles, self._replaced = [], []
+
+    def silence(self) -> None:
+        """Tell nothing any longer, in a forked child: the hooks stay where they are."""
+        self._active = False
+
+    def _replace(self, owner: Any, name: str, wrap: Wrap) -> None:
+        original = vars(owner).get(name)
+        if original is None:
+            return
+        wrapper = wrap(original)
+        with suppress(AttributeError, TypeError):
+            functools.update_wrapper(wrapper, original)
+        setattr(owner, name, wrapper)
+        self._replaced.append((owner, name, original, wrapper))
+
+    def _tell(self, tell: Callable[..., None], *arguments: Any) -> None:
+        if self._active:
+            tell(*arguments)
+
+    def _before(self, original: Callable[..., Any], tell: Callable[[], None]) -> Callable[..., Any]:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            self._tell(tell)
+            return original(*args, **kwargs)
+
+        return wrapper
+
+    def _after(self, original: Callable[..., Any], tell: Callable[[], None]) -> Callable[..., Any]:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            if self._active and not torch.compiler.is_compiling():
+                tell()
+            return result
+
+        return wrapper
+
+    def _wrap_backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> Any:
+            tensor = tensors if isinstance(tensors, Tensor) else next(iter(tensors), None)
+            if not self._active or not isinstance(tensor, Tensor):
+                return original(tensors, grad_tensors, *args, **kwargs)
+            gradient = grad_tensors if isinstance(grad_tensors, Tensor | None) else next(iter(grad_tensors), None)
+            self._listener.backward_begins(tensor, gradient)
+            try:
+                return original(tensors, grad_tensors, *args, **kwargs)
+            finally:
+                self._listener.backward_ends()
+
+        return backward
+
+    def _wrap_grad(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Only a scalar's gradient with respect to leaves is a training's backward pass."""
+
+        def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            tensor = outputs if isinstance(outputs, Tensor) else next(iter(outputs), None)
+            wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+            given = inputs if isinstance(inputs, Tensor) else wanted  # which may have been a generator
+            is_pass = isinstance(tensor, Tensor) and tensor.dim() == 0 and all(map(_is_parameter, wanted))
+            if not self._active or not isinstance(tensor, Tensor) or not is_pass or kwargs.get("create_graph"):
+                return original(outputs, given, *args, **kwargs)
+            self._listener.backward_begins(tensor, None)
+            try:
+                return original(outputs, given, *args, **kwargs)
+            finally:
+                self._listener.backward_ends()
+
+        return grad
+
+    def _wrap_loss(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        options = _option_names(original)
+
+        def loss(*args: Any, **kwargs: Any) -> Any:
+            if (
+                torch.compiler.is_compiling()
+                or not self._active
+                or self._inside_loss
+                or not self._listener.wants_call()
+            ):
+                return original(*args, **kwargs)
+            self._inside_loss = True
+            result = None
+            try:
+                result = original(*args, **kwargs)
+            finally:
+                self._inside_loss = False
+                call = _call(name, options, args, kwargs, result)
+                if call is not None:
+                    self._listener.loss_called(call)
+            return result
+
+        return loss
+
+    def _wrap_clip_norm(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def clip_grad_norm_(parameters: Any, max_norm: float, *args: Any, **kwargs: Any) -> Any:
+            norm = original(parameters, max_norm, *args, **kwargs)
+            if isinstance(norm, Tensor):
+                self._tell(self._listener.clipped, norm, float(max_norm))
+            return norm
+
+        return clip_grad_norm_
+
+    def _wrap_clip_value(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def clip_grad_value_(parameters: Any, clip_value: float, *args: Any, **kwargs: Any) -> Any:
+            parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+            largest = _largest_gradient(parameters) if self._active else None
+            original(parameters, clip_value, *args, **kwargs)
+            if largest is not None:
+                self._tell(self._listener.clipped, largest, float(clip_value))
+
+        return clip_grad_value_
+
+    def _wrap_train(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def train(module: nn.Module, mode: bool = True) -> Any:
+            result = original(module, mode)
+            self._tell(self._listener.mode_changed, module, mode)
+            return result
+
+        return train
+
+    def _wrap_scale(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def scale(scaler: Any, outputs: Any) -> Any:
+            scaled = original(scaler, outputs)
+            if isinstance(scaled, Tensor):
+                self._tell(self._listener.scaled, outputs, scaled)
+            return scaled
+
+        return scale
+
+    def _wrap_scaler_step(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def step(scaler: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+            before = self._listener.optimizer_steps()
+            result = original(scaler, optimizer, *args, **kwargs)
+            if self._listener.optimizer_steps() == before:
+                self._tell(self._listener.step_skipped)
+            return result
+
+        return step
+
+    def _wrap_iter(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def __iter__(loader: Any) -> Any:  # noqa: N807 - takes the place of the method
+            self._tell(self._listener.loader_started, loader)
+            return original(loader)
+
+        return __iter__
+
+
+def _is_parameter(tensor: Any) -> bool:
+    return isinstance(tensor, Tensor) and tensor.is_leaf and tensor.requires_grad
+
+
+def _option_names(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of the arguments after the first two, for those that are given by position."""
+    code = getattr(function, "__code__", None)
+    return () if code is None else tuple(code.co_varnames[2 : code.co_argcount])
+
+
+def _call(
+    name: str, options: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any
+) -> Call | None:
+    given = dict(zip(("input", "target", *options), args, strict=False)) | dict(kwargs)
+    outputs, targets = given.pop("input", None), given.pop("target", None)
+    if not (isinstance(outputs, Tensor) and isinstance(targets, Tensor)) or _is_traced(outputs):
+        return None
+    return Call(name, outputs, targets, given, result if isinstance(result, Tensor) else None)
+
+
+def _is_traced(tensor: Tensor) -> bool:
+    """Whether a tensor has no values of its own, inside ``vmap`` or while something is traced."""
+    return torch._C._functorch.is_functorch_wrapped_tensor(tensor) or type(tensor).__name__ == "FakeTensor"
+
+
+def _largest_gradient(parameters: list[Tensor]) -> Tensor | None:
+    gradients = [item.grad.detach() for item in parameters if item.grad is not None and not item.grad.is_sparse]
+    if not gradients or len({item.device for item in gradients}) > 1:
+        return None
+    return torch.stack(list(torch._foreach_norm(gradients, float("inf")))).max()

@@ -1,0 +1,139 @@
+"""Module hooks: who is called inside whom, on sampled steps and in evaluation only."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+from babysit.measure.record import TRAIN, Forward
+from babysit.watch.activations import FunctionalActivations, first_tensor, is_activation
+from babysit.watch.batches import available_beside, modes_of, normalised_values
+from babysit.watch.names import Names
+from babysit.watch.sample import StepSample
+
+
+class Owner(Protocol):
+    """Who is asked and told."""
+
+    @property
+    def step(self) -> int:
+        """Steps taken."""
+
+    @property
+    def sample(self) -> StepSample | None:
+        """The sampled step that goes on."""
+
+    def model_called(self, forward: Forward, batch: Tensor | None) -> None:
+        """A whole model was called."""
+
+    def module_entered(self, module: nn.Module, inputs: Any) -> None:
+        """A module is about to be called."""
+
+    def module_left(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        """It was called."""
+
+    def function_called(self, kind: str, output: Tensor) -> None:
+        """An activation was called as a function."""
+
+
+class ForwardHooks:
+    """Global module hooks that are put in place and taken away between two steps.
+
+    Args:
+        names: Of the models; new ones are added as they are called.
+        owner: Is told of every call, and hands it on to :meth:`entered` and :meth:`left`.
+    """
+
+    def __init__(self, names: Names, owner: Owner) -> None:
+        self._names = names
+        self._owner = owner
+        self._stack: list[nn.Module] = []
+        self._functions: FunctionalActivations | None = None
+        self._handles: list[Any] = []
+
+    def install(self) -> None:
+        """Put them in place."""
+        if not self._handles:
+            owner = self._owner
+            self._stack.clear()
+            self._handles = [
+                register_module_forward_pre_hook(owner.module_entered),
+                register_module_forward_hook(owner.module_left, always_call=True),
+            ]
+
+    def remove(self) -> None:
+        """Take them away."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        self._stop_functions()
+        self._stack.clear()
+
+    def entered(self, module: nn.Module, inputs: Any) -> None:
+        """A module is about to be called."""
+        self._stack.append(module)
+        if len(self._stack) == 1 and next(module.parameters(), None) is not None:  # no transformation, no loss
+            self._model_entered(module, inputs)
+
+    def left(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        """It was called, or raised."""
+        if module not in self._stack:
+            return
+        while self._stack.pop() is not module:
+            pass  # those inside that were not told of, as they were stopped from outside
+        sample = self._owner.sample
+        if sample is not None and torch.is_grad_enabled() and self._names.knows(module):
+            self._layer_left(module, inputs, output, sample)
+        if not self._stack:
+            self._stop_functions()
+
+    def function(self, kind: str, output: Tensor) -> None:
+        """An activation was called as a function."""
+        sample = self._owner.sample
+        if sample is None or not self._stack or is_activation(self._stack[-1]) or not torch.is_grad_enabled():
+            return
+        at_top = len(self._stack) == 1
+        prefix = "" if at_top else f"{self._names.path(self._stack[-1])}."
+        sample.activations.add(f"{prefix}F.{kind.lower()}", kind, output)
+
+    def _model_entered(self, module: nn.Module, inputs: Any) -> None:
+        root = self._names.add(module)
+        gradient = torch.is_grad_enabled()
+        batch = first_tensor(inputs)
+        modes = modes_of(module)
+        forward = Forward(
+            step=self._owner.step,
+            phase=TRAIN,
+            model=type(root).__name__,
+            training=module.training,
+            shape=() if batch is None else tuple(batch.shape),
+            available=0 if batch is None else available_beside(batch),
+            gradient=gradient,
+            norms=modes.norms,
+            norms_training=modes.norms_training,
+            norms_fresh=modes.norms_fresh,
+            dropouts=modes.dropouts,
+            dropouts_training=modes.dropouts_training,
+        )
+        # what another model gave is no data
+        self._owner.model_called(forward, batch if batch is not None and not batch.requires_grad else None)
+        if gradient and self._owner.sample is not None and self._functions is None:
+            self._functions = FunctionalActivations(self._owner.function_called)
+            self._functions.__enter__()  # type: ignore[no-untyped-call]
+
+    def _layer_left(self, module: nn.Module, inputs: Any, output: Any, sample: StepSample) -> None:
+        path = self._names.path(module)
+        sample.called.add(path)
+        values = normalised_values(module, first_tensor(inputs))
+        if values is not None:
+            sample.fewest.append((path, values))
+        if next(module.children(), None) is None:
+            sample.activations.add(path, type(module).__name__, output)
+
+    def _stop_functions(self) -> None:
+        functions, self._functions = self._functions, None
+        if functions is not None:
+            functions.__exit__(None, None, None)  # type: ignore[no-untyped-call]

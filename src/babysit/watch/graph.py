@@ -1,0 +1,200 @@
+"""Reading autograd's graph of a loss: what the model is made of, whichever way it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from babysit.measure.record import LinearChain
+
+MOST_NODES = 20_000
+"""A larger graph, such as that of a recurrent net over thousands of positions, is not read."""
+
+_VIEWS = frozenset(
+    {"view", "unsafeview", "reshapealias", "alias", "t", "transpose", "permute", "squeeze", "unsqueeze", "expand"}
+    | {"clone", "tocopy", "asstrided", "slice", "select", "contiguous"}
+)
+_LINEAR_TOO = frozenset(
+    {"nativebatchnorm", "cudnnbatchnorm", "batchnormlegit", "nativedropout", "mean", "avgpool2d", "avgpool1d", "neg"}
+    | {"adaptiveavgpool2d", "mkldnnadaptiveavgpool2d", "upsamplenearest2d", "constantpadnd", "div", "mul", "add", "sub"}
+)
+_PRODUCTS = frozenset({"addmm", "mm", "linear", "convolution", "mkldnnconvolution", "addmv", "mv"})
+
+NameOf = Callable[[Tensor], str]
+
+
+@dataclass(frozen=True)
+class GraphView:
+    """The nodes of a loss's graph.
+
+    Attributes:
+        nodes: Every node, from the loss down.
+        consumers: How many nodes take a node's output.
+    """
+
+    nodes: tuple[Any, ...]
+    consumers: Mapping[Any, int]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A product of data with a parameter."""
+
+    node: Any
+    data: Any
+    weight: Tensor
+    inputs: int
+    outputs: int
+
+
+def operation(node: Any) -> str:
+    """The operation that a node differentiates: its name in lower case, without ``Backward0``.
+
+    Example:
+        >>> import torch
+        >>> operation(torch.ones(2, requires_grad=True).softmax(0).grad_fn)
+        'softmax'
+    """
+    name = node.name().rpartition("::")[2]
+    return str(name.partition("Backward")[0]).lower().replace("_", "")
+
+
+def made_by(tensor: Tensor) -> str:
+    """The operation that made a tensor, looking through views; ``""`` without a graph."""
+    node = tensor.grad_fn
+    while node is not None and operation(node) in _VIEWS and node.next_functions:
+        node = node.next_functions[0][0]
+    return "" if node is None or _variable(node) is not None else operation(node)
+
+
+def read_graph(loss: Tensor) -> GraphView | None:
+    """All nodes below a loss; ``None`` where there is no graph or it is too large."""
+    if loss.grad_fn is None:
+        return None
+    found: dict[Any, int] = {loss.grad_fn: 0}
+    waiting: list[Any] = [loss.grad_fn]
+    while waiting:
+        for follower, _ in waiting.pop().next_functions:
+            if follower is None:
+                continue
+            if follower not in found:
+                found[follower] = 0
+                waiting.append(follower)
+            found[follower] += 1
+        if len(found) > MOST_NODES:
+            return None
+    return GraphView(tuple(found), found)
+
+
+def parameters_of(view: GraphView) -> list[Tensor]:
+    """The leaves that the loss depends on, each once."""
+    leaves = (_variable(node) for node in view.nodes)
+    return list({id(leaf): leaf for leaf in leaves if leaf is not None}.values())
+
+
+def linear_chains(view: GraphView, name_of: NameOf) -> tuple[LinearChain, ...]:
+    """Linear and convolutional layers in a row with nothing nonlinear between.
+
+    Batch normalisation, dropout, means and factors do not break a row, as no nonlinearity is among them; additions of
+    two branches, products of two, and grouped convolutions (which are half of a separable one) do.
+
+    Args:
+        view: The graph.
+        name_of: Path of the module that a parameter belongs to.
+    """
+    layers = {layer.node: layer for node in view.nodes if (layer := _layer(node)) is not None}
+    before = {node: earlier for node, layer in layers.items() if (earlier := _feeding(layer, layers, view)) is not None}
+    followed = {layer.node for layer in before.values()}
+    rows = [row for node in before if node not in followed and (row := _row(layers[node], before))]
+    chains = {tuple(name_of(layer.weight) for layer in row): row for row in rows}
+    return tuple(
+        LinearChain(names, row[0].inputs, min(layer.outputs for layer in row[:-1]), row[-1].outputs)
+        for names, row in chains.items()
+        if len(set(names)) == len(names)
+    )
+
+
+def nearest_parameters(node: Any) -> Iterator[Tensor]:
+    """Leaves below a node, the nearest first."""
+    seen = {node}
+    level = [node]
+    while level and len(seen) < MOST_NODES:
+        following = []
+        for current in level:
+            leaf = _variable(current)
+            if leaf is not None:
+                yield leaf
+            for follower, _ in current.next_functions:
+                if follower is not None and follower not in seen:
+                    seen.add(follower)
+                    following.append(follower)
+        level = following
+
+
+def _variable(node: Any) -> Tensor | None:
+    variable: Tensor | None = getattr(node, "variable", None) if not node.next_functions else None
+    return variable
+
+
+def _row(last: _Layer, before: Mapping[Any, _Layer]) -> list[_Layer]:
+    row = [last]
+    while row[0].node in before and len(row) < 64:
+        row.insert(0, before[row[0].node])
+    return row
+
+
+def _layer(node: Any) -> _Layer | None:
+    kind = operation(node)
+    if kind not in _PRODUCTS:
+        return None
+    edges = [edge for edge, _ in node.next_functions]
+    if "convolution" in kind:
+        return _convolution(node, edges)
+    factors = edges[1:3] if kind in ("addmm", "addmv") else edges[:2]
+    leaves = [None if edge is None else _leaf(edge) for edge in factors]
+    if len(factors) < 2 or (leaves[0] is None) == (leaves[1] is None):
+        return None
+    place = 1 if leaves[1] is not None else 0
+    weight = leaves[place]
+    if weight is None or weight.dim() != 2:
+        return None
+    # a layer keeps (out, in) and is transposed on its way into the product; x @ W is not
+    transposed = kind == "linear" or (_variable(factors[place]) is None) == (place == 1)
+    inputs, outputs = (weight.shape[1], weight.shape[0]) if transposed else (weight.shape[0], weight.shape[1])
+    return _Layer(node, factors[1 - place], weight, inputs, outputs)
+
+
+def _convolution(node: Any, edges: list[Any]) -> _Layer | None:
+    weight = _leaf(edges[1]) if len(edges) > 1 and edges[1] is not None else None
+    if weight is None or getattr(node, "_saved_groups", 1) != 1 or getattr(node, "_saved_transposed", False):
+        return None
+    return _Layer(node, edges[0], weight, weight[0].numel(), weight.shape[0])
+
+
+def _leaf(node: Any) -> Tensor | None:
+    """The parameter that a node passes on, through transposition and casts."""
+    while _variable(node) is None:
+        if operation(node) not in _VIEWS or node.next_functions[0][0] is None:
+            return None
+        node = node.next_functions[0][0]
+    return _variable(node)
+
+
+def _feeding(layer: _Layer, layers: Mapping[Any, _Layer], view: GraphView) -> _Layer | None:
+    """The layer whose output this one takes with nothing nonlinear between and nobody else taking it."""
+    node = layer.data
+    while node is not None and view.consumers[node] == 1:
+        if node in layers:
+            return layers[node]
+        following = [edge for edge, _ in node.next_functions if edge is not None]
+        kind = operation(node)
+        if kind in _VIEWS or kind in _LINEAR_TOO:
+            data = [edge for edge in following if _leaf(edge) is None]
+            # a normalisation's own scale and shift are leaves; two branches are more than a scale
+            node = data[0] if len(data) == 1 else None
+        else:
+            node = None
+    return None

@@ -1,0 +1,139 @@
+"""Names of modules and parameters: which model a module belongs to, and its path there."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor, nn
+
+_WRAPPERS = ("module.", "_orig_mod.", "_fsdp_wrapped_module.")
+
+
+class Names:
+    """The models that were seen, and the paths of what is inside them.
+
+    The first model's paths are those of ``model.named_modules()``; where there are several models, paths of the others
+    begin with their class name.
+    """
+
+    def __init__(self) -> None:
+        self._roots: list[weakref.ref[nn.Module]] = []
+        self._prefixes: list[str] = []
+        self._modules: dict[int, tuple[weakref.ref[nn.Module], str]] = {}
+        self._parameters: dict[int, tuple[weakref.ref[Tensor], str]] = {}
+        self._anonymous: dict[int, tuple[weakref.ref[Tensor], str]] = {}
+        self._sizes: dict[int, int] = {}
+
+    @property
+    def roots(self) -> list[nn.Module]:
+        """The models that still exist, in the order first seen."""
+        return [root for reference in self._roots if (root := reference()) is not None]
+
+    def add(self, module: nn.Module) -> nn.Module:
+        """Get to know a model by a module that was called by itself; gives the model it is a part of."""
+        known = self._modules.get(id(module))
+        if known is not None and known[0]() is module:
+            return self._root_of(module)
+        root = _owner(module)
+        prefix = ""
+        if self.roots:
+            taken = set(self._prefixes)
+            name = type(root).__name__
+            number = 2
+            while f"{name}." in taken:
+                name, number = f"{type(root).__name__}{number}", number + 1
+            prefix = f"{name}."
+        self._roots.append(weakref.ref(root))
+        self._prefixes.append(prefix)
+        self._learn(root, prefix)
+        return root
+
+    def refresh(self) -> None:
+        """Learn what has been put into the known models since, such as a new last layer."""
+        for reference, prefix in zip(self._roots, self._prefixes, strict=True):
+            root = reference()
+            if root is not None:
+                self._learn(root, prefix)
+
+    def path(self, module: nn.Module) -> str:
+        """Path of a module; its class name where it belongs to no known model."""
+        known = self._modules.get(id(module))
+        return known[1] if known is not None and known[0]() is module else type(module).__name__
+
+    def knows(self, module: nn.Module) -> bool:
+        """Whether the module is a part of a known model."""
+        known = self._modules.get(id(module))
+        return known is not None and known[0]() is module
+
+    def of_parameter(self, parameter: Tensor) -> str:
+        """Path of a parameter."""
+        for table in (self._parameters, self._anonymous):
+            known = table.get(id(parameter))
+            if known is not None and known[0]() is parameter:
+                return known[1]
+        name = f"parameter {len(self._anonymous)}"
+        self._anonymous[id(parameter)] = (weakref.ref(parameter), name)
+        return name
+
+    def owner_of(self, parameter: Tensor) -> str:
+        """Path of the module that a parameter belongs to; of the parameter itself at the top of a model."""
+        path = self.of_parameter(parameter)
+        return path.rpartition(".")[0] or path
+
+    def owners(self) -> Iterator[tuple[str, nn.Module]]:
+        """``(path, module)`` of all modules of the known models, in their order."""
+        for reference, prefix in zip(self._roots, self._prefixes, strict=True):
+            root = reference()
+            if root is not None:
+                for name, module in root.named_modules():
+                    yield _clean(prefix + name), module
+
+    def _root_of(self, module: nn.Module) -> nn.Module:
+        path = self._modules[id(module)][1]
+        places = [place for place, prefix in enumerate(self._prefixes) if prefix and path.startswith(prefix)]
+        root = self._roots[places[0] if places else 0]()
+        return module if root is None else root
+
+    def _learn(self, root: nn.Module, prefix: str) -> None:
+        for name, module in root.named_modules(remove_duplicate=True):
+            self._modules[id(module)] = (weakref.ref(module), _clean(prefix + name) or type(root).__name__)
+        for name, parameter in root.named_parameters():
+            self._parameters[id(parameter)] = (weakref.ref(parameter), _clean(prefix + name))
+
+
+def _clean(path: str) -> str:
+    for wrapper in _WRAPPERS:
+        path = path.removeprefix(wrapper).replace(f".{wrapper}", ".")
+    return path.rstrip(".")
+
+
+def _owner(module: nn.Module) -> nn.Module:
+    """The outermost module that holds this one, found among all objects: a script may call only a part of its model."""
+    for _ in range(16):
+        parents = [
+            owner
+            for table in gc.get_referrers(module)
+            if isinstance(table, dict) and table is not vars(module)
+            for owner in _modules_with(table)
+            if owner is not module
+        ]
+        if len(parents) != 1 or isinstance(parents[0], nn.modules.loss._Loss):
+            return module
+        module = parents[0]
+    return module
+
+
+def _modules_with(table: dict[Any, Any]) -> list[nn.Module]:
+    """The modules whose table of children this is."""
+    owners = []
+    for holder in gc.get_referrers(table):
+        if isinstance(holder, dict) and holder.get("_modules") is table:
+            owners += [
+                item for item in gc.get_referrers(holder) if isinstance(item, nn.Module) and vars(item) is holder
+            ]
+        elif isinstance(holder, nn.Module) and vars(holder).get("_modules") is table:
+            owners.append(holder)
+    return owners

@@ -1,0 +1,360 @@
+"""From single events to trainings: what wrappers and hooks tell is put in order; a fault here ends the watching."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from babysit.measure.record import Forward, RunHeader
+from babysit.watch.attach import Attachment
+from babysit.watch.calls import Call
+from babysit.watch.forwards import ForwardHooks
+from babysit.watch.graph import parameters_of, read_graph
+from babysit.watch.names import Names
+from babysit.watch.sample import StepSample
+from babysit.watch.schedule import is_remembered
+from babysit.watch.store import Store
+from babysit.watch.training import Loss, Training
+
+SETTLED = 10
+"""Steps after which an optimizer of other parameters, with a loss of their own, begins another training."""
+
+YOUNG = 20
+"""A training that was begun by mistake, as the one before goes on beside it, is found out within as many steps."""
+
+_DENSE_BLOCKS = 16
+_P = ParamSpec("_P")
+
+
+def guarded(
+    method: Callable[Concatenate[Observer, _P], None],
+) -> Callable[Concatenate[Observer, _P], None]:
+    """Make a method of the observer safe to call from a training: its own faults end the watching and nothing else."""
+
+    @functools.wraps(method)
+    def safely(self: Observer, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
+        if self.failed or self._busy or self._thread not in (None, threading.get_ident()):
+            return
+        self._busy = True
+        try:
+            with torch._C.DisableTorchFunction():
+                method(self, *args, **kwargs)
+        except Exception as error:  # whatever it is, the training goes on
+            self.fail(error)
+        finally:
+            self._busy = False
+
+    return safely
+
+
+class Observer:
+    """Listens to torch and keeps the books of every training it sees.
+
+    Args:
+        names: Of the models.
+        store: Where records go.
+        header: What is known of every training before it begins.
+        on_step: Called after every step with its number and loss.
+        on_failure: Called once with the fault that ended the watching.
+
+    Attributes:
+        trainings: All that were seen, in the order in which they began.
+        failed: Whether a fault ended the watching.
+        saw_backward: Whether anything was ever differentiated.
+        is_compiled: Whether something is compiled, so that module hooks are left alone.
+    """
+
+    def __init__(
+        self,
+        names: Names,
+        store: Store,
+        header: RunHeader,
+        on_step: Callable[[Training], None],
+        on_failure: Callable[[Exception], None],
+    ) -> None:
+        self.trainings: list[Training] = []
+        self.failed = False
+        self.saw_backward = False
+        self.is_compiled = False
+        self._names = names
+        self._store = store
+        self._header = header
+        self._on_step = on_step
+        self._on_failure = on_failure
+        self._attachment = Attachment(self)
+        self._hooks = ForwardHooks(names, self)
+        self._current: Training | None = None
+        self._busy = False
+        self._thread: int | None = None
+        self._in_backward = False
+        self._in_step = 0
+        self._depth = 0
+        self._blocks = 0
+        self._evaluations = 0
+        self._optimizer_steps = 0
+        self._loader_examples = 0
+        self._loss: weakref.ref[Tensor] | None = None
+        self._scaled: tuple[weakref.ref[Tensor], Tensor] | None = None
+
+    def start(self) -> None:
+        """Attach to torch."""
+        self._current = self._new_training()
+        self._attachment.install()
+        self._watch_next()
+
+    def stop(self) -> None:
+        """Detach from torch."""
+        self._attachment.remove()
+        self._hooks.remove()
+
+    def silence(self) -> None:
+        """Stop in a forked child, where nothing may be written."""
+        self.failed = True
+        self._attachment.silence()
+        self._hooks.remove()
+
+    def fail(self, error: Exception) -> None:
+        """End the watching because of a fault of its own."""
+        if not self.failed:
+            self.failed = True
+            self.stop()
+            self._on_failure(error)
+
+    # -- what the module hooks ask and tell ----------------------------------------------------------------------
+
+    @property
+    def step(self) -> int:
+        """Steps taken in the training that goes on."""
+        return 0 if self._current is None else self._current.step
+
+    @property
+    def sample(self) -> StepSample | None:
+        """The sampled step that goes on."""
+        return None if self._current is None else self._current.sample
+
+    def model_called(self, forward: Forward, batch: Tensor | None) -> None:
+        """A whole model was called."""
+        training = self._current
+        if training is None:
+            return
+        if forward.gradient:
+            self._thread = self._thread or threading.get_ident()
+            if self._loader_examples and not forward.available:
+                forward = dataclasses.replace(forward, available=self._loader_examples)
+        training.phases.forward_seen(forward, batch, training.sample)
+
+    @guarded
+    def module_entered(self, module: nn.Module, inputs: Any) -> None:
+        """A module is about to be called."""
+        if type(module).__name__ == "OptimizedModule":
+            self._leave_modules_alone()
+        elif not self._in_backward:  # where activations are computed again
+            self._hooks.entered(module, inputs)
+
+    @guarded
+    def module_left(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        """It was called."""
+        if not self._in_backward:
+            self._hooks.left(module, inputs, output)
+
+    @guarded
+    def function_called(self, kind: str, output: Tensor) -> None:
+        """An activation was called as a function."""
+        self._hooks.function(kind, output)
+
+    # -- what the wrappers tell ----------------------------------------------------------------------------------
+
+    def wants_call(self) -> bool:
+        """Whether the next call of a loss function is to be looked at."""
+        training = self._current
+        return (
+            training is not None
+            and not (self.failed or self._busy or self._in_backward)
+            and training.phases.wants_calls(training.step, training.sample)
+        )
+
+    @guarded
+    def loss_called(self, call: Call) -> None:
+        """A loss function was called."""
+        if self._current is not None:
+            self._current.phases.loss_called(call, self._current.step, self._current.sample)
+
+    @guarded
+    def backward_begins(self, loss: Tensor, gradient: Tensor | None) -> None:
+        """A tensor is about to be differentiated."""
+        self.saw_backward = True
+        self._in_backward = True
+        self._thread = self._thread or threading.get_ident()
+        self._loss = weakref.ref(loss)
+        if self._current is not None:
+            self._current.backward_begins(loss, self._value(loss, gradient))
+
+    @guarded
+    def backward_ends(self) -> None:
+        """It has been differentiated."""
+        self._in_backward = False
+        training = self._current
+        if training is not None:
+            before = training.step
+            training.backward_ends()
+            if not training.optimizers:
+                self._watch_next()
+                if training.step > before:
+                    self._on_step(training)
+
+    @guarded
+    def step_begins(self, optimizer: Optimizer) -> None:
+        """An optimizer is about to take a step."""
+        self._in_step += 1
+        self._choose(optimizer)
+        if self._current is not None:
+            self._current.step_begins(optimizer)
+
+    @guarded
+    def step_ends(self, optimizer: Optimizer) -> None:
+        """An optimizer has taken a step."""
+        self._in_step = max(0, self._in_step - 1)
+        self._optimizer_steps += 1
+        training = self._current
+        if training is not None:
+            training.step_ends(optimizer)
+            self._watch_next()
+            self._on_step(training)
+
+    @guarded
+    def clipped(self, norm: Tensor | None, limit: float) -> None:
+        """Gradients were clipped."""
+        if self._current is not None:
+            self._current.clipped(norm, limit)
+
+    @guarded
+    def scaled(self, loss: Tensor, scaled: Tensor) -> None:
+        """A gradient scaler has multiplied a loss."""
+        self._scaled = weakref.ref(scaled), loss.detach()
+
+    def optimizer_steps(self) -> int:
+        """Steps of all optimizers so far."""
+        return self._optimizer_steps
+
+    @guarded
+    def step_skipped(self) -> None:
+        """A gradient scaler left a step out."""
+        if self._current is not None:
+            self._current.skipped()
+
+    @guarded
+    def mode_changed(self, module: nn.Module, training: bool) -> None:
+        """A module was put into training or evaluation mode."""
+        if self._current is None or not any(root is module for root in self._names.roots):
+            return
+        self._current.phases.mode_changed(training)
+        if not training:
+            self._evaluations += 1
+            self._watch_evaluation(is_remembered(self._evaluations, 4 * _DENSE_BLOCKS))
+        elif self.sample is None:
+            self._hooks.remove()
+
+    @guarded
+    def gradients_off(self) -> None:
+        """A block without gradients was entered."""
+        self._depth += 1
+        if self._depth == 1 and not self._in_step and not self._in_backward:
+            self._blocks += 1
+            self._watch_evaluation(is_remembered(self._blocks, _DENSE_BLOCKS))
+
+    @guarded
+    def gradients_on(self) -> None:
+        """It was left."""
+        self._depth = max(0, self._depth - 1)
+        if self._depth == 0 and self.sample is None and not self._in_step:
+            self._hooks.remove()
+
+    @guarded
+    def loader_started(self, loader: Any) -> None:
+        """A data loader is iterated from its beginning."""
+        if self._current is not None:
+            self._current.phases.pass_boundary()
+        if torch.is_grad_enabled():
+            self._loader_examples = _examples_of(loader)
+            if self._current is not None:
+                self._current.phases.available = self._loader_examples
+
+    @guarded
+    def compiled(self) -> None:
+        """Something is compiled."""
+        self._leave_modules_alone()
+
+    # -- details -------------------------------------------------------------------------------------------------
+
+    def _value(self, loss: Tensor, gradient: Tensor | None) -> Loss:
+        """What is differentiated as one number, without a scaler's factor; on the host only where that is free."""
+        scaled, self._scaled = self._scaled, None
+        if scaled is not None and scaled[0]() is loss:
+            loss = scaled[1]
+        value = loss.detach()
+        if gradient is not None and value.dim():
+            value = value * gradient.detach()
+        if value.numel() != 1:
+            value = value.sum()
+        return float(value) if value.device.type == "cpu" else value.reshape(())
+
+    def _watch_next(self) -> None:
+        """Module hooks for the step that begins now, where it is sampled; none where it is not."""
+        if self.sample is not None and not self.is_compiled:
+            self._hooks.install()
+        else:
+            self._hooks.remove()
+
+    def _watch_evaluation(self, wanted: bool) -> None:
+        if wanted and not self.is_compiled:
+            self._hooks.install()
+
+    def _leave_modules_alone(self) -> None:
+        self.is_compiled = True
+        self._hooks.remove()
+
+    def _new_training(self) -> Training:
+        sink = self._store.new(self._header)
+        training = Training(sink.write, sink.write_header, self._header, self._names, sink.tail)
+        self.trainings.append(training)
+        return training
+
+    def _choose(self, optimizer: Optimizer) -> None:
+        """Which training an optimizer belongs to: the one that goes on, an earlier one, or a new one."""
+        current = self._current
+        if current is None or current.shares(optimizer) or not current.has_begun:
+            return
+        earlier = next((item for item in self.trainings if item.shares(optimizer)), None)
+        if earlier is not None:
+            if current.step <= YOUNG and current is self.trainings[-1]:
+                earlier.adopt(current)
+                self.trainings.pop()
+                self._store.drop()
+            else:
+                earlier.take_over(current)
+            self._current = earlier
+        elif current.step >= SETTLED and not self._is_connected(current):
+            self._current = self._new_training()
+            self._current.take_over(current)
+
+    def _is_connected(self, training: Training) -> bool:
+        """Whether the last loss depends on a training's parameters, too."""
+        loss = None if self._loss is None else self._loss()
+        view = None if loss is None else read_graph(loss)
+        own = {id(item) for item in training.parameters}
+        return view is not None and any(id(item) in own for item in parameters_of(view))
+
+
+def _examples_of(loader: Any) -> int:
+    try:
+        return len(loader.dataset)
+    except (TypeError, NotImplementedError, AttributeError):  # a stream has no length
+        return 0

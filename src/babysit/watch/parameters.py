@@ -1,0 +1,251 @@
+"""Weights, gradients and updates of one sampled step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from babysit.measure.record import Coverage, LayerStats
+from babysit.watch.gather import Gather, Values
+from babysit.watch.names import Names
+
+WHOLE = 1 << 18
+"""Parameters up to this size are compared whole before and after a step; of larger ones, so many numbers."""
+
+_COUPLED = ("SGD", "Adam", "NAdam", "RAdam", "Adagrad", "Adadelta", "Adamax", "RMSprop", "Rprop", "ASGD", "LBFGS")
+_UNIFORM_KURTOSIS = 1.8
+
+Parameters = Sequence[Tensor]
+
+
+@dataclass
+class _Before:
+    """One parameter as it was when a step began."""
+
+    parameter: Tensor
+    part: Tensor
+    scale: float
+    weight_norm: Tensor
+    gradient_norm: Tensor | None
+    decay: float
+    coupled: bool
+    lr: float
+    update_norm: Tensor | None = None
+
+
+@dataclass
+class UpdateSample:
+    """What an optimizer's step does to its parameters, as the difference of after and before."""
+
+    _before: dict[int, _Before] = field(default_factory=dict)
+
+    @torch.no_grad()
+    def begin(self, groups: Iterable[Mapping[str, Any]], optimizer: str, scale: float = 1.0) -> None:
+        """Look at the weights and gradients that a step is about to use.
+
+        Args:
+            groups: The optimizer's parameter groups.
+            optimizer: Its class name.
+            scale: What the gradients are still multiplied by.
+        """
+        for group in groups:
+            trained = [parameter for parameter in group["params"] if parameter.requires_grad]
+            if not trained:
+                continue
+            lr, decay = _number(group.get("lr"), 0.0), _number(group.get("weight_decay"), 0.0)
+            coupled = optimizer in _COUPLED and not group.get("decoupled_weight_decay", False)
+            for parameter, norms in zip(trained, _norms(trained, scale), strict=True):
+                part, share = _part(parameter)
+                self._before[id(parameter)] = _Before(parameter, part.clone(), share, *norms, decay, coupled, lr)
+
+    @torch.no_grad()
+    def end(self) -> None:
+        """Look at the weights after the step."""
+        waiting = [item for item in self._before.values() if item.update_norm is None]
+        by_device: dict[torch.device, list[_Before]] = {}
+        for item in waiting:
+            by_device.setdefault(item.part.device, []).append(item)
+        for items in by_device.values():
+            differences = torch._foreach_sub(
+                [_part(item.parameter)[0] for item in items], [item.part for item in items]
+            )
+            for item, norm in zip(items, torch._foreach_norm(differences), strict=True):
+                item.update_norm = norm
+                item.part = norm  # the copy is not needed any longer
+
+    def reduce(self, names: Names, gather: Gather) -> Callable[[], dict[str, LayerStats]]:
+        """The statistics of each module with weights, in the optimizer's order, once the numbers were read."""
+        items = list(self._before.values())
+        owners = [names.owner_of(item.parameter) for item in items]
+        read = [
+            gather.put(torch.stack([number.double() if number.device.type != "mps" else number for number in numbers]))
+            for item in items
+            for numbers in [[n for n in (item.weight_norm, item.gradient_norm, item.update_norm) if n is not None]]
+        ]
+
+        def build() -> dict[str, LayerStats]:
+            parts: dict[str, list[tuple[_Before, Values]]] = {}
+            for owner, item, values in zip(owners, items, read, strict=True):
+                if item.parameter.dim() > 1:
+                    parts.setdefault(owner, []).append((item, values()))
+            return {owner: _layer(owner, found) for owner, found in parts.items()}
+
+        return build
+
+    def gradient_norms(self) -> list[Tensor]:
+        """The norm of each parameter's gradient."""
+        return [item.gradient_norm for item in self._before.values() if item.gradient_norm is not None]
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """What was looked at."""
+        return [item.parameter for item in self._before.values()]
+
+
+def identical_units(parameter: Tensor) -> Tensor:
+    """Share of the rows of a weight that equal another row exactly.
+
+    Args:
+        parameter: ``(units, …)``.
+
+    Example:
+        >>> identical_units(torch.tensor([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]])).item()
+        0.66...
+    """
+    rows = parameter.detach().flatten(1)
+    # a fixed projection tells rows apart without comparing all pairs
+    direction = torch.sin(torch.arange(1, rows.shape[1] + 1, device=rows.device, dtype=torch.float32)).to(rows.dtype)
+    order = (rows * direction).sum(dim=1).argsort()
+    equal = (rows[order[1:]] == rows[order[:-1]]).all(dim=1)
+    either = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+    either[order[1:]] |= equal
+    either[order[:-1]] |= equal
+    return either.float().mean()
+
+
+def coverage(step: int, names: Names, optimized: Parameters, called: set[str]) -> Coverage:
+    """Which modules' parameters a step reached.
+
+    Args:
+        step: The step.
+        names: The models.
+        optimized: All parameters of all optimizers.
+        called: Paths of the modules that a forward pass has used.
+    """
+    inside = {id(parameter) for parameter in optimized}
+    known: dict[str, list[Tensor]] = {}
+    for root in names.roots:
+        for parameter in root.parameters():
+            known.setdefault(names.owner_of(parameter), []).append(parameter)
+            inside.discard(id(parameter))
+    for other in optimized:
+        if id(other) in inside:
+            known.setdefault(names.owner_of(other), []).append(other)
+    inside = {id(parameter) for parameter in optimized}
+    trained: list[str] = []
+    cut: list[str] = []
+    free: list[str] = []
+    frozen: list[str] = []
+    for owner, parameters in known.items():
+        own = [item for item in parameters if id(item) in inside and item.requires_grad]
+        others = [item for item in parameters if id(item) not in inside]
+        if own:
+            (trained if any(item.grad is not None for item in own) else cut).append(owner)
+        if any(item.requires_grad and item.grad is not None for item in others):
+            free.append(owner)
+        if others and owner in called and any(not item.requires_grad and looks_initial(item) for item in others):
+            frozen.append(owner)
+    return Coverage(
+        step,
+        tuple(trained),
+        tuple(cut),
+        tuple(owner for owner in cut if owner not in called),
+        tuple(free),
+        tuple(frozen),
+        sum(item.numel() for item in optimized if item.requires_grad),
+    )
+
+
+@torch.no_grad()
+def looks_initial(weight: Tensor) -> bool:
+    """Whether weights are distributed as torch initialises linear and convolutional layers, U(−1/√n, 1/√n).
+
+    Example:
+        >>> from torch import nn
+        >>> _ = torch.manual_seed(0)
+        >>> looks_initial(nn.Linear(64, 32).weight), looks_initial(torch.randn(32, 64) / 8)
+        (True, False)
+    """
+    if weight.dim() < 2 or weight.numel() < 256 or not weight.is_floating_point():
+        return False
+    bound = 1 / math.sqrt(weight[0].numel())
+    values = weight.detach().flatten()[:65536].double() / bound
+    if float(values.abs().max()) > 1 + 1e-6:
+        return False
+    second, fourth = float(values.square().mean()), float(values.pow(4).mean())
+    error = 4 / math.sqrt(values.numel())
+    return abs(3 * second - 1) < error and abs(fourth / second**2 / _UNIFORM_KURTOSIS - 1) < error
+
+
+def _norms(parameters: list[Tensor], scale: float) -> list[tuple[Tensor, Tensor | None]]:
+    weights = torch._foreach_norm([parameter.detach() for parameter in parameters])
+    with_gradient = [item for item in parameters if item.grad is not None]
+    gradients = [_dense(item.grad) for item in with_gradient if item.grad is not None]
+    norms = torch._foreach_norm(gradients) if gradients else []
+    if scale != 1.0:
+        norms = [norm / scale for norm in norms]
+    found = {id(item): norm for item, norm in zip(with_gradient, norms, strict=True)}
+    return [(weight, found.get(id(item))) for item, weight in zip(parameters, weights, strict=True)]
+
+
+def _dense(gradient: Tensor) -> Tensor:
+    return gradient.coalesce().values() if gradient.is_sparse else gradient.detach()
+
+
+def _part(parameter: Tensor) -> tuple[Tensor, float]:
+    """The numbers of a parameter that are compared, and what their norm is to be multiplied by."""
+    data = parameter.detach()
+    if data.numel() <= WHOLE:
+        return data, 1.0
+    flat = data.view(-1) if data.is_contiguous() else data.flatten()
+    step = data.numel() // WHOLE | 1
+    part = flat[::step]
+    return part, math.sqrt(data.numel() / part.numel())
+
+
+def _layer(owner: str, parts: list[tuple[_Before, Values]]) -> LayerStats:
+    weight = math.sqrt(sum(float(values[0]) ** 2 for _, values in parts))
+    updates = [(float(values[-1]) * item.scale) ** 2 for item, values in parts if item.update_norm is not None]
+    gradients = [float(values[1]) ** 2 for item, values in parts if item.gradient_norm is not None]
+    gradient = math.sqrt(sum(gradients)) if gradients else None
+    update = math.sqrt(sum(updates)) if updates else None
+    decay, share = _decay(parts[0][0], weight, gradient, update)
+    return LayerStats(
+        owner,
+        weight_norm=weight,
+        gradient_norm=gradient,
+        update_norm=update,
+        decay_norm=decay,
+        decay_share=share,
+    )
+
+
+def _decay(
+    item: _Before, weight: float, gradient: float | None, update: float | None
+) -> tuple[float | None, float | None]:
+    if not item.decay > 0:
+        return None, None
+    pull = item.decay * weight * (1.0 if item.coupled else item.lr)
+    beside = gradient if item.coupled else None if update is None else max(update - pull, 0.0)
+    return pull, None if not beside else pull / beside
+
+
+def _number(value: Any, otherwise: float) -> float:
+    if isinstance(value, Tensor):
+        return float(value) if value.device.type == "cpu" else otherwise
+    return float(value) if isinstance(value, int | float) else otherwise

@@ -1,0 +1,147 @@
+"""Everything that is measured around one sampled step, until it becomes records."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from babysit.measure.record import LayerStats, StepRecord
+from babysit.watch.activations import ActivationSample
+from babysit.watch.gather import Gather, Values
+from babysit.watch.names import Names
+from babysit.watch.parameters import UpdateSample, identical_units
+
+_MOST_BACKWARDS = 8
+
+
+@dataclass
+class StepSample:
+    """One sampled step while it goes on.
+
+    Attributes:
+        step: Its number.
+        detailed: Whether batches and losses are looked at closely.
+        structural: Whether the graph and the coverage are looked at.
+        activations: What the layers put out.
+        updates: What the optimizers do.
+        gather: Numbers on their way to the host.
+        called: Paths of the modules that were called.
+        clip: Norm before clipping, and its limit.
+        left: For each optimizer, whether any gradient was left at the beginning of each backward pass.
+    """
+
+    step: int
+    detailed: bool
+    structural: bool
+    activations: ActivationSample
+    updates: UpdateSample = field(default_factory=UpdateSample)
+    gather: Gather = field(default_factory=Gather)
+    called: set[str] = field(default_factory=set)
+    fewest: list[tuple[str, int]] = field(default_factory=list)
+    clip: tuple[Callable[[], Values] | None, float] | None = None
+    left: dict[int, list[Callable[[], Values]]] = field(default_factory=dict)
+    backwards: int = 0
+
+    def finish(self, lr: float | None, names: Names, skipped: int) -> StepRecord:
+        """Copy the numbers to the host, once, and make the record; its loss is for the caller to fill in."""
+        activations = self.activations.reduce(self.gather)
+        weights = self.updates.reduce(names, self.gather)
+        total = self._total()
+        symmetry = self._symmetry(names) if self.structural else {}
+        self.gather.read()
+        layers = merge(activations(), weights(), names)
+        layers = [
+            dataclasses.replace(item, identical_units=float(symmetry[item.module]()[0]))
+            if item.module in symmetry
+            else item
+            for item in layers
+        ]
+        clipped_from = None
+        if self.clip is not None and self.clip[0] is not None:
+            clipped_from = float(self.clip[0]()[0])
+        return StepRecord(
+            self.step,
+            math.nan,
+            lr,
+            tuple(layers),
+            gradient_norm=None if total is None else float(total()[0]),
+            clipped_from=clipped_from,
+            clip_limit=None if self.clip is None else self.clip[1],
+            backwards=max(1, self.backwards),
+            cleared=self._cleared(),
+            skipped=skipped,
+        )
+
+    def note_gradients_before(self, optimizer: int, parameters: Sequence[Tensor]) -> None:
+        """Look whether any gradient is left when a backward pass begins.
+
+        Args:
+            optimizer: Tells the optimizers apart.
+            parameters: What it trains.
+        """
+        seen = self.left.setdefault(optimizer, [])
+        if len(seen) >= _MOST_BACKWARDS:
+            return
+        gradients = [item.grad.detach() for item in parameters if item.grad is not None and not item.grad.is_sparse]
+        # a few tell as much as all of them
+        some = gradients[:4] + gradients[-4:]
+        left = torch.stack([item.any() for item in some]).any() if some else torch.zeros(1)
+        seen.append(self.gather.put(left))
+
+    def _cleared(self) -> bool | None:
+        """Whether every optimizer began at least one backward pass with clean gradients."""
+        if not self.left:
+            return None
+        return all(any(float(read()[0]) == 0 for read in readers) for readers in self.left.values())
+
+    def _total(self) -> Callable[[], Values] | None:
+        norms = self.updates.gradient_norms()
+        if not norms or len({norm.device for norm in norms}) > 1:
+            return None
+        return self.gather.put(torch.linalg.vector_norm(torch.stack([norm.float() for norm in norms])))
+
+    def _symmetry(self, names: Names) -> dict[str, Callable[[], Values]]:
+        found: dict[str, Callable[[], Values]] = {}
+        for parameter in self.updates.parameters:
+            owner = names.owner_of(parameter)
+            if (
+                parameter.dim() > 1
+                and 2 <= len(parameter) <= 4096
+                and owner not in found
+                and parameter.numel() < 1 << 22
+            ):
+                found[owner] = self.gather.put(identical_units(parameter))
+        return found
+
+
+def merge(activations: Sequence[LayerStats], weights: Mapping[str, LayerStats], names: Names) -> list[LayerStats]:
+    """Activations in the order of the forward pass with the weights of their modules.
+
+    Modules whose forward pass is not seen, as those inside fused attention, come after the module before them.
+    """
+    left = dict(weights)
+    merged = [_joined(item, left.pop(item.module, None)) for item in activations]
+    kinds = {path: type(module).__name__ for path, module in names.owners()} if left else {}
+    order = {path: place for place, path in enumerate(kinds)}
+    for path, item in left.items():
+        place = order.get(path, math.inf)
+        before = [index for index, other in enumerate(merged) if order.get(other.module, -1) < place]
+        at = before[-1] + 1 if before else 0
+        merged.insert(len(merged) if math.isinf(place) else at, dataclasses.replace(item, type=kinds.get(path, "")))
+    return merged
+
+
+def _joined(layer: LayerStats, weights: LayerStats | None) -> LayerStats:
+    if weights is None:
+        return layer
+    taken: dict[str, Any] = {
+        name: getattr(weights, name)
+        for name in ("weight_norm", "gradient_norm", "update_norm", "decay_norm", "decay_share")
+    }
+    return dataclasses.replace(layer, **taken)

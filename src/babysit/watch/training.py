@@ -1,0 +1,338 @@
+"""One training as it is observed: its steps, and what is measured around them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from babysit.measure.record import Graph, LossTail, Record, RunHeader
+from babysit.measure.sampling import is_sampled
+from babysit.watch.activations import ActivationSample
+from babysit.watch.facts import Facts
+from babysit.watch.gather import Gather
+from babysit.watch.graph import linear_chains, parameters_of, read_graph
+from babysit.watch.inputs import BATCHES
+from babysit.watch.losses import LossLog
+from babysit.watch.movement import Movement
+from babysit.watch.names import Names
+from babysit.watch.origin import find_origin
+from babysit.watch.parameters import coverage
+from babysit.watch.phases import Phases
+from babysit.watch.replicas import replica
+from babysit.watch.sample import StepSample
+from babysit.watch.schedule import is_detailed, is_structural
+
+Loss = float | Tensor
+"""On the host, or still on its device."""
+
+_MOST_VALUES = 64
+_PUBLISHED_TOO = (2, 8, 32)
+_FEW = 0.05
+
+
+class Training:
+    """One training: a model, or several that are trained together, from the first step to the last.
+
+    A step ends with the update of the first optimizer. Where no optimizer of torch takes steps, it ends when the next
+    backward pass begins with other parameters than the one before.
+
+    Args:
+        write: Receives its records.
+        write_header: Receives its header whenever more is known.
+        header: What is known before.
+        names: Of the models.
+        tail: Keeps the losses that are in no block yet.
+
+    Attributes:
+        step: Steps taken.
+        sample: The sampled step that goes on; ``None`` where the step is not sampled.
+        phases: What was seen of models and loss functions.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Record], None],
+        write_header: Callable[[RunHeader], None],
+        header: RunHeader,
+        names: Names,
+        tail: LossTail | None = None,
+    ) -> None:
+        self.step = 0
+        self.header = header
+        self.facts = Facts()
+        self.phases = Phases(write, self.facts)
+        self.sample: StepSample | None = None
+        self._names = names
+        self._write = write
+        self._write_header = write_header
+        self._losses = LossLog(write, tail)
+        self._alive: dict[str, Tensor] = {}
+        self._optimizers: list[weakref.ref[Optimizer]] = []
+        self._movement = Movement()
+        self._by_hand = False
+        self._updating = False
+        self._waiting: StepSample | None = None
+        self._graph: Graph | None = None
+        self._called: set[str] = set()
+        self._step_losses: list[Loss] = []
+        self._backwards = 0
+        self._own_losses: set[int] = set()
+        self._several_losses = 0
+        self._trained: dict[int, weakref.ref[Tensor]] = {}
+        self._broken = False
+        self._skipped = 0
+        self.sample = self._new_sample(0)
+
+    @property
+    def optimizers(self) -> list[Optimizer]:
+        """Those in use, in the order in which they were first seen to step."""
+        return [item for reference in self._optimizers if (item := reference()) is not None]
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """What is trained."""
+        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        found = {id(item): item for group in groups for item in group["params"]}
+        return list(found.values()) if found else self._movement.parameters
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether an optimizer has taken a step."""
+        return bool(self._trained)
+
+    @property
+    def last_loss(self) -> float:
+        """The last loss that reached the host."""
+        return self._losses.last
+
+    def backward_begins(self, loss: Tensor, value: Loss) -> None:
+        """A loss is about to be differentiated; ``value`` is what it is without any scaling."""
+        if not self._optimizers and self._movement.happened:
+            self._by_hand = True
+            self._finish_step(None)
+        self.phases.backward_begins(self.step, self.sample)
+        self._backwards += 1
+        self._step_losses.append(value)
+        if self.sample is not None:
+            self._look_before(loss, self.sample)
+        if isinstance(value, float) and not math.isfinite(value) and not self._broken:
+            self._broken = True
+            self._write(find_origin(loss, self.step, self._names))
+        if not self._optimizers and not self._movement:
+            view = read_graph(loss)
+            self._movement.note(parameters_of(view) if view is not None else ())
+
+    def backward_ends(self) -> None:
+        """It has been differentiated."""
+        if self._optimizers:
+            return
+        self._movement.note(self._movement.parameters)
+        if not self._by_hand:
+            return
+        if not self._updating:  # what follows belongs to the next step, but for the update
+            self._updating = True
+            self._waiting, self.sample = self.sample, self._new_sample(self.step + 1)
+        if self._waiting is not None:
+            self._waiting.updates.begin([{"params": self._movement.parameters}], "")
+
+    def clipped(self, norm: Tensor | None, limit: float) -> None:
+        """Gradients were clipped."""
+        sample = self.sample
+        if sample is not None and sample.clip is None:
+            sample.clip = (None if norm is None else sample.gather.put(norm.detach())), limit
+
+    def skipped(self) -> None:
+        """A gradient scaler found infinities and left a step out."""
+        self._skipped += 1
+        self._step_losses.clear()
+        self._backwards = 0
+
+    def step_begins(self, optimizer: Optimizer) -> None:
+        """An optimizer is about to take a step."""
+        self._know(optimizer)
+        sample = self.sample
+        if sample is None:
+            return
+        scale = getattr(optimizer, "grad_scale", None)
+        factor = float(scale) if isinstance(scale, Tensor) and scale.device.type == "cpu" else 1.0
+        sample.updates.begin(optimizer.param_groups, type(optimizer).__name__, factor)
+        if sample.structural and self._is_first(optimizer):
+            self._called |= sample.called
+            self._names.refresh()
+            self._write(coverage(self.step, self._names, self.parameters, self._called))
+
+    def step_ends(self, optimizer: Optimizer) -> None:
+        """An optimizer has taken a step."""
+        if self._backwards:
+            self._own_losses.add(id(optimizer))
+        if self.sample is not None:
+            self.sample.updates.end()
+        if self._is_first(optimizer):
+            self._finish_step(_rate(optimizer))
+        self._backwards = 0
+
+    def shares(self, optimizer: Optimizer) -> bool:
+        """Whether an optimizer is one of this training's, or trains some of the same parameters."""
+        parameters = (item for group in optimizer.param_groups for item in group["params"])
+        return any((own := self._trained.get(id(item))) is not None and own() is item for item in parameters)
+
+    def take_over(self, other: Training) -> None:
+        """The step that another training has begun to see is one of this training."""
+        self._step_losses = list(other._step_losses)
+        self._backwards = other._backwards
+        other._step_losses.clear()
+        other._backwards = 0
+        other.sample = None
+
+    def adopt(self, other: Training) -> None:
+        """What seemed to be another training is a part of this one."""
+        self.take_over(other)
+        self._optimizers += [item for item in other._optimizers if item() is not None]
+        self._trained |= other._trained
+
+    def close(self) -> None:
+        """Write what is not written yet."""
+        if not self._optimizers and self._movement.happened:
+            self._finish_step(None)
+        self.phases.close(self.step)
+        self._losses.flush()
+        self.publish(closing=True)
+
+    def publish(self, *, closing: bool = False) -> None:
+        """Tell what is known of the whole training."""
+        facts, batch, available = self.facts, self.phases.inputs.batch_size, self.phases.available
+        optimizers = self.optimizers
+        settings = dict(self.header.settings)
+        rate = _rate(optimizers[0]) if optimizers else None
+        if rate is not None:
+            settings.setdefault("lr", rate)
+        header = dataclasses.replace(
+            self.header,
+            task=facts.task,
+            loss_name=facts.loss_name,
+            chance_loss=facts.chance(),
+            classes=facts.classes,
+            batch_size=batch,
+            steps_per_epoch=math.ceil(available / batch) if available and batch else 0,
+            optimizer=" + ".join(dict.fromkeys(type(item).__name__ for item in optimizers)),
+            progress=self._several_losses <= _FEW * self.step,
+            settings=settings,
+        )
+        if header != self.header:
+            self.header = header
+            self._write_header(header)
+        if self.step >= BATCHES or closing:
+            for probe in self.phases.inputs.probes(facts):
+                self._write(probe)
+
+    def _new_sample(self, step: int) -> StepSample | None:
+        if not is_sampled(step):
+            return None
+        return StepSample(step, is_detailed(step), is_structural(step), ActivationSample(self._alive))
+
+    def _look_before(self, loss: Tensor, sample: StepSample) -> None:
+        """What can only be seen while gradients are those of the step before, and the graph is there."""
+        sample.backwards += 1
+        for optimizer in self.optimizers if self.step > 0 else ():
+            trained = [item for group in optimizer.param_groups for item in group["params"]]
+            sample.note_gradients_before(id(optimizer), trained)
+        if sample.structural and sample.backwards == 1:
+            view = read_graph(loss)
+            if view is not None:
+                self._graph = Graph(self.step, len(view.nodes), linear_chains(view, self._names.owner_of))
+
+    def _finish_step(self, lr: float | None) -> None:
+        if self._step_losses:
+            loss = self._loss()
+            self._losses.add(loss)
+            sample = self._waiting if self._updating else self.sample
+            if sample is not None and sample.step == self.step:
+                self._record(sample, loss, lr)
+            self.step += 1
+            self._several_losses += len(self._own_losses) > 1
+        self._own_losses.clear()
+        self._step_losses.clear()
+        self.phases.values.clear()
+        self._backwards = 0
+        if not self._updating:
+            self.sample = self._new_sample(self.step)
+        self._updating, self._waiting = False, None
+
+    def _record(self, sample: StepSample, loss: Loss, lr: float | None) -> None:
+        sample.updates.end()
+        sign = self._sign(loss, sample.gather)
+        value = sample.gather.put(torch.as_tensor(loss, dtype=None if isinstance(loss, Tensor) else torch.float64))
+        record = sample.finish(lr, self._names, self._skipped)
+        self._skipped = 0
+        self._write(dataclasses.replace(record, loss=float(value()[0])))
+        for item in self.phases.due:
+            self._write(item())
+        self.phases.due.clear()
+        if sample.detailed and (ranks := replica(self.step, self.parameters, self._names, self.phases.last_examples)):
+            self._write(ranks)
+        related = sign()
+        if self._graph is not None:
+            self._write(dataclasses.replace(self._graph, sign=related))
+            self._graph = None
+        if is_structural(self.step) or self.step in _PUBLISHED_TOO:
+            self.publish()
+
+    def _sign(self, loss: Loss, gather: Gather) -> Callable[[], int]:
+        """How what is backpropagated relates to what the loss functions gave, once the numbers were read."""
+        values = self.phases.values[:_MOST_VALUES]
+        if not values or self._takes_closures:
+            return lambda: 0
+        readers = [(gather.put(value), gather.put(mean)) for value, mean in values]
+        total = gather.put(torch.as_tensor(loss))
+
+        def relate() -> int:
+            given, means = ([float(pair[place]()[0]) for pair in readers] for place in (0, 1))
+            return self.facts.relate(float(total()[0]), given, means)
+
+        return relate
+
+    def _loss(self) -> Loss:
+        losses = self._step_losses
+        if len(losses) == 1 or self._takes_closures:
+            return losses[0]
+        if all(isinstance(item, float) for item in losses):
+            return math.fsum(float(item) for item in losses) if all(map(math.isfinite, losses)) else math.nan
+        return torch.stack([torch.as_tensor(item).float() for item in losses]).sum()
+
+    @property
+    def _takes_closures(self) -> bool:
+        """Whether the optimizer differentiates several times within one step."""
+        return any(isinstance(item, torch.optim.LBFGS) for item in self.optimizers)
+
+    def _know(self, optimizer: Optimizer) -> None:
+        if any(item is optimizer for item in self.optimizers):
+            return
+        theirs = {id(item) for group in optimizer.param_groups for item in group["params"]}
+        # one whose parameters a newer optimizer has taken over is not in use any longer
+        self._optimizers = [reference for reference in self._optimizers if not _is_within(reference(), theirs)]
+        self._optimizers.append(weakref.ref(optimizer))
+        self._trained |= {id(item): weakref.ref(item) for group in optimizer.param_groups for item in group["params"]}
+        self._by_hand = False
+
+    def _is_first(self, optimizer: Optimizer) -> bool:
+        return self.optimizers[:1] == [optimizer]
+
+
+def _is_within(optimizer: Optimizer | None, parameters: set[int]) -> bool:
+    if optimizer is None:
+        return True
+    return all(id(item) in parameters for group in optimizer.param_groups for item in group["params"])
+
+
+def _rate(optimizer: Optimizer) -> float | None:
+    rate: Any = optimizer.param_groups[0].get("lr")
+    if isinstance(rate, Tensor):
+        return float(rate) if rate.device.type == "cpu" and rate.numel() == 1 else None
+    return float(rate) if isinstance(rate, int | float) else None
