@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from babysit.measure.record import LayerStats, RunRecord
-from babysit.rules._passes import first_passes
+from babysit.rules._passes import carries, first_passes
 
+_SATURATED = 0.9
 _EQUAL = 1e-6  # what rounding leaves between equal outputs, beside their size
 
 
@@ -20,7 +21,7 @@ class Lost:
         module: The layer.
         before: The one before it; ``""`` for the first.
         relative: Spread of its outputs over the examples, beside their size.
-        dead: It is a dead rectifier, or the layer that made it so.
+        dead: It is a dead rectifier or a saturated hidden activation, or the layer that made it so.
     """
 
     module: str
@@ -40,9 +41,13 @@ def lost_at(run: RunRecord, since: int, *, least: float, dead: float) -> Lost | 
     """
     lost: Lost | None = None
     previous = ""
-    for module, seen in _lately(run, since).items():
+    lately = _lately(run, since)
+    last = max((place for place, seen in enumerate(lately.values()) if carries(seen[0])), default=0)
+    for place, (module, seen) in enumerate(lately.items()):
         relative = median(_relative(layer) or 0.0 for layer in seen)
-        is_dead = median(layer.dead_fraction or 0.0 for layer in seen) >= dead
+        is_dead = median(layer.dead_fraction or 0.0 for layer in seen) >= dead or (
+            place < last and median(layer.saturated_fraction or 0.0 for layer in seen) >= _SATURATED
+        )
         if relative > least:
             lost = None
         elif lost is None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from babysit.measure.record import Origin, RunRecord
+from babysit.measure.record import LayerStats, Origin, RunRecord
 
 _LOG = (
     "the logarithm of 0 or less: give it x.clamp_min(1e-8), or use log_softmax, logsigmoid or log1p on what is "
@@ -73,3 +74,24 @@ def place(origin: Origin) -> str:
     operation = f", in {origin.operation}" if origin.operation else ""
     module = f", at layer {origin.module}" if origin.module else ""
     return f"{stages.get(origin.stage, f'in the {origin.stage}')}{operation}{module}"
+
+
+def first_broken_module(run: RunRecord) -> str:
+    """The first layer with non-finite outputs; failing that, the last one with a non-finite gradient or weights.
+
+    Activations spread a NaN forwards and gradients spread it backwards, so the order of the search differs.
+    """
+    for record in run.steps:
+        forward = [layer.module for layer in record.layers if _broken(layer.mean, layer.std)]
+        backward = [layer.module for layer in record.layers if _broken(*_of_weights(layer))]
+        if forward or backward:
+            return (forward or backward[::-1])[0]
+    return ""
+
+
+def _of_weights(layer: LayerStats) -> tuple[float | None, ...]:
+    return layer.gradient_norm, layer.weight_norm, layer.update_norm
+
+
+def _broken(*values: float | None) -> bool:
+    return any(value is not None and not math.isfinite(value) for value in values)

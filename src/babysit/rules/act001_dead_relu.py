@@ -11,6 +11,8 @@ from babysit.rules._activations import among, cause, lasting_shares, remedy
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve
 from babysit.rules._passes import first_passes
+from babysit.rules._progress import is_stuck
+from babysit.rules._signal import has_learnt_nothing
 from babysit.rules._words import LECTURE, percent
 
 
@@ -27,7 +29,7 @@ class DeadRelu(Rule):
     ## Why it hurts
     A unit outside the data cloud has a zero gradient, so it never comes back: the layer is as narrow as what is left of
     it. Where a whole layer is dead nothing passes, and the network can only learn the shares of the classes (or the
-    mean of the targets); that is an error.
+    mean of the targets); that is an error, as it is where the loss is still near its beginning.
 
     ## What to try
     Where the units died in training: lower the learning rate by 10. Where they were dead from the start: He's
@@ -94,5 +96,5 @@ class DeadRelu(Rule):
             ),
             module=worst.module,
             steps=(worst.since, worst.until),
-            severity=Severity.ERROR if worst.lately >= self.whole else None,
+            severity=Severity.ERROR if worst.lately >= self.whole or has_learnt_nothing(run) or is_stuck(run) else None,
         )

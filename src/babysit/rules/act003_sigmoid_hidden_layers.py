@@ -13,6 +13,8 @@ from babysit.measure.record import LayerStats, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._layers import deepest_stack
 from babysit.rules._passes import Passes
+from babysit.rules._progress import is_stuck
+from babysit.rules._signal import has_learnt_nothing
 from babysit.rules._words import LECTURE, number
 
 
@@ -28,7 +30,7 @@ class SigmoidHiddenLayers(Rule):
     ## Why it hurts
     The slope of a sigmoid is 0.25 at best, so each layer takes at least three quarters of the gradient on its way back
     and the first layers hardly learn. Its outputs are all positive, so the gradients of a neuron's weights have one
-    sign and the steps zig-zag.
+    sign and the steps zig-zag. Where the loss stays near its beginning it is an error.
 
     ## What to try
     ReLU, which the lecture recommends, leaky ReLU or ELU, with He's initialisation; tanh where the outputs have to be
@@ -85,6 +87,7 @@ class SigmoidHiddenLayers(Rule):
             ),
             module=stack[0].module,
             steps=(run.steps[0].step, run.steps[-1].step),
+            severity=Severity.ERROR if has_learnt_nothing(run) or is_stuck(run) else None,
         )
 
     def _gradients(self, run: RunRecord, stack: Sequence[LayerStats]) -> list[float]:

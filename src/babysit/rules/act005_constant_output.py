@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import ClassVar
 
 from babysit.measure.record import LossCall, RunRecord
+from babysit.rules._alike import alike, is_like_targets, kind, scale, size, spread, targets_vary
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._lost import Lost, lost_at
 from babysit.rules._words import number
 
-_VALUES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "gaussian_nll_loss")
 _NOISE = 0.01  # of the limit: what rounding makes of equal numbers
 
 
@@ -39,7 +38,8 @@ class ConstantOutput(Rule):
     Targets that say nothing of the inputs leave a small spread, not none, and so does a small learning rate: outputs
     that have begun to differ and do so ever more are no alarm, nor is a last layer that starts at zero. Targets that
     are all alike ask for such an output. Batches of one example, and models that are trained against each other, are
-    not judged. A dead layer makes all outputs alike, too: ACT001 says so. If the examples of a batch are copies of one,
+    not judged. A dead or saturated layer makes all outputs alike, too, and so do inputs that hardly differ: ACT001,
+    ACT002, DAT001 and DAT002 say so. If the examples of a batch are copies of one,
     evaluation batches that differ tell so.
 
     ## Options
@@ -62,52 +62,57 @@ class ConstantOutput(Rule):
     own: float = threshold(0.05, unit="spread over the examples / size of the outputs")
     growth: float = threshold(1.5, unit="× spread in the second quarter")
     dead: float = threshold(0.99, unit="share of units", source="ACT001's limit for a whole layer")
+    faint: float = threshold(0.01, unit="inputs' spread / the larger of 1 and their mean")
     min_calls: int = threshold(20, unit="recorded training calls")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
         if not run.header.progress:
             return
-        for calls in _alike(run.called("train")):
+        for calls in alike(run.called("train")):
             if len(calls) < self.min_calls or not self._is_constant(calls) or self._differs(run, calls[-1]):
                 continue
             lost = lost_at(run, calls[len(calls) // 2].step, least=self.least, dead=self.dead)
-            if lost is None or not lost.dead:
+            if lost is None or not (lost.dead or (not lost.before and self._is_faint(run))):
                 yield self._report(calls, lost)
 
     def _is_constant(self, calls: Sequence[LossCall]) -> bool:
         late = calls[len(calls) // 2 :]
-        if median(map(_targets_vary, late)) < 1:
+        if median(map(targets_vary, late)) < 1:
             return False
-        spreads = [_spread(call) for call in calls]
-        limit = self.least * median(map(_scale, late))
+        spreads = [spread(call) for call in calls]
+        limit = self.least * median(map(scale, late))
         small = median(spreads[len(calls) // 2 :]) <= limit
-        dominated = median(_spread(call) <= self.own * _size(call) for call in late) >= 1
+        dominated = median(spread(call) <= self.own * size(call) for call in late) >= 1
         before, now = (median(spreads[len(calls) * part // 4 : len(calls) * (part + 1) // 4]) for part in (1, 3))
         grows = now > self.growth * max(before, _NOISE * limit)
         return small and dominated and not grows
 
     def _differs(self, run: RunRecord, last: LossCall) -> bool:
         """Whether evaluation shows outputs that differ."""
-        same = [
-            call for call in run.called("evaluation") if _kind(call) == _kind(last) and call.example_std is not None
-        ]
-        return bool(same) and median(map(_spread, same)) > 10 * self.least * _scale(last)
+        same = [call for call in run.called("evaluation") if kind(call) == kind(last) and call.example_std is not None]
+        return bool(same) and median(map(spread, same)) > 10 * self.least * scale(last)
+
+    def _is_faint(self, run: RunRecord) -> bool:
+        """Whether the inputs themselves hardly differ, so that nothing could come of them: a matter of the data."""
+        inputs = [call.inputs for call in run.forwarded("train") if call.inputs is not None]
+        spreads = [item.std / max(1.0, abs(item.mean)) for item in inputs]
+        return bool(spreads) and median(spreads) < self.faint
 
     def _report(self, calls: Sequence[LossCall], lost: Lost | None) -> Finding:
         late, last = calls[len(calls) // 2 :], calls[-1]
-        spread, scale = median(map(_spread, late)), median(map(_scale, late))
+        apart, unit = median(map(spread, late)), median(map(scale, late))
         place = "every layer still tells them apart"
         if lost is not None:
             behind = f", behind {lost.before}" if lost.before else ""
             place = f"what tells them apart is lost at {lost.module}{behind}"
         return self.finding(
-            f"the outputs given to {last.name} are the same for every example: they spread by {number(spread)} over "
-            f"the examples, against {number(scale)} of {'the targets' if last.name in _VALUES else 'usual logits'}; "
+            f"the outputs given to {last.name} are the same for every example: they spread by {number(apart)} over "
+            f"the examples, against {number(unit)} of {'the targets' if is_like_targets(last) else 'usual logits'}; "
             + place,
             evidence=(
-                Evidence("spread of the outputs over the examples", spread, self.least * scale),
-                Evidence("that spread / size of the outputs", spread / max(_size(last), 1e-30), self.own),
+                Evidence("spread of the outputs over the examples", apart, self.least * unit),
+                Evidence("that spread / size of the outputs", apart / max(size(last), 1e-30), self.own),
                 Evidence("recorded training calls", float(len(calls)), float(self.min_calls)),
             ),
             remedies=(
@@ -117,38 +122,6 @@ class ConstantOutput(Rule):
             module=lost.module if lost else "",
             steps=(calls[0].step, last.step),
         )
-
-
-def _alike(calls: Sequence[LossCall]) -> Iterator[list[LossCall]]:
-    """Calls of one kind, the first of each step together, the second together; those whose spread is known."""
-    groups: dict[tuple[object, ...], list[LossCall]] = {}
-    counts: Counter[tuple[object, ...]] = Counter()
-    for call in calls:
-        counts[call.step, *_kind(call)] += 1
-        if call.example_std is not None:
-            groups.setdefault((counts[call.step, *_kind(call)], *_kind(call)), []).append(call)
-    yield from groups.values()
-
-
-def _kind(call: LossCall) -> tuple[object, ...]:
-    return call.name, len(call.output_shape), call.output_shape[1:2]
-
-
-def _spread(call: LossCall) -> float:
-    return call.example_std if call.example_std is not None else 0.0
-
-
-def _scale(call: LossCall) -> float:
-    """What a spread is measured in: the targets', where the outputs are to be like them; else the unit of logits."""
-    return call.targets.std if call.name in _VALUES else 1.0
-
-
-def _size(call: LossCall) -> float:
-    return max(call.outputs.std, abs(call.outputs.mean))
-
-
-def _targets_vary(call: LossCall) -> int:
-    return int(sum(count > 0 for count in call.counts) > 1 if call.counts else call.targets.std > 0)
 
 
 def _remedy(last: LossCall, lost: Lost | None) -> str:

@@ -11,7 +11,7 @@ from typing import ClassVar
 from babysit.measure.record import Replica, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._ranks import side_by_side
-from babysit.rules._words import number, percent
+from babysit.rules._words import percent
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class DuplicatedShards(Rule):
             ),
             remedies=(
                 "give the loader a DistributedSampler(dataset), and call its set_epoch(epoch) before each epoch",
-                f"or take every {number(float(ranks[0].world))}th example, beginning at the rank's number",
+                f"or give each rank its own part: dataset[rank::{ranks[0].world}], or islice for a stream",
             ),
             steps=(same[0][0], step),
         )

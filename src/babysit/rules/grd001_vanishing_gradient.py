@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import ClassVar
 
-from babysit.measure.record import LayerStats, RunRecord, StepRecord
+from babysit.measure.record import RunRecord, StepRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._clipping import unclipped
 from babysit.rules._curve import Curve
@@ -25,8 +25,10 @@ class VanishingGradient(Rule):
     ## What it measures
     Each layer's gradient norm × weight norm / loss, the share of the loss that a change of the weights by their own
     size would make: about 0.01 to 10 in networks that learn, whatever the scale of loss and weights. It speaks where
-    the first layer and another one are at less than a ten-thousandth, at the start and still while the loss stays at
-    its initial level, and where the gradient is small beside the weights themselves as well.
+    the first layer is at less than a ten-thousandth and another one at less than a thousandth of the largest, at the
+    start and still while the loss stays at its initial level, and where the gradient is small beside the weights
+    themselves as well; before a recurrent layer the first one alone, if nothing at all arrives there; and where half of
+    the layers, as those in the branches of a residual network, are at less than 1e-5.
 
     ## Why it hurts
     The first layers keep their random weights, so the layers above them get nothing to learn from.
@@ -38,10 +40,10 @@ class VanishingGradient(Rule):
     ## When it is a false alarm
     A loss that has come down has small gradients by right, so only steps near the initial level are judged, not the
     warm-up of a learning rate, and never a single one. Gradients that grow of themselves are not reported, and clipping
-    does not count. Networks of fewer than `min_layers` layers with weights, those with normalisation layers, those with
-    a layer that starts at zero (LoRA, a zero-initialised branch) and models trained against each other, whose losses
-    stay where they are, are not judged; a gradient of exactly zero from the start is another matter (units that are
-    dead, layers cut off).
+    does not count. Networks of fewer than `min_layers` layers with weights, those with a layer that starts at zero
+    (LoRA, a zero-initialised branch) and models trained against each other, whose losses stay where they are, are not
+    judged, and of those with normalisation layers only their branches; a gradient of exactly zero from the start is
+    another matter (units that are dead, layers cut off).
 
     ## Options
     Healthy networks of four to nine layers begin at 7e-4 (a small convolutional one) or more and grow from there; deep
@@ -60,6 +62,8 @@ class VanishingGradient(Rule):
     source: ClassVar[str] = LECTURE
 
     smallest: float = threshold(1e-4, unit="gradient norm × weight norm / loss", source="0.15 × the least healthy one")
+    branch: float = threshold(1e-5, unit="gradient norm × weight norm / loss", source="a tenth of the limit")
+    fading: float = threshold(1e-3, unit="× the largest layer's", source="torchmortem: critical")
     relative: float = threshold(1e-3, unit="gradient norm / weight norm", source="the update is below 1e-3 at lr 1")
     stuck: float = threshold(0.9, unit="× initial loss")
     min_layers: int = threshold(4, unit="layers with weights", source="the lecture: small weights suit small networks")
@@ -68,7 +72,7 @@ class VanishingGradient(Rule):
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
-        if not run.header.progress or any(map(_sets_scale, run.steps[0].layers)):
+        if not run.header.progress or any(layer.weight_norm == 0 for layer in run.steps[0].layers):
             return
         curve = Curve.of(run)
         begin = working_range(run)[0]
@@ -77,8 +81,8 @@ class VanishingGradient(Rule):
         if len(stuck) < self.min_samples:
             return
         before, now = _typical(run.steps[: self.at_start]), _typical(late)
-        gone = [module for module in now if self._vanished(now[module]) and self._vanished_at_start(before.get(module))]
-        if len(now) < self.min_layers or len(gone) < 2 or gone[0] != next(iter(now)):
+        gone = self._gone(run, before, now)
+        if not gone:
             return
         first, most = gone[0], max(now, key=lambda module: now[module].sensitivity)
         yield self.finding(
@@ -97,6 +101,21 @@ class VanishingGradient(Rule):
             severity=Severity.ERROR if curve.final > self.stuck * curve.initial else Severity.WARNING,
         )
 
+    def _gone(self, run: RunRecord, before: Mapping[str, Arrival], now: Mapping[str, Arrival]) -> Sequence[str]:
+        """The layers that the gradient does not reach; none where that is no vanishing gradient."""
+        strictly = [m for m in now if self._vanished(now[m]) and self._vanished_at_start(before.get(m))]
+        kinds = [layer.type for layer in run.steps[0].layers]
+        largest = max((item.sensitivity for item in now.values()), default=0.0)
+        if strictly[:1] == list(now)[:1] and not any("Norm" in kind for kind in kinds):
+            faded = [m for m in now if now[m].sensitivity < self.fading * largest]
+            if len(now) >= self.min_layers and len(faded) >= 2:
+                return list(dict.fromkeys((*strictly, *faded)))
+            # a recurrent layer is one for its gradient's every step through time
+            if _is_recurrent(kinds) and now[strictly[0]].sensitivity < self.smallest * self.fading * largest:
+                return strictly[:1]
+        branches = [m for m in strictly if now[m].sensitivity < min(self.branch, self.fading * largest)]
+        return branches if 2 * len(branches) >= len(now) >= self.min_layers else []
+
     def _vanished(self, arrival: Arrival) -> bool:
         return arrival.sensitivity < self.smallest and arrival.relative < self.relative
 
@@ -105,9 +124,8 @@ class VanishingGradient(Rule):
         return arrival is not None and arrival.relative > 0 and self._vanished(arrival)
 
 
-def _sets_scale(layer: LayerStats) -> bool:
-    """A normalisation, or weights that start at zero and let nothing through until they have grown."""
-    return "Norm" in layer.type or layer.weight_norm == 0
+def _is_recurrent(kinds: Sequence[str]) -> bool:
+    return any(kind.startswith(("RNN", "LSTM", "GRU")) for kind in kinds)
 
 
 def _typical(steps: Sequence[StepRecord]) -> Mapping[str, Arrival]:

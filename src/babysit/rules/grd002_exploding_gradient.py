@@ -1,9 +1,9 @@
-"""GRD002: before the first update, the gradient is already out of all proportion."""
+"""GRD002: the gradient is out of all proportion, before the first update or again and again."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,20 +13,26 @@ from babysit.measure.record import RunRecord, StepRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._clipping import unclipped
 from babysit.rules._curve import Curve
-from babysit.rules._gradients import arrivals
+from babysit.rules._gradients import Arrival, arrivals
+from babysit.rules._jumps import jumps
+from babysit.rules._optimizer import is_plain
 from babysit.rules._words import LECTURE, number
+
+_NO_CHOICE = 0.01  # nats: of one class alone, guessing costs nothing, and measures nothing
 
 
 @dataclass(frozen=True)
 class ExplodingGradient(Rule):
-    """The gradient grows by orders of magnitude on its way through the layers, and the training fails.
+    """The gradient grows by orders of magnitude on its way through the layers.
 
     ## What it measures
     Each layer's gradient norm × weight norm before the first update and before any clipping, in units of the loss (of
     guessing, for a classification): by how many times that level the loss would change if the layer's weights changed
     by their own size, to first order. No learning rate has been at work at that step, so the network itself is at
-    fault. It speaks only where the training then fails: the loss explodes, becomes NaN, or stays at the level of
-    guessing.
+    fault. It is an error where the training then fails: the loss explodes, becomes NaN, or stays at the level of
+    guessing; and a warning where plain gradient descent, unclipped, came through it. Of recurrent layers, which
+    multiply the gradient by their weights once for each step through time, also how often it jumps later on, where
+    nothing clips it and the loss has not run away.
 
     ## Why it hurts
     At a thousand, a change of the weights by a thousandth changes the loss beyond recognition: no step along the
@@ -44,8 +50,9 @@ class ExplodingGradient(Rule):
     say so.
 
     ## Options
-    Healthy networks of up to nine layers lie between 2e-4 and 25, those with weights several times too large between
-    2e3 and 1e9. `min_steps` are needed before a loss that has not moved counts as failure.
+    Healthy networks of up to nine layers lie between 2e-4 and 25, recurrent ones stay below 12 at every step; those
+    with weights several times too large begin between 1e3 and 1e9. `min_steps` are needed before a loss that has not
+    moved counts as failure.
 
     ## References
     CS231n 2017, lecture 6: weights of 1.0·N(0, 1) in ten layers. Pascanu, Mikolov and Bengio, On the difficulty of
@@ -61,25 +68,38 @@ class ExplodingGradient(Rule):
     largest: float = threshold(1e3, unit="gradient norm × weight norm / loss", source="40 × the largest healthy one")
     guessing: float = threshold(0.9, unit="× chance level, or × initial loss where that is unknown")
     exploded: float = threshold(3.0, unit="× initial loss", source=LECTURE)
+    jump: float = threshold(
+        100.0, unit="gradient norm × weight norm / loss", source="9 × the healthiest recurrent ones"
+    )
+    jumping: float = threshold(0.05, unit="share of the sampled steps")
+    min_jumps: int = threshold(5, unit="sampled steps")
     min_steps: int = threshold(50, unit="steps")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
-        curve, begin = Curve.of(run), unclipped(run.steps[0])
+        curve = Curve.of(run)
         level = self._level(run, curve)
+        begin = unclipped(run.steps[0])
         found = arrivals(begin, level)
-        if begin.step > 0 or not found:
-            return
+        largest = max((item.sensitivity for item in found.values()), default=0.0)
+        failure = self._failure(run, curve)
+        clips = any(step.clip_limit is not None for step in run.steps)
+        enough = _has_floor(run, curve) and len(curve.losses) >= self.min_steps
+        if begin.step == 0 and self.largest < largest < math.inf:
+            # a training that came through is told of what it was spared where its steps followed the gradient's size
+            if failure or (enough and not clips and is_plain(run)):
+                yield self._at_start(begin, found, level, failure)
+        elif enough and not clips:
+            yield from self._through_time(run, curve, level)
+
+    def _at_start(self, begin: StepRecord, found: Mapping[str, Arrival], level: float, failure: str) -> Finding:
         worst = max(found, key=lambda module: found[module].sensitivity)
         largest = found[worst].sensitivity
-        failure = self._failure(run, curve)
-        if not self.largest < largest < math.inf or not failure:
-            return
         smallest = min(item.sensitivity for item in found.values())
-        yield self.finding(
+        return self.finding(
             f"before the first update the gradient is already {number(found[worst].relative)} × the weights in layer "
             f"{worst}: changing them by 1 % would move the loss by {number(0.01 * largest)} × the level of "
-            f"{number(level)}; {failure}",
+            f"{number(level)}; {failure or 'the training came through it'}",
             evidence=(
                 Evidence("gradient × weights / loss, largest layer", largest, self.largest),
                 Evidence("gradient × weights / loss, smallest layer", smallest),
@@ -89,20 +109,45 @@ class ExplodingGradient(Rule):
             remedies=_remedies(begin),
             module=worst,
             steps=(0, 0),
+            severity=None if failure else Severity.WARNING,
         )
+
+    def _through_time(self, run: RunRecord, curve: Curve, level: float) -> Iterator[Finding]:
+        for found in jumps(run, level=level, limit=self.jump, exploded=self.exploded * curve.initial):
+            count, share = len(found.steps), len(found.steps) / found.seen
+            if count < self.min_jumps or share < self.jumping:
+                continue
+            yield self.finding(
+                f"the gradient of {found.module} jumps at {count} of {found.seen} sampled steps: gradient × weights is "
+                f"up to {number(found.largest)} × the loss's level of {number(level)}, {number(found.typical)} as a "
+                "rule, and nothing clips it",
+                evidence=(
+                    Evidence("gradient × weights / loss, largest", found.largest, self.jump),
+                    Evidence("gradient × weights / loss, median", found.typical),
+                    Evidence("share of the sampled steps", share, self.jumping),
+                ),
+                remedies=(
+                    "clip the gradient's norm before each step: clip_grad_norm_(model.parameters(), 1.0)",
+                    "start the recurrent weights smaller, orthogonal ones for instance (nn.init.orthogonal_)",
+                ),
+                module=found.module,
+                steps=(found.steps[0], found.steps[-1]),
+                severity=Severity.WARNING,
+            )
 
     def _level(self, run: RunRecord, curve: Curve) -> float:
         """The level of guessing; else the first loss, or the usual one where that began near zero by its nature."""
-        if run.header.task == "classification" and curve.chance:
-            return curve.chance
+        first, chance = run.steps[0].loss, curve.chance
+        if run.header.task == "classification" and chance is not None and chance > _NO_CHOICE:
+            return chance
         usual = float(np.median(np.abs(curve.losses))) if len(curve.losses) else 0.0
-        return max(run.steps[0].loss, usual)
+        return max(first, usual)
 
     def _failure(self, run: RunRecord, curve: Curve) -> str:
         broken = next((step for step, loss in enumerate(run.losses) if not math.isfinite(loss)), None)
         if broken is not None:
             return f"the loss is not finite at step {broken}"
-        if not run.header.progress or not curve.initial > 0:  # such a loss says nothing of success
+        if not _has_floor(run, curve):
             return ""
         peak = float(np.max(curve.blocks(), initial=0.0))
         if peak > self.exploded * curve.initial > 0 and curve.final > self.guessing * (curve.chance or curve.initial):
@@ -111,6 +156,10 @@ class ExplodingGradient(Rule):
         if enough and curve.final > self.guessing * (curve.chance or curve.initial):
             return f"after {len(curve.losses)} steps the loss is no better than {number(curve.final)}"
         return ""
+
+
+def _has_floor(run: RunRecord, curve: Curve) -> bool:
+    return run.header.progress and curve.initial > 0
 
 
 def _remedies(step: StepRecord) -> tuple[str, ...]:

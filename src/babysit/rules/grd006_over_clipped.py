@@ -11,10 +11,9 @@ from typing import ClassVar
 from babysit.measure.record import RunRecord, StepRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve
+from babysit.rules._optimizer import is_adaptive
 from babysit.rules._updates import median_ratios, working_steps
 from babysit.rules._words import number, percent, rate_at
-
-_ADAPTIVE = ("adam", "rms", "adagrad", "adadelta", "adafactor", "rprop", "lion", "lamb", "sophia", "muon")
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class OverClipped(Rule):
         limit = cuts[-1][1].clip_limit or 0.0
         moved = _moved(steps, self.min_samples)
         hurts = self._hurts(run, moved)
-        rate = None if _is_adaptive(run) else rate_at(run, steps[-1].step)
+        rate = None if is_adaptive(run) else rate_at(run, steps[-1].step)
         yield self.finding(
             f"clipping to {number(limit)} cuts {percent(len(clipped) / len(cuts))} of the gradients by more than "
             f"{number(self.factor)}: their norm is {number(before)} before it, {number(cut)} × the limit"
@@ -93,7 +92,7 @@ class OverClipped(Rule):
         )
 
     def _hurts(self, run: RunRecord, moved: float | None) -> bool:
-        if _is_adaptive(run):
+        if is_adaptive(run):
             return False
         curve = Curve.of(run)
         learns = run.header.progress and curve.final < self.learnt * curve.initial
@@ -111,9 +110,3 @@ def _moved(steps: Sequence[StepRecord], samples: int) -> float | None:
     """Typical update over weights of the middle layer."""
     ratios = median_ratios(steps, samples)
     return median(ratios.values()) if ratios else None
-
-
-def _is_adaptive(run: RunRecord) -> bool:
-    """Whether the size of every optimizer's steps does not depend on the gradient's; not where they are unknown."""
-    kinds = run.header.optimizer.lower().split(" + ")
-    return all(any(name in kind for name in _ADAPTIVE) for kind in kinds)

@@ -8,16 +8,13 @@ from typing import ClassVar
 
 from babysit.measure.record import LayerStats, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
-from babysit.rules._curve import Curve, running_median
 from babysit.rules._paths import across_examples, initial_models
+from babysit.rules._progress import is_stuck, starts_late
 from babysit.rules._signal import NORMALISE, Trend, good_start, has_learnt_nothing, longest_trend, signal_paths
 from babysit.rules._updates import median_ratios
 from babysit.rules._words import LECTURE, number
 
-_STUCK = 0.9
-_LATE_SHARE = 0.25
 _AT_WORK = 1e-4  # update / weights of some layer: the learning rate is not to blame
-_FEWEST_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ class ShrinkingActivations(Rule):
     `collapsed` is what is left of the signal that warrants a warning, `shrunk` what is worth a remark, `layers` the
     fewest layers, `step` the most that each may keep of the one before. It is an error where the training also stays
     at the chance level, or near its initial loss. `alike` and `hopeless` are for the spread across examples: a warning
-    where the training suffers, and in any case.
+    where the training suffers, and in any case; what the gradient makes of it is told by GRD001.
 
     ## References
     CS231n 2017, lecture 6: weight initialisation. Glorot & Bengio 2010; He et al. 2015, arXiv:1502.01852. How alike
@@ -101,16 +98,13 @@ class ShrinkingActivations(Rule):
     def _report(self, run: RunRecord, trend: Trend, layers: Sequence[LayerStats]) -> Finding:
         collapsed = self._below(trend, self.collapsed)
         severity = Severity.WARNING if collapsed else Severity.INFO
-        if has_learnt_nothing(run) or (collapsed and _is_stuck(run)):
+        if has_learnt_nothing(run) or (collapsed and is_stuck(run)):
             severity = Severity.ERROR
         return self._finding(trend, layers, self.collapsed if collapsed else self.shrunk, severity)
 
     def _report_alike(self, run: RunRecord, trend: Trend, layers: Sequence[LayerStats]) -> Finding:
-        severity = Severity.WARNING if self._below(trend, self.hopeless) else Severity.INFO
-        if _rate_is_at_work(run) and (_is_stuck(run) or has_learnt_nothing(run)):
-            severity = Severity.ERROR
-        elif _starts_late(run):
-            severity = Severity.WARNING
+        suffers = starts_late(run) or (_rate_is_at_work(run) and (is_stuck(run) or has_learnt_nothing(run)))
+        severity = Severity.WARNING if suffers or self._below(trend, self.hopeless) else Severity.INFO
         return self._finding(trend, layers, self.alike, severity, " across the examples")
 
     def _finding(
@@ -133,22 +127,6 @@ class ShrinkingActivations(Rule):
             steps=(0, 0),
             severity=severity,
         )
-
-
-def _is_stuck(run: RunRecord) -> bool:
-    """Whether the loss ends near where it began; never where the loss does not measure progress."""
-    curve = Curve.of(run)
-    enough = run.header.progress and len(curve.losses) >= _FEWEST_STEPS
-    return enough and curve.final > _STUCK * curve.initial > 0
-
-
-def _starts_late(run: RunRecord) -> bool:
-    """Whether a good part of the run had gone by when the loss first left its initial level."""
-    curve = Curve.of(run)
-    if not run.header.progress or len(curve.losses) < _FEWEST_STEPS or not curve.initial > 0:
-        return False
-    flat = running_median(curve.losses)[: int(_LATE_SHARE * len(curve.losses))]
-    return bool((flat > _STUCK * curve.initial).all())
 
 
 def _rate_is_at_work(run: RunRecord) -> bool:

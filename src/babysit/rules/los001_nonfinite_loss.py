@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from babysit.measure.record import LayerStats, Origin, RunRecord
+from babysit.measure.record import Origin, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
-from babysit.rules._origin import first_origin, operation_remedy, place
+from babysit.rules._origin import first_broken_module, first_origin, operation_remedy, place
 from babysit.rules._updates import peak_ratio
 from babysit.rules._words import LECTURE, change_rate, number, rate_at
 
@@ -73,7 +73,7 @@ class NonfiniteLoss(Rule):
         first, lost = broken[0], broken[-1] == len(losses) - 1
         origin = first_origin(run)
         message, remedies = self._cause(run, first, origin)
-        module = (origin.module if origin else "") or _first_broken_module(run)
+        module = (origin.module if origin else "") or first_broken_module(run)
         yield self.finding(
             f"the loss is {losses[first]} at step {first}{_where(origin, module)}; {message}",
             evidence=self._evidence(run, broken),
@@ -147,24 +147,3 @@ def _where(origin: Origin | None, module: str) -> str:
 
 def _further(first: int) -> tuple[str, ...]:
     return () if first == 0 else (f"look at the batch of step {first} for extreme values",)
-
-
-def _first_broken_module(run: RunRecord) -> str:
-    """The first layer with non-finite outputs; failing that, the last one with a non-finite gradient or weights.
-
-    Activations spread a NaN forwards and gradients spread it backwards, so the order of the search differs.
-    """
-    for record in run.steps:
-        forward = [layer.module for layer in record.layers if _broken(layer.mean, layer.std)]
-        backward = [layer.module for layer in record.layers if _broken(*_of_weights(layer))]
-        if forward or backward:
-            return (forward or backward[::-1])[0]
-    return ""
-
-
-def _of_weights(layer: LayerStats) -> tuple[float | None, ...]:
-    return layer.gradient_norm, layer.weight_norm, layer.update_norm
-
-
-def _broken(*values: float | None) -> bool:
-    return any(value is not None and not math.isfinite(value) for value in values)

@@ -70,11 +70,10 @@ class DecayDominates(Rule):
         left, share = median(map(_left, fading)), median(map(_share, fading))
         modules = [seen[-1].module for seen in fading]
         yield self.finding(
-            f"weight decay takes {number(share)} times as much as the gradient gives in {len(fading)} of {len(layers)} "
-            f"layers ({names(modules)}), whose weights have come down to {number(left)} of what they were; the loss is "
+            f"weight decay takes {_times(share)} in {len(fading)} of {len(layers)} layers ({names(modules)}), whose weights have come down to {number(left)} of what they were; the loss is "
             f"still {number(curve.final)}",
             evidence=(
-                Evidence("decay / gradient in the step", share, self.decay),
+                *((Evidence("decay / gradient in the step", share, self.decay),) if math.isfinite(share) else ()),
                 Evidence("weight norm at the end / at its largest", left, self.shrunk),
                 Evidence("layers that fade", float(len(fading)), self.layers * len(layers)),
                 Evidence("final training loss", curve.final, self.learnt * level),
@@ -98,6 +97,10 @@ def _share(seen: Sequence[LayerStats]) -> float:
     """Decay's part over the gradient's, lately; infinite where no gradient was left."""
     late = seen[len(seen) // 2 :]
     return median(math.inf if layer.decay_share is None else layer.decay_share for layer in late)
+
+
+def _times(share: float) -> str:
+    return f"{number(share)} times as much as the gradient gives" if math.isfinite(share) else "all of the step"
 
 
 def _left(seen: Sequence[LayerStats]) -> float:

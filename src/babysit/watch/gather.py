@@ -46,8 +46,9 @@ class Gather:
     def read(self) -> None:
         """Copy everything to the host."""
         for device, tensors in self._tensors.items():
-            values = torch.cat(tensors) if len(tensors) > 1 else tensors[0]
-            self._read[device] = values.cpu().numpy()
+            values = (torch.cat(tensors) if len(tensors) > 1 else tensors[0]).cpu().numpy()
+            before = self._read.get(device)
+            self._read[device] = values if before is None else np.concatenate([before, values])
         self._tensors.clear()
 
     def _take(self, flat: Tensor) -> Callable[[], Values]:

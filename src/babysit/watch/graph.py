@@ -154,7 +154,7 @@ def _layer(node: Any) -> _Layer | None:
     if "convolution" in kind:
         return _convolution(node, edges)
     factors = edges[1:3] if kind in ("addmm", "addmv") else edges[:2]
-    leaves = [None if edge is None else _leaf(edge) for edge in factors]
+    leaves = [None if edge is None else leaf_of(edge) for edge in factors]
     if len(factors) < 2 or (leaves[0] is None) == (leaves[1] is None):
         return None
     place = 1 if leaves[1] is not None else 0
@@ -168,13 +168,13 @@ def _layer(node: Any) -> _Layer | None:
 
 
 def _convolution(node: Any, edges: list[Any]) -> _Layer | None:
-    weight = _leaf(edges[1]) if len(edges) > 1 and edges[1] is not None else None
+    weight = leaf_of(edges[1]) if len(edges) > 1 and edges[1] is not None else None
     if weight is None or getattr(node, "_saved_groups", 1) != 1 or getattr(node, "_saved_transposed", False):
         return None
     return _Layer(node, edges[0], weight, weight[0].numel(), weight.shape[0])
 
 
-def _leaf(node: Any) -> Tensor | None:
+def leaf_of(node: Any) -> Tensor | None:
     """The parameter that a node passes on, through transposition and casts."""
     while _variable(node) is None:
         if operation(node) not in _VIEWS or node.next_functions[0][0] is None:
@@ -192,7 +192,7 @@ def _feeding(layer: _Layer, layers: Mapping[Any, _Layer], view: GraphView) -> _L
         following = [edge for edge, _ in node.next_functions if edge is not None]
         kind = operation(node)
         if kind in _VIEWS or kind in _LINEAR_TOO:
-            data = [edge for edge in following if _leaf(edge) is None]
+            data = [edge for edge in following if leaf_of(edge) is None]
             # a normalisation's own scale and shift are leaves; two branches are more than a scale
             node = data[0] if len(data) == 1 else None
         else:

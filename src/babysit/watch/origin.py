@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from babysit.measure.record import Origin
-from babysit.watch.graph import GraphView, nearest_parameters, operation, parameters_of, read_graph
+from babysit.watch.graph import GraphView, leaf_of, nearest_parameters, operation, parameters_of, read_graph
 from babysit.watch.names import Names
+
+_OUTSIDE: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "log": lambda x: x <= 0,
+    "log2": lambda x: x <= 0,
+    "log10": lambda x: x <= 0,
+    "log1p": lambda x: x <= -1,
+    "asin": lambda x: x.abs() > 1,
+    "acos": lambda x: x.abs() > 1,
+    "atanh": lambda x: x.abs() >= 1,
+    "reciprocal": lambda x: x == 0,
+}
 
 
 @torch.no_grad()
@@ -47,7 +58,10 @@ def _in_weights(view: GraphView, step: int, names: Names) -> Origin | None:
 
 def _in_graph(view: GraphView, step: int, names: Names) -> Origin | None:
     for node in _inputs_first(view):
-        for name, tensor in _saved(node):
+        saved = dict(_saved(node))
+        if all(map(_finite, saved.values())) and _has_no_result(operation(node), saved):
+            return _at(node, step, names)
+        for name, tensor in saved.items():
             if _finite(tensor):
                 continue
             if name in ("result", "output", "result0"):
@@ -70,8 +84,15 @@ def _at(node: Any, step: int, names: Names) -> Origin:
 
 def _producer(node: Any, tensor: Tensor) -> Any:
     """The operation that fed a node with this tensor, as far as shapes tell; ``None`` where no operation did."""
-    feeding = [edge for edge, _ in node.next_functions if edge is not None and edge.next_functions]
+    feeding = [edge for edge, _ in node.next_functions if edge is not None and leaf_of(edge) is None]
     return next((edge for edge in feeding if _gives(edge, tensor)), feeding[0] if feeding else None)
+
+
+def _has_no_result(kind: str, saved: Mapping[str, Tensor]) -> bool:
+    """Whether an operation has no finite result for some of what it was given, which is all that it keeps."""
+    if kind in _OUTSIDE and "self" in saved:
+        return bool(_OUTSIDE[kind](saved["self"]).any())
+    return kind == "div" and "other" in saved and bool((saved["other"] == 0).any())
 
 
 def _gives(edge: Any, tensor: Tensor) -> bool:

@@ -175,8 +175,8 @@ class Phases:
             self.close_pass()
 
     def close(self, step: int) -> None:
-        """No backward pass will come any more."""
-        self._evaluated(lambda _: True, step)
+        """No backward pass will come any more: what is open in training mode is a step that was not finished."""
+        self._evaluated(lambda mode: mode is False, step)
         self.close_pass()
 
     def close_pass(self) -> None:

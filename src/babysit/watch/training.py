@@ -75,6 +75,7 @@ class Training:
         self._losses = LossLog(write, tail)
         self._alive: dict[str, Tensor] = {}
         self._optimizers: list[weakref.ref[Optimizer]] = []
+        self._optimizer_names = ""
         self._movement = Movement()
         self._by_hand = False
         self._updating = False
@@ -221,7 +222,7 @@ class Training:
             classes=facts.classes,
             batch_size=batch,
             steps_per_epoch=math.ceil(available / batch) if available and batch else 0,
-            optimizer=" + ".join(dict.fromkeys(type(item).__name__ for item in optimizers)),
+            optimizer=self._optimizer_names,
             progress=self._several_losses <= _FEW * self.step,
             settings=settings,
         )
@@ -318,6 +319,7 @@ class Training:
         # one whose parameters a newer optimizer has taken over is not in use any longer
         self._optimizers = [reference for reference in self._optimizers if not _is_within(reference(), theirs)]
         self._optimizers.append(weakref.ref(optimizer))
+        self._optimizer_names = " + ".join(dict.fromkeys(type(item).__name__ for item in self.optimizers))
         self._trained |= {id(item): weakref.ref(item) for group in optimizer.param_groups for item in group["params"]}
         self._by_hand = False
 

@@ -2,7 +2,7 @@
 
 Wrong: the distance is `sqrt(sum((a - b) ** 2))`, whose gradient at 0 is infinite. Sooner or later a pair consists of
 the same image twice; the gradient of that step is NaN, and so are all weights and losses after it. A competent
-diagnosis names a non-finite loss, its first step, and that the gradient was non-finite first (LOS001).
+diagnosis names a non-finite loss, its first step, and that the gradient was non-finite first (GRD003).
 """
 
 import sys

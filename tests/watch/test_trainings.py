@@ -1,0 +1,424 @@
+"""What is recorded of trainings of all kinds, and that nothing in them changes."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from babysit.measure.record import RunRecord
+from babysit.measure.sampling import is_sampled
+from babysit.watch import Monitor
+
+# torch.optim takes the name of this module away
+optimizer_module = importlib.import_module("torch.optim.optimizer")
+X, Y = torch.randn(256, 8, generator=torch.Generator().manual_seed(0)), torch.arange(256) % 3
+Step = Callable[[nn.Module, int], float]
+
+
+def net(seed: int = 0, norm: bool = False, dropout: float = 0.0) -> nn.Sequential:
+    torch.manual_seed(seed)
+    layers = [nn.Linear(8, 16), *([nn.BatchNorm1d(16)] if norm else []), nn.ReLU(), nn.Dropout(dropout)]
+    return nn.Sequential(*layers, nn.Linear(16, 3))
+
+
+def batch(step: int, size: int = 32) -> tuple[Tensor, Tensor]:
+    rows = torch.arange(step * size, (step + 1) * size) % len(X)
+    return X[rows], Y[rows]
+
+
+def train(model: nn.Module, steps: int = 40, optimizer: torch.optim.Optimizer | None = None) -> list[float]:
+    optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=1e-2)
+    losses = []
+    for step in range(steps):
+        x, y = batch(step)
+        loss = F.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def test_the_losses_of_every_step_and_the_numbers_of_sampled_ones() -> None:
+    with Monitor() as monitor:
+        losses = train(net(), 300)
+    run = monitor.record
+    assert run.losses == pytest.approx(losses)
+    assert [step.step for step in run.steps][:64] == list(range(64))
+    assert len(run.steps) == sum(is_sampled(step) for step in range(300))
+    assert [layer.module for layer in run.steps[0].layers] == ["0", "1", "2", "3"]
+    assert run.header.loss_name == "cross_entropy"
+    assert run.header.chance_loss == pytest.approx(math.log(3), abs=1e-3)
+    assert (run.header.batch_size, run.header.optimizer, run.header.settings["lr"]) == (32, "Adam", 0.01)
+    assert all(step.cleared for step in run.steps[1:])
+    assert {call.phase for call in run.calls} == {"train"}
+
+
+def test_nothing_changes_and_nothing_is_left_behind() -> None:
+    places = [(F, "cross_entropy"), (torch.autograd, "backward"), (nn.Module, "train"), (torch.no_grad, "__enter__")]
+    before = [vars(place)[name] for place, name in places]
+    plain = net(dropout=0.5)
+    torch.manual_seed(1)
+    expected = train(plain)
+    watched = net(dropout=0.5)
+    torch.manual_seed(1)
+    with Monitor() as monitor:
+        assert train(watched) == expected
+    assert monitor.notes == ()
+    for one, other in zip(plain.parameters(), watched.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert [vars(place)[name] for place, name in places] == before
+    module = nn.modules.module
+    assert not module._global_forward_hooks
+    assert not module._global_forward_pre_hooks
+    assert not optimizer_module._global_optimizer_pre_hooks
+    assert torch.is_grad_enabled()
+
+
+def test_a_step_that_is_not_sampled_runs_without_module_hooks() -> None:
+    hooked = []
+    model = net()
+    model.register_forward_hook(lambda *_: hooked.append(bool(nn.modules.module._global_forward_hooks)))
+    with Monitor():
+        train(model, 600)
+    assert hooked[:129] == [True] * 129
+    assert hooked[129] is False
+    assert sum(hooked[256:512]) == 64
+
+
+def test_accumulated_gradients_make_one_step() -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    losses = []
+    with Monitor() as monitor:
+        for step in range(20):
+            total = 0.0
+            for part in range(4):
+                x, y = batch(4 * step + part)
+                loss = F.cross_entropy(model(x), y) / 4
+                loss.backward()
+                total += loss.item()
+            optimizer.step()
+            optimizer.zero_grad()
+            losses.append(total)
+    run = monitor.record
+    assert run.losses == pytest.approx(losses)
+    assert {step.backwards for step in run.steps} == {4}
+    assert all(step.cleared for step in run.steps[1:])
+    assert run.header.chance_loss == pytest.approx(math.log(3), abs=1e-2)
+
+
+def test_gradients_that_are_never_cleared() -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    with Monitor() as monitor:
+        for step in range(10):
+            x, y = batch(step)
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+    assert [step.cleared for step in monitor.record.steps] == [None] + [False] * 9
+
+
+@pytest.mark.parametrize("clip", [nn.utils.clip_grad_norm_, nn.utils.clip_grad_value_])
+def test_clipping(clip: Callable[..., object]) -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    clip = getattr(nn.utils, clip.__name__)
+    with Monitor() as monitor:
+        for step in range(5):
+            x, y = batch(step)
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            getattr(nn.utils, clip.__name__)(model.parameters(), 1e-3)
+            optimizer.step()
+    for step in monitor.record.steps:
+        assert step.clip_limit == 1e-3
+        assert step.clipped_from is not None
+        assert step.clipped_from > 0.01
+        assert step.gradient_norm is not None
+        assert step.gradient_norm < step.clipped_from
+
+
+def test_evaluation_is_told_from_training() -> None:
+    model = net(norm=True, dropout=0.5)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    held_out = torch.randn(40, 8), torch.arange(40) % 3
+    expected = []
+    with Monitor() as monitor:
+        for _ in range(3):
+            model.train()
+            train(model, 8, optimizer)
+            model.eval()
+            with torch.no_grad():
+                outputs = model(held_out[0])
+                expected.append(F.cross_entropy(outputs, held_out[1]).item())
+                expected.append((outputs.argmax(1) == held_out[1]).float().mean().item())
+    run = monitor.record
+    seen = [number for item in run.evaluated("validation") for number in (item.loss, item.score)]
+    assert seen == pytest.approx(expected)
+    assert [item.step for item in run.evaluated("validation")] == [8, 16, 24]
+    assert [item.step for item in run.evaluated("batches")] == [8, 16, 24]
+    evaluated = run.forwarded("evaluation")
+    assert [forward.training for forward in evaluated] == [False] * 3
+    assert [(forward.norms_training, forward.dropouts_training) for forward in evaluated] == [(0, 0)] * 3
+    assert all(forward.norms_training == forward.dropouts_training == 1 for forward in run.forwarded("train"))
+
+
+def test_evaluation_with_gradients_is_told_by_the_mode() -> None:
+    model = net(dropout=0.5)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    with Monitor() as monitor:
+        for _ in range(2):
+            model.train()
+            train(model, 8, optimizer)
+            model.eval()
+            F.cross_entropy(model(X[:50]), Y[:50])
+        model.train()
+        train(model, 8, optimizer)
+    assert [item.step for item in monitor.record.evaluated("train")] == [8, 16]
+    assert len(monitor.record.losses) == 24
+
+
+def test_an_evaluation_on_the_training_data_is_called_so() -> None:
+    model = net()
+    with Monitor() as monitor:
+        train(model, 8)
+        with torch.no_grad():
+            F.cross_entropy(model(X), Y)
+    assert monitor.record.evaluations[0].split == "train"
+
+
+def test_two_models_against_each_other() -> None:
+    torch.manual_seed(0)
+    maker, judge = nn.Linear(2, 8), nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 1))
+    of_maker = torch.optim.Adam(maker.parameters(), lr=1e-3)
+    of_judge = torch.optim.Adam(judge.parameters(), lr=1e-3)
+    real, fake = torch.ones(32, 1), torch.zeros(32, 1)
+    with Monitor() as monitor:
+        for step in range(30):
+            x, _ = batch(step)
+            made = maker(torch.randn(32, 2))
+            loss = F.binary_cross_entropy_with_logits(judge(x), real)
+            loss = loss + F.binary_cross_entropy_with_logits(judge(made.detach()), fake)
+            of_judge.zero_grad()
+            loss.backward()
+            of_judge.step()
+            loss = F.binary_cross_entropy_with_logits(judge(made), real)
+            of_maker.zero_grad()
+            loss.backward()
+            of_maker.step()
+    (run,) = monitor.records
+    assert run.header.progress is False
+    assert monitor.steps == 30
+    assert "Sequential.0" in run.modules or "Linear" in run.modules
+    assert all(step.cleared for step in run.steps[2:])
+
+
+def test_trainings_that_follow_each_other_are_recorded_one_by_one() -> None:
+    with Monitor() as monitor:
+        losses = [train(net(seed), 20) for seed in range(3)]
+    runs = monitor.records
+    assert [len(run.losses) for run in runs] == [20, 20, 20]
+    for run, expected in zip(runs, losses, strict=True):
+        assert run.losses == pytest.approx(expected)
+        assert run.header.progress
+
+
+def test_a_new_optimizer_for_the_same_model_goes_on_with_the_training() -> None:
+    model = net()
+    with Monitor() as monitor:
+        for _ in range(3):
+            train(model, 15, torch.optim.SGD(model.parameters(), lr=0.1))
+    assert [len(run.losses) for run in monitor.records] == [45]
+
+
+def test_updates_by_hand() -> None:
+    model, losses = net(), []
+    with Monitor() as monitor:
+        for step in range(140):
+            x, y = batch(step)
+            loss = F.cross_entropy(model(x), y)
+            for parameter in model.parameters():
+                parameter.grad = None
+            loss.backward()
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    parameter -= 0.1 * parameter.grad
+            losses.append(loss.item())
+    run = monitor.record
+    assert monitor.notes == ()
+    assert run.losses == pytest.approx(losses)
+    layer = run.steps[50].layers[0]
+    assert layer.gradient_norm is not None
+    assert layer.update_norm == pytest.approx(0.1 * layer.gradient_norm, rel=1e-4)
+
+
+def test_gradients_asked_for_by_function() -> None:
+    model, losses = net(), []
+    with Monitor() as monitor:
+        for step in range(20):
+            x, y = batch(step)
+            loss = F.cross_entropy(model(x), y)
+            gradients = torch.autograd.grad(loss, list(model.parameters()))
+            with torch.no_grad():
+                for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+                    parameter -= 0.1 * gradient
+            losses.append(loss.item())
+    assert monitor.record.losses == pytest.approx(losses)
+
+
+def test_closures() -> None:
+    model = net()
+    optimizer = torch.optim.LBFGS(model.parameters(), lr=0.5, max_iter=4)
+    first: list[float] = []
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(X), Y)
+        loss.backward()
+        first.append(loss.item())
+        return loss
+
+    expected = []
+    with Monitor() as monitor:
+        for _ in range(5):
+            first.clear()
+            optimizer.step(closure)
+            expected.append(first[0])
+    assert monitor.record.losses == pytest.approx(expected)
+
+
+def test_a_gradient_scaler() -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    losses = []
+    with Monitor() as monitor:
+        for step in range(12):
+            x, y = batch(step)
+            loss = F.cross_entropy(model(x), y)
+            if step == 5:
+                loss = loss * math.inf
+            optimizer.zero_grad()
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            if step != 5:
+                losses.append(loss.item())
+    run = monitor.record
+    assert run.losses == pytest.approx(losses)
+    assert [step.skipped for step in run.steps] == [0] * 5 + [1] + [0] * 5
+    layer = run.steps[0].layers[0]
+    assert layer.gradient_norm is not None
+    assert layer.gradient_norm < 10
+
+
+def test_compiled_models_are_left_alone() -> None:
+    with Monitor() as monitor:
+        model = torch.compile(net(), backend="eager")
+        losses = train(model, 6)  # type: ignore[arg-type]
+    run = monitor.record
+    assert run.losses == pytest.approx(losses)
+    assert "compiled" in monitor.notes[0]
+    assert [layer.mean for layer in run.steps[3].layers] == [None, None]
+    assert all(layer.update_norm for layer in run.steps[3].layers)
+    torch._dynamo.reset()
+
+
+def test_functional_activations_and_parts_called_by_themselves() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder, self.decoder = nn.Linear(8, 16), nn.Linear(16, 3)
+
+        def encode(self, x: Tensor) -> Tensor:
+            return torch.relu(self.encoder(x))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.decoder(F.tanh(self.encode(x)))
+
+    torch.manual_seed(0)
+    model = Net()
+    optimizer = torch.optim.Adam(model.parameters())
+    with Monitor() as monitor:
+        train(model, 3, optimizer)
+    assert [layer.module for layer in monitor.record.steps[0].layers] == ["encoder", "F.relu", "F.tanh", "decoder"]
+    assert [layer.type for layer in monitor.record.steps[0].layers] == ["Linear", "ReLU", "Tanh", "Linear"]
+    with Monitor() as monitor:
+        for step in range(3):
+            x, y = batch(step)
+            optimizer.zero_grad()
+            F.cross_entropy(model.decoder(model.encode(x)), y).backward()
+            optimizer.step()
+    assert [layer.module for layer in monitor.record.steps[0].layers] == ["encoder", "decoder"]
+
+
+def first_bad(make: Callable[[Tensor], Tensor], broken: int = 3) -> RunRecord:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Monitor() as monitor:
+        for step in range(6):
+            x, y = batch(step)
+            optimizer.zero_grad()
+            out = model(x)
+            loss = F.cross_entropy(make(out) if step == broken else out, y)
+            loss.backward()
+            optimizer.step()
+    return monitor.record
+
+
+@pytest.mark.parametrize(
+    ("make", "operation"),
+    [
+        (lambda out: out + torch.log(out - out), "log"),
+        (lambda out: out * torch.exp(out + 1000), "exp"),
+        (lambda out: out + (out - out) / (out - out), "div"),
+        (lambda out: out + torch.sqrt(out - 100), "sqrt"),
+    ],
+)
+def test_where_a_nan_arose(make: Callable[[Tensor], Tensor], operation: str) -> None:
+    (origin,) = first_bad(make).origins
+    assert (origin.step, origin.stage, origin.operation) == (3, "forward", operation)
+
+
+def test_a_nan_that_came_with_the_gradient() -> None:
+    # sqrt(0) is 0, its slope infinite, times 0
+    (origin,) = first_bad(lambda out: out + 0 * torch.sqrt(out - out)).origins
+    assert (origin.step, origin.stage, origin.module) == (3, "gradient", "3")
+
+
+def test_a_nan_among_the_inputs() -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Monitor() as monitor:
+        for step in range(4):
+            x, y = batch(step)
+            if step == 2:
+                x = x.clone()
+                x[3, 3] = math.nan
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+    (origin,) = monitor.record.origins
+    assert (origin.step, origin.stage) == (2, "input")
+
+
+def test_a_long_run_keeps_few_records() -> None:
+    model = nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    x = torch.randn(4, 2)
+    with Monitor() as monitor:
+        for _ in range(6000):
+            optimizer.zero_grad()
+            model(x).square().mean().backward()
+            optimizer.step()
+    run = monitor.record
+    assert len(run.losses) == 6000
+    assert len(run.steps) < 64 * 8
+    assert len(run.blocks) < 80
