@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
 from hypothesis import settings
+
+from babysit.testing import Watched, watch_script
 
 # a busy machine must not fail a property, and the same tests have to pass twice
 settings.register_profile("babysit", deadline=None, derandomize=True)
 settings.load_profile("babysit")
+
+
+@pytest.fixture(scope="session")
+def zoo() -> Callable[[str], Watched]:
+    """``zoo("sick/los007_mlp")``: a training of the zoo, watched; each is trained once a session."""
+    return _zoo
+
+
+@cache
+def _zoo(name: str) -> Watched:
+    torch.set_num_threads(1)
+    return watch_script(Path(__file__).parent / "zoo" / f"{name}.py", "0")

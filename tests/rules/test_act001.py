@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from babysit.diagnose import diagnose
-from babysit.measure.record import DEAD_BATCHES, LayerStats, LossBlock, RunHeader, RunRecord, StepRecord
+from babysit.measure.record import DEAD_BATCHES, Forward, LayerStats, LossBlock, RunHeader, RunRecord, StepRecord
 from babysit.nn import CNNConfig, MLPConfig, build
 from babysit.rules import Severity
 from babysit.rules.act001_dead_relu import DeadRelu
@@ -37,12 +37,12 @@ def cnn(bias: float | None = None, batch_norm: bool = False) -> nn.Module:
     return nn.Sequential(nn.Unflatten(1, (1, 8, 8)), net)
 
 
-def recorded(*fractions: float, batch_size: int = 64) -> RunRecord:
+def recorded(*fractions: float, batch_size: int = 64, end: float = 1.0) -> RunRecord:
     steps = tuple(
         StepRecord(step, 2.0, 0.1, (LayerStats("1", "ReLU", dead_fraction=value),))
         for step, value in enumerate(fractions)
     )
-    return RunRecord(RunHeader(batch_size=batch_size), (LossBlock(0, (2.0,) * len(steps)),), steps)
+    return RunRecord(RunHeader(batch_size=batch_size), (LossBlock(0, (2.0, *(end,) * (len(steps) - 1))),), steps)
 
 
 @pytest.mark.parametrize(
@@ -109,3 +109,22 @@ def test_the_limits() -> None:
     assert list(RULE.check(recorded(*[0.9] * 60, *[0.2] * 60))) == []  # they came back
     assert list(RULE.check(recorded(*[0.9] * 100, batch_size=6))) == []
     assert len(list(RULE.check(recorded(*[0.9] * 100, batch_size=7)))) == 1
+
+
+def test_a_training_that_gets_nowhere_is_an_error() -> None:
+    (finding,) = RULE.check(recorded(*[0.1] * ENOUGH, *[0.8] * RULE.min_samples, end=2.0))
+    assert finding.severity is Severity.ERROR
+
+
+def test_units_that_answer_in_another_pass_are_alive() -> None:
+    """A discriminator's units may be silent on every real example, and answer to the made ones."""
+
+    def layers(other: float) -> tuple[LayerStats, ...]:
+        linear, act = LayerStats("0", "Linear", weight_norm=1.0), LayerStats("1", "ReLU", dead_fraction=0.9)
+        return linear, act, LayerStats("0#2", "Linear"), LayerStats("1#2", "ReLU", dead_fraction=other)
+
+    for other, found in ((0.2, []), (0.8, ["1"])):
+        steps = tuple(StepRecord(step, 1.4, layers=layers(other)) for step in range(100))
+        forwards = tuple(Forward(step, "train", "Critic", training=True) for step in range(100) for _ in range(2))
+        run = RunRecord(RunHeader(batch_size=64), steps=steps, forwards=forwards)
+        assert [finding.module for finding in RULE.check(run)] == found

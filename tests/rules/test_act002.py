@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from babysit.diagnose import diagnose
-from babysit.measure.record import LayerStats, LossBlock, RunHeader, RunRecord, StepRecord
+from babysit.measure.record import Forward, LayerStats, LossBlock, RunHeader, RunRecord, StepRecord
 from babysit.nn import CNNConfig, MLPConfig, build
 from babysit.rules.act002_saturated_activation import SaturatedActivation
 
@@ -158,3 +158,52 @@ def test_each_condition_is_needed() -> None:
     assert list(RULE.check(recorded("Linear Tanh Linear", steps=19))) == []
     assert list(RULE.check(recorded("Linear Tanh Linear", loss=0.1))) == []
     assert list(RULE.check(recorded("Linear Tanh Linear", loss=-3.0))) == []
+
+
+def watched(names: str, saturated: dict[str, float], *models: str, loss_name: str = "cross_entropy") -> RunRecord:
+    """A watched run of ``"path:Type …"``; the models are called in every step."""
+    layers = tuple(
+        LayerStats(
+            path,
+            kind,
+            saturated_fraction=saturated.get(path, 0.1) if kind in ("Tanh", "Sigmoid") else None,
+            weight_norm=1.0 if kind == "Linear" and "#" not in path else None,
+        )
+        for path, kind in (name.split(":") for name in names.split())
+    )
+    return RunRecord(
+        RunHeader(chance_loss=2.3, batch_size=64, loss_name=loss_name),
+        (LossBlock(0, (2.3,) * 30),),
+        tuple(StepRecord(step, 2.3, 0.1, layers) for step in range(30)),
+        forwards=tuple(Forward(step, "train", model, training=True) for step in range(30) for model in models),
+    )
+
+
+def test_functions_are_judged_like_modules() -> None:
+    names = "fc1:Linear F.tanh:Tanh fc2:Linear F.tanh#2:Tanh fc3:Linear"
+    (finding,) = RULE.check(watched(names, {"F.tanh#2": 0.95}, "Net"))
+    assert finding.module == "F.tanh#2"
+
+
+def test_the_end_of_a_generator_is_an_output_whatever_is_called_after_it() -> None:
+    names = "0:Linear 1:ReLU 2:Linear F.tanh:Tanh Critic.0:Linear Critic.1:Tanh Critic.2:Linear Critic.0#2:Linear"
+    models = ("Generator", "Critic", "Critic")
+    assert list(RULE.check(watched(names, {"F.tanh": 0.95}, *models))) == []
+    (finding,) = RULE.check(watched(names, {"Critic.1": 0.95}, *models))
+    assert finding.module == "Critic.1"
+
+
+def test_a_policys_action_before_the_head_of_its_value() -> None:
+    names = "body:Linear F.tanh:Tanh actor:Linear F.tanh#2:Tanh critic:Linear"
+    assert list(RULE.check(watched(names, {"F.tanh#2": 0.95}, "Policy", loss_name=""))) == []
+    everywhere = {"F.tanh": 0.95, "F.tanh#2": 0.95}
+    assert len(list(RULE.check(watched(names, everywhere, "Policy", loss_name="")))) == 1
+    alone = "body:Linear F.tanh:Tanh out:Linear"
+    assert len(list(RULE.check(watched(alone, {"F.tanh": 0.95}, "Net", loss_name="")))) == 1
+
+
+def test_gates_of_cells_written_by_hand() -> None:
+    names = "i:Linear F.sigmoid:Sigmoid c:Linear F.tanh:Tanh o:Linear F.sigmoid#2:Sigmoid head:Linear"
+    assert list(RULE.check(watched(names, {"F.sigmoid": 0.95, "F.sigmoid#2": 0.95}, "Cell"))) == []
+    glu = "value:Linear gate:Linear F.sigmoid:Sigmoid out:Linear"
+    assert list(RULE.check(watched(glu, {"F.sigmoid": 0.95}, "Net"))) == []

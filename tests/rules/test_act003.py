@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from babysit.diagnose import diagnose
-from babysit.measure.record import LayerStats, RunRecord, StepRecord
+from babysit.measure.record import Forward, LayerStats, LossBlock, RunRecord, StepRecord
 from babysit.nn import CNNConfig, MLPConfig, build
 from babysit.rules.act003_sigmoid_hidden_layers import SigmoidHiddenLayers
 
@@ -132,3 +133,28 @@ def test_each_condition_is_needed() -> None:
     assert list(RULE.check(recorded(0.01, 0.015, 0.03))) == []
     assert list(RULE.check(recorded(0.0, 0.03, 0.09))) == []
     assert list(RULE.check(recorded(0.01, None, 0.09))) == []  # unknown
+
+
+def test_functions_are_seen_and_each_model_by_itself() -> None:
+    def named(prefix: str) -> list[LayerStats]:
+        found: list[LayerStats] = []
+        for place in range(2):
+            number = "" if place == 0 else "#2"
+            norm = 0.03 * 10**place
+            found += [LayerStats(f"{prefix}fc{place}", "Linear", weight_norm=1.0, gradient_norm=norm)]
+            found += [LayerStats(f"{prefix}F.sigmoid{number}", "Sigmoid")]
+        return [*found, LayerStats(f"{prefix}out", "Linear", weight_norm=1.0, gradient_norm=9.0)]
+
+    steps = (StepRecord(0, 2.3, 0.1, (*named(""), *named("Other."))),)
+    # one after the other they would be three in a row
+    forwards = tuple(Forward(0, "train", model, training=True) for model in ("Net", "Other"))
+    assert list(RULE.check(RunRecord(steps=steps, forwards=forwards))) == []
+    assert len(list(SigmoidHiddenLayers(depth=2).check(RunRecord(steps=steps, forwards=forwards)))) == 1
+
+
+def test_a_training_that_gets_nowhere_is_an_error() -> None:
+    run = recorded(0.01, 0.03, 0.09)
+    stuck = dataclasses.replace(run, blocks=(LossBlock(0, (2.3,) * 60),))
+    assert [finding.severity for finding in RULE.check(stuck)] == ["error"]
+    learns = dataclasses.replace(run, blocks=(LossBlock(0, (2.3, *[1.0] * 59)),))
+    assert [finding.severity for finding in RULE.check(learns)] == ["warning"]

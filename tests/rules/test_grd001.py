@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -151,3 +152,53 @@ def test_a_training_that_got_away_in_the_end_is_a_warning() -> None:
     losses = run.losses + (1.0,) * 100
     (finding,) = RULE.check(RunRecord(run.header, (LossBlock(0, losses),), run.steps))
     assert finding.severity == "warning"
+
+
+def record_of(layers: tuple[LayerStats, ...], steps: int = 60, **header: Any) -> RunRecord:
+    records = tuple(StepRecord(step, 2.3, 0.1, layers) for step in range(steps))
+    return RunRecord(RunHeader(batch_size=64, **header), (LossBlock(0, (2.3,) * steps),), records)
+
+
+def weighted(*gradients: float, kinds: str = "", weight: float = 1.0) -> tuple[LayerStats, ...]:
+    types = kinds.split() or ["Linear"] * len(gradients)
+    return tuple(
+        LayerStats(str(place), kind, weight_norm=weight, gradient_norm=2.3 * gradient)
+        for place, (kind, gradient) in enumerate(zip(types, gradients, strict=True))
+    )
+
+
+def test_a_gradient_that_fades_layer_by_layer() -> None:
+    (finding,) = RULE.check(record_of(weighted(5e-5, 2e-4, 1e-2, 0.1, 1.0)))
+    assert "in 2 of 5 layers" in finding.message
+    assert list(RULE.check(record_of(weighted(5e-4, 2e-3, 1e-2, 0.1, 1.0)))) == []
+
+
+def test_nothing_arrives_before_a_recurrent_layer() -> None:
+    (finding,) = RULE.check(record_of(weighted(1e-11, 0.3, 0.2, kinds="Linear RNN Linear")))
+    assert finding.module == "0"
+    assert list(RULE.check(record_of(weighted(1e-6, 0.3, 0.2, kinds="Linear RNN Linear")))) == []
+    assert list(RULE.check(record_of(weighted(1e-11, 0.3, 0.2)))) == []
+
+
+def test_branches_that_get_a_millionth() -> None:
+    branches = weighted(0.3, *[1e-6] * 6, 0.3)
+    norm = LayerStats("norm", "LayerNorm")
+    (finding,) = RULE.check(record_of((*branches, norm)))
+    assert "in 6 of 8 layers" in finding.message
+    assert list(RULE.check(record_of((*weighted(0.3, *[1e-6] * 3, *[0.1] * 4), norm)))) == []
+
+
+def test_what_is_not_judged() -> None:
+    gone = weighted(*[1e-7] * 4, 1.0)
+    assert len(list(RULE.check(record_of(gone)))) == 1
+    assert list(RULE.check(record_of(gone, progress=False))) == []  # a GAN, whose losses stay where they are
+    zero = LayerStats("B", "Linear", weight_norm=0.0, gradient_norm=1.0)
+    assert list(RULE.check(record_of((*gone, zero)))) == []  # LoRA
+
+
+def test_clipping_is_not_vanishing() -> None:
+    run = record_of(weighted(*[1e-7] * 4, 1e-6))
+    clipped = tuple(
+        dataclasses.replace(step, gradient_norm=1e-6, clipped_from=10.0, clip_limit=1e-6) for step in run.steps
+    )
+    assert list(RULE.check(dataclasses.replace(run, steps=clipped))) == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from functools import cache
 from itertools import pairwise
@@ -112,3 +113,68 @@ def test_the_ways_to_fail() -> None:
 
 def test_held_against_guessing_not_against_a_first_loss_that_is_large_itself() -> None:
     assert len(list(RULE.check(made(1e5, [CHANCE] * 60, loss=1e4)))) == 1
+
+
+def plain(gradient: float, losses: list[float], **header: Any) -> RunRecord:
+    run = made(gradient, losses)
+    return dataclasses.replace(run, header=dataclasses.replace(run.header, **header))
+
+
+def test_plain_descent_that_came_through_it_is_warned() -> None:
+    (finding,) = RULE.check(plain(1e4, [1.0] * 60, optimizer="SGD"))
+    assert finding.severity == "warning"
+    assert "the training came through it" in finding.message
+    for silent in (
+        plain(1e4, [1.0] * 60, optimizer="Adam"),
+        plain(1e4, [1.0] * 60, optimizer=""),
+        plain(1e4, [1.0] * 60, optimizer="SGD", progress=False),
+        plain(1e4, [-1.0] * 60, optimizer="SGD"),
+        plain(1e4, [1.0] * 20, optimizer="SGD"),
+    ):
+        assert list(RULE.check(silent)) == []
+
+
+def test_clipped_gradients_are_judged_by_their_size_before_and_by_failure_alone() -> None:
+    def clipped(run: RunRecord) -> RunRecord:
+        (step,) = run.steps
+        cut = dataclasses.replace(step, gradient_norm=1.0, clipped_from=1e5, clip_limit=1.0)
+        return dataclasses.replace(run, steps=(cut,))
+
+    assert len(list(RULE.check(clipped(plain(1.0, [CHANCE] * 60))))) == 1
+    assert list(RULE.check(clipped(plain(1.0, [1.0] * 60, optimizer="SGD")))) == []
+
+
+def test_a_loss_that_begins_near_zero_by_its_nature() -> None:
+    """A policy's surrogate loss is the mean of centred advantages: about 0 at the first step, whatever the gradient."""
+    layers = (LayerStats("low", "Linear", weight_norm=1.0, gradient_norm=1.0),)
+    losses = (1e-8, *[0.05, 0.3, 0.1] * 20)
+    run = RunRecord(RunHeader(batch_size=64), (LossBlock(0, losses),), (StepRecord(0, losses[0], layers=layers),))
+    assert list(RULE.check(run)) == []
+
+
+def test_guessing_costs_nothing_where_there_is_one_class() -> None:
+    run = plain(1.0, [1e-3] * 60, chance_loss=1e-11, optimizer="SGD")
+    assert list(RULE.check(run)) == []
+
+
+def recurrent(jumps: int, kind: str = "LSTM", size: float = 500.0, **changes: Any) -> RunRecord:
+    layers = [
+        (LayerStats("rnn", kind, weight_norm=1.0, gradient_norm=size if step in range(20, 20 + jumps) else 1.0),)
+        for step in range(100)
+    ]
+    steps = tuple(StepRecord(step, 1.0, layers=item, **changes) for step, item in enumerate(layers))
+    return RunRecord(RunHeader(batch_size=64), (LossBlock(0, (1.0,) * 100),), steps)
+
+
+def test_a_recurrent_gradient_that_jumps_again_and_again() -> None:
+    (finding,) = RULE.check(recurrent(8))
+    assert finding.severity == "warning"
+    assert "the gradient of rnn jumps at 8 of 100 sampled steps" in finding.message
+    assert "clip_grad_norm_" in finding.remedies[0]
+    for silent in (
+        recurrent(4),
+        recurrent(8, "Linear"),
+        recurrent(8, size=50.0),
+        recurrent(8, clip_limit=1.0),
+    ):
+        assert list(RULE.check(silent)) == []

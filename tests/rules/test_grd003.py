@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from babysit.diagnose import diagnose
 from babysit.fit import fit
-from babysit.measure.record import LayerStats, LossBlock, RunHeader, RunRecord, StepRecord
+from babysit.measure.record import LayerStats, LossBlock, Origin, RunHeader, RunRecord, StepRecord
 from babysit.rules.grd003_nonfinite_gradient import NonfiniteGradient
 
 RULE = NonfiniteGradient()
@@ -116,3 +117,49 @@ def test_a_loss_that_went_wrong_before_or_with_it_is_the_cause(losses: list[floa
     run = made(len(losses), update=math.nan, bad=math.nan, losses=losses)
     later = RunRecord(run.header, run.blocks, run.steps[1:] or run.steps)
     assert list(RULE.check(later)) == []
+
+
+def unsampled(losses: list[float], origin: Origin) -> RunRecord:
+    """The step at which it broke was not sampled: all that is known are the weights it left."""
+    run = made(0, losses=losses)
+    return dataclasses.replace(run, steps=run.steps[:2], origins=(origin,))
+
+
+FALLING = [2.3 * 0.99**step for step in range(40)]
+
+
+def test_weights_that_are_nan_tell_of_a_gradient_that_nobody_sampled() -> None:
+    (finding,) = RULE.check(unsampled([*FALLING, math.nan], Origin(39, "gradient", "fc2", "sqrt")))
+    assert finding.severity == "error"
+    assert finding.module == "fc2"
+    assert finding.first_step == 39
+    assert "at step 39, where the loss is 1.55" in finding.message
+    assert "(sqrt)" in finding.message
+    assert "torch.sqrt(x.clamp_min(0) + 1e-8)" in finding.remedies[0]
+
+
+def test_it_is_the_cause_of_the_loss_that_follows() -> None:
+    diagnosis = diagnose(unsampled([*FALLING, math.nan, math.nan], Origin(39, "gradient", "fc2")))
+    assert [finding.code for finding in diagnosis.findings] == ["GRD003"]
+    assert diagnosis.folded["LOS001"].code == "GRD003"
+
+
+@pytest.mark.parametrize(
+    ("losses", "origin"),
+    [
+        ([*FALLING, math.nan], Origin(40, "forward", "fc2")),
+        ([*FALLING, math.nan], Origin(39, "weights", "fc2")),
+        ([2.3, 50.0, 1e9, math.nan], Origin(2, "gradient", "fc2")),  # it had exploded before
+        ([2.3, math.nan, math.nan], Origin(1, "gradient", "fc2")),  # the loss was no number either
+        ([2.3, math.nan], Origin(9, "gradient", "fc2")),
+    ],
+)
+def test_other_origins_are_the_losses_matter(losses: list[float], origin: Origin) -> None:
+    assert list(RULE.check(unsampled(losses, origin))) == []
+
+
+def test_a_sampled_gradient_takes_its_operation_from_the_origin() -> None:
+    run = made(1, update=math.nan, bad=math.nan)
+    (finding,) = RULE.check(dataclasses.replace(run, origins=(Origin(0, "gradient", "b", "acos"),)))
+    assert finding.module == "a"
+    assert "±(1 − 1e-6)" in finding.remedies[0]

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from babysit.diagnose import diagnose
-from babysit.measure.record import LayerStats, RunRecord, StepRecord
+from babysit.measure.record import Forward, LayerStats, LossBlock, RunHeader, RunRecord, StepRecord
 from babysit.nn.models import CNNConfig, MLPConfig, build
 from babysit.rules import Severity
 from babysit.rules.ini002_shrinking_activations import ShrinkingActivations
@@ -132,3 +132,56 @@ def test_each_condition_is_needed() -> None:
 
 def test_a_healthy_training_is_silent(healthy: RunRecord) -> None:
     assert list(RULE.check(healthy)) == []
+
+
+def compared(
+    *spreads: float, losses: tuple[float, ...] = (2.3,) * 60, kind: str = "ReLU", update: float = 0.01
+) -> RunRecord:
+    """Layers whose plain spread is kept up by their biases."""
+    layers: list[LayerStats] = []
+    for place, spread in enumerate((*spreads, 0.1)):
+        layers.append(
+            LayerStats(f"fc{place}", "Linear", std=0.1, example_std=spread, weight_norm=1.0, update_norm=update)
+        )
+        layers.append(LayerStats(f"act{place}", kind))
+    steps = tuple(StepRecord(step, loss, 0.1, tuple(layers)) for step, loss in enumerate(losses))
+    return RunRecord(RunHeader(batch_size=64), (LossBlock(0, losses),), steps)
+
+
+ALIKE = (0.4, 0.08, 0.016, 0.003, 6e-4)
+
+
+def test_outputs_that_hardly_differ_between_examples() -> None:
+    (finding,) = RULE.check(compared(*ALIKE))
+    assert finding.severity is Severity.WARNING
+    assert "have std 0.4 across the examples, those of fc4, 4 layers on, 0.0006" in finding.message
+    early = (2.3,) * 5 + (1.0,) * 55
+    assert [item.severity for item in RULE.check(compared(*ALIKE, losses=early))] == [Severity.INFO]
+    late = (2.3,) * 30 + (1.0,) * 30
+    assert [item.severity for item in RULE.check(compared(*ALIKE, losses=late))] == [Severity.WARNING]
+    nothing = (0.4, 0.02, 1e-3, 5e-5, 2e-6)
+    assert [item.severity for item in RULE.check(compared(*nothing, losses=early))] == [Severity.WARNING]
+
+
+def test_a_rate_that_is_too_low_is_another_matter() -> None:
+    learns_nothing = (2.3,) * 10 + (2.0,) * 50  # below 0.9 of its beginning, so not late
+    assert [item.severity for item in RULE.check(compared(*ALIKE, losses=learns_nothing))] == [Severity.INFO]
+
+
+def test_sigmoids_squeeze_examples_together_with_any_weights() -> None:
+    assert list(RULE.check(compared(*ALIKE, kind="Sigmoid"))) == []
+
+
+def test_batches_of_one_example_cannot_be_compared() -> None:
+    assert list(RULE.check(compared(0.0, 0.0, 0.0, 0.0, 0.0))) == []
+
+
+def test_two_models_are_two_signals() -> None:
+    def names(*stds: float, prefix: str = "") -> list[LayerStats]:
+        return [LayerStats(f"{prefix}{n}", "Linear", std=std, weight_norm=1.0) for n, std in enumerate(stds)]
+
+    forwards = tuple(Forward(0, "train", model, training=True) for model in ("Encoder", "Decoder"))
+    layers = (*names(1.0, 0.1, 0.01), *names(0.001, 1e-4, 1e-5, prefix="Decoder."))
+    steps = (StepRecord(0, 2.3, 0.1, layers),)
+    assert len(list(RULE.check(RunRecord(steps=steps)))) == 1
+    assert list(RULE.check(RunRecord(steps=steps, forwards=forwards))) == []

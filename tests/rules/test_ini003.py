@@ -101,3 +101,23 @@ def test_saturation_of_several_layers_not_of_the_first_alone() -> None:
 
 def test_a_healthy_training_is_silent(healthy: RunRecord) -> None:
     assert list(RULE.check(healthy)) == []
+
+
+def test_outputs_and_gates_may_be_at_their_limits() -> None:
+    def run(*names: str) -> RunRecord:
+        layers = tuple(
+            LayerStats(
+                name,
+                kind,
+                saturated_fraction=0.9 if kind in ("Tanh", "Sigmoid") else None,
+                weight_norm=1.0 if kind == "Linear" else None,
+            )
+            for name, kind in (item.split(":") for item in names)
+        )
+        return RunRecord(steps=(StepRecord(0, 2.3, 0.1, layers),))
+
+    stack = [part for n in range(4) for part in (f"fc{n}:Linear", f"F.tanh#{n}:Tanh")]
+    assert len(list(RULE.check(run(*stack, "out:Linear")))) == 1
+    assert list(RULE.check(run(*stack))) == []  # the last one is an output
+    gates = [part for n in range(4) for part in (f"gate{n}:Linear", f"s{n}:Sigmoid", f"fc{n}:Linear", f"r{n}:ReLU")]
+    assert list(RULE.check(run(*gates, "out:Linear"))) == []

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
 
-from babysit.measure.record import LayerStats, RunHeader, RunRecord, StepRecord
+from babysit.measure.record import LayerStats, Origin, RunHeader, RunRecord, StepRecord
 from babysit.rules import Severity
 from babysit.rules.los001_nonfinite_loss import NonfiniteLoss
 from babysit.testing import record
@@ -84,3 +85,79 @@ def test_names_the_layer_where_it_arose(layers: tuple[LayerStats, ...], expected
 
 def test_silent_on_an_empty_run() -> None:
     assert list(RULE.check(record())) == []
+
+
+def with_origin(
+    losses: list[float], stage: str, *, module: str = "head", operation: str = "", **changes: object
+) -> RunRecord:
+    run = dataclasses.replace(
+        record(losses, lr=0.1), origins=(Origin(len(losses) - 1, stage, module, operation, "why"),)
+    )
+    return dataclasses.replace(run, **changes)
+
+
+FALLING = [2.3 * 0.99**step for step in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("operation", "remedy"),
+    [
+        ("log", "clamp_min"),
+        ("sqrt", "torch.sqrt(x.clamp_min(0) + 1e-8)"),
+        ("div", "add an epsilon to the divisor"),
+        ("exp", "logsumexp"),
+        ("pow", "clamp x"),
+        ("softmax", "unmasked"),
+        ("acos", "1e-6"),
+        ("std", "correction=0"),
+    ],
+)
+def test_the_operation_and_its_remedy(operation: str, remedy: str) -> None:
+    (finding,) = RULE.check(with_origin([*FALLING, NAN], "forward", operation=operation))
+    assert finding.module == "head"
+    assert f"arose in the forward pass, in {operation}, at layer head (why)" in finding.message
+    assert remedy in finding.remedies[0]
+    assert "batch of step 40" in finding.remedies[1]
+
+
+def test_the_operation_at_the_very_first_step() -> None:
+    (finding,) = RULE.check(with_origin([NAN], "loss", module="", operation="log"))
+    assert "in the loss function, in log" in finding.message
+    assert "clamp_min" in finding.remedies[0]
+
+
+def test_an_operation_that_only_passes_it_on_leaves_the_old_reasons() -> None:
+    (finding,) = RULE.check(with_origin([*FALLING, NAN], "forward", operation="addmm"))
+    assert "one batch or a numerical limit" in finding.message
+
+
+def test_a_loss_that_exploded_has_the_rate_to_blame_whatever_broke_first() -> None:
+    (finding,) = RULE.check(with_origin([2.3, 50.0, 1e9, NAN], "forward", operation="exp"))
+    assert "the learning rate is too high (lr 0.1)" in finding.message
+    assert finding.remedies[0].startswith("lower the learning rate")
+    assert "logsumexp" in finding.remedies[-1]
+
+
+@pytest.mark.parametrize(("stage", "word"), [("input", "an input of that batch"), ("target", "a target of that batch")])
+def test_the_data_are_named_where_they_are_at_fault(stage: str, word: str) -> None:
+    (finding,) = RULE.check(with_origin([*FALLING, NAN], stage, module=""))
+    assert word in finding.message
+    assert finding.remedies == ("look at the batch of step 40, and drop or replace what is not a number",)
+
+
+def test_weights_that_an_update_left_infinite() -> None:
+    (finding,) = RULE.check(with_origin([*FALLING, NAN], "weights"))
+    assert "in the weights, by the update of step 40, at layer head" in finding.message
+    assert "learning rate is too high" in finding.message
+
+
+def test_a_gradient_that_broke_first() -> None:
+    (finding,) = RULE.check(with_origin([*FALLING, NAN], "gradient"))
+    assert "the backward pass broke" in finding.message
+    assert "set_detect_anomaly" in finding.remedies[1]
+
+
+def test_an_unknown_stage_and_a_detail_of_several_lines() -> None:
+    run = dataclasses.replace(record([2.3, NAN]), origins=(Origin(1, "elsewhere", detail="a\nb"),))
+    (finding,) = RULE.check(run)
+    assert "arose in the elsewhere (a b)" in finding.message

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +14,9 @@ from torch.nn import functional
 
 import babysit as bs
 from babysit.diagnose import diagnose
-from babysit.measure.record import RunRecord
+from babysit.measure.record import Graph, RunHeader, RunRecord, StepRecord
 from babysit.rules.los006_rising_loss import RisingLoss
-from babysit.testing import record
+from babysit.testing import Watched, record
 
 RULE = RisingLoss()
 CHANCE = math.log(10)
@@ -151,3 +153,42 @@ def test_each_condition_of_a_rising_loss_is_needed(losses: list[float], changed:
 )
 def test_losses_that_may_be_negative_are_silent(losses: list[float], header: dict[str, object]) -> None:
     assert list(RULE.check(record(losses, **header))) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "functional", "regression"])
+def test_signs_and_directions_tell_of_watched_trainings(zoo: Callable[[str], Watched], name: str) -> None:
+    findings = zoo(f"sick/los006_{name}").diagnosis.findings
+    assert [finding.code for finding in findings] == ["LOS006"]
+
+
+@pytest.mark.parametrize(
+    "name", ["gan_points", "reinforce", "gaussian_nll", "lbfgs_closure", "vae", "mlp_sgd_momentum"]
+)
+def test_losses_that_may_be_negative_or_turn_are_no_mistake(zoo: Callable[[str], Watched], name: str) -> None:
+    for run in zoo(f"healthy/{name}").records:
+        assert list(RULE.check(run)) == []
+
+
+def test_a_turned_sign_is_enough_where_the_loss_is_one() -> None:
+    run = RunRecord(RunHeader(loss_name="cross_entropy"), graphs=tuple(Graph(step, 9, (), -1) for step in (0, 1, 4)))
+    (finding,) = RULE.check(run)
+    assert "cross_entropy with its sign turned, at all 3 steps" in finding.message
+    adversaries = dataclasses.replace(run, header=RunHeader(progress=False))
+    assert not list(RULE.check(adversaries))
+    mixed = dataclasses.replace(run, graphs=(*run.graphs, Graph(16, 9, (), 1)))
+    assert not list(RULE.check(mixed))
+    assert not list(RULE.check(dataclasses.replace(run, graphs=run.graphs[:1])))
+
+
+def test_uphill_needs_a_loss_that_rises() -> None:
+    def climbing(losses: list[float], cosine: float, **header: Any) -> RunRecord:
+        run = record(losses, **header)
+        steps = tuple(StepRecord(step, loss, descent=cosine) for step, loss in enumerate(losses))
+        return dataclasses.replace(run, steps=steps)
+
+    rising, falling = [1 + 0.1 * step for step in range(60)], [10 - 0.1 * step for step in range(60)]
+    (finding,) = RULE.check(climbing(rising, -0.7))
+    assert "the weights go uphill: the cosine between minus the update and the gradient is -0.7" in finding.message
+    assert not list(RULE.check(climbing(falling, -0.7)))
+    assert not list(RULE.check(climbing(rising, 0.1)))
+    assert not list(RULE.check(climbing(rising, -0.7, optimizer="LBFGS")))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from babysit.rules.upd001_tiny_update import TinyUpdate
@@ -53,3 +55,26 @@ def test_layers_that_once_moved_are_not_counted() -> None:
 def test_weights_of_norm_zero_or_unmeasured_are_skipped() -> None:
     assert list(RULE.check(record([2.3] * STEPS, lr=0.1))) == []
     assert list(RULE.check(record([2.3] * STEPS, updates={"a": [float("nan")] * STEPS}))) == []
+
+
+def test_small_steps_that_halve_the_loss_do_their_work() -> None:
+    assert len(list(RULE.check(run_with({"a": [1e-6] * STEPS}, loss=2.0)))) == 1
+    assert list(RULE.check(run_with({"a": [1e-6] * STEPS}, loss=1.0))) == []
+    (finding,) = RULE.check(run_with({"low": [1e-7] * STEPS, "high": [1e-3] * STEPS}, loss=1.0))
+    assert finding.module == "low"
+
+
+def test_tables_of_which_a_step_sees_few_rows() -> None:
+    run = run_with({"table": [1e-7] * STEPS, "high": [1e-3] * STEPS})
+    steps = tuple(
+        dataclasses.replace(
+            step,
+            layers=tuple(
+                dataclasses.replace(layer, type="Embedding" if layer.module == "table" else "Linear")
+                for layer in step.layers
+            ),
+        )
+        for step in run.steps
+    )
+    assert len(list(RULE.check(run))) == 1
+    assert list(RULE.check(dataclasses.replace(run, steps=steps))) == []

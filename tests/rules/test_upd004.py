@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch.nn import functional
 
 from babysit.diagnose import diagnose
 from babysit.fit.recording import LayerRecorder
-from babysit.measure.record import LayerStats, LossBlock, RunHeader, RunRecord, StepRecord
+from babysit.measure.record import Coverage, LayerStats, LossBlock, RunHeader, RunRecord, StepRecord
 from babysit.rules.upd004_no_update import NoUpdate
 
 RULE = NoUpdate()
@@ -108,3 +109,32 @@ def test_each_condition_is_needed() -> None:
 def test_a_single_step_that_moved_is_enough() -> None:
     moved = made(1, update=1e-3).steps[0]
     assert list(RULE.check(RunRecord(steps=(*made().steps, moved)))) == []
+
+
+def watched(left_out: tuple[str, ...] = (), looks: int = 4, trained: tuple[str, ...] = ()) -> RunRecord:
+    """As it is watched: the weights of the optimizer alone, which have no gradient."""
+    coverage = tuple(Coverage(4**look, trained, ("a",), (), left_out) for look in range(looks))
+    return dataclasses.replace(made(gradient=None), coverage=coverage)
+
+
+def test_an_optimizer_of_other_weights_as_it_is_watched() -> None:
+    (finding,) = RULE.check(watched(("Net.0", "Net.2")))
+    assert finding.module == "Net.0"
+    assert "gradients go to Net.0, Net.2, which no optimizer has" in finding.message
+    assert "this very model" in finding.remedies[0]
+
+
+def test_gradients_that_are_cleared_before_the_step() -> None:
+    (finding,) = RULE.check(watched())
+    assert finding.module == "a"
+    assert "cleared between backward() and step()" in finding.message
+    assert "never between the two" in finding.remedies[0]
+
+
+def test_looks_that_do_not_say_so() -> None:
+    assert list(RULE.check(watched(looks=2))) == []
+    assert list(RULE.check(watched(trained=("b",)))) == []
+    moving = dataclasses.replace(watched(), steps=made(gradient=None, update=0.1).steps)
+    assert list(RULE.check(moving)) == []
+    nobody = tuple(dataclasses.replace(look, without_gradient=()) for look in watched().coverage)
+    assert list(RULE.check(dataclasses.replace(watched(), coverage=nobody))) == []

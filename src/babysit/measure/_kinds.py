@@ -84,6 +84,8 @@ class StepRecord:
         cleared: Whether the gradients were zero or absent when the step's first backward pass began; ``None`` when
             unknown.
         skipped: Steps that a gradient scaler has skipped since the sampled step before.
+        descent: Cosine between the gradient and minus the update: 1 for plain gradient descent, below zero where the
+            weights go uphill.
     """
 
     step: int
@@ -96,6 +98,7 @@ class StepRecord:
     backwards: int = 1
     cleared: bool | None = None
     skipped: int = 0
+    descent: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

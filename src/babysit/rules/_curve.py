@@ -25,8 +25,9 @@ class Curve:
         losses: One loss a step, float64.
         initial: What levels are held against: the largest of the first loss, the initial loss measured before
             training and the chance level, so that one lucky first mini-batch cannot make a healthy run look as if it
-            grew. 0 when the loss falls below zero: such a loss has no floor, and its ratios mean nothing.
-        chance: Loss of the best constant prediction; ``None`` when unknown.
+            grew. 0 when the loss falls below zero, or does not measure progress: such a loss has no floor, and its
+            ratios mean nothing.
+        chance: Loss of the best constant prediction; ``None`` when unknown or where the loss measures no progress.
         batch_size: Examples a step.
     """
 
@@ -47,7 +48,7 @@ class Curve:
         everything = np.asarray(run.losses, dtype=np.float64)
         broken = np.flatnonzero(~np.isfinite(everything))
         losses = np.clip(everything[: broken[0]] if len(broken) else everything, -_CEILING, _CEILING)
-        chance = run.header.chance_loss
+        chance = run.header.chance_loss if run.header.progress else None
         batch = run.header.batch_size if run.header.batch_size > 0 else _UNKNOWN_BATCH
         return cls(
             losses=losses,
@@ -143,7 +144,7 @@ def late_share(levels: NDArray[np.float64]) -> float:
 
 
 def _initial(run: RunRecord, losses: NDArray[np.float64], batch: int) -> float:
-    if not len(losses) or losses.min() < 0:
+    if not len(losses) or losses.min() < 0 or not run.header.progress:
         return 0.0
     probe = run.probe("initial-loss")
     known = (run.header.chance_loss, probe.numbers.get("loss") if probe else None)

@@ -57,7 +57,7 @@ class LateStart(Rule):
         """See the class."""
         start = flat_start(run)
         planned = max(len(run.losses), run.header.total_steps)
-        if start is None or all(step.lr is None for step in run.steps):
+        if start is None or not run.header.progress or all(step.lr is None for step in run.steps):
             return
         if start.flat_steps < max(self.flat_steps, self.share * planned) or start.suddenness > self.sudden:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import median
 from typing import ClassVar
 
 import numpy as np
@@ -22,7 +23,10 @@ class RisingLoss(Rule):
     """The training goes uphill: the loss's sign is wrong, or the optimizer maximises it.
 
     ## What it measures
-    One of two things. The loss is negative from its first level on, although such a loss cannot be: it is called
+    One of four things. What is backpropagated is a loss function's value, or a mean square of differences, with its
+    sign turned, as autograd's graph and the calls of the loss functions tell. Or the weights go along the gradient and
+    not against it (the cosine between minus the update and the gradient is far below zero from the start) while the
+    loss rises. Or the loss is negative from its first level on, although such a loss cannot be: it is called
     `cross_entropy`, `mse_loss` or the like; or it belongs to a classification, starts as far below zero as guessing
     costs, falls further, and the accuracy stays at guessing or below. Or the loss rises from the start, level by level
     and without leaps, while the training accuracy is far below guessing: only a network that is taught to avoid the
@@ -36,7 +40,8 @@ class RisingLoss(Rule):
     gradients. A mean log-likelihood is maximised by minimising its negative.
 
     ## When it is a false alarm
-    When the network is an adversary that is meant to fail. A loss that explodes because of its learning rate is not
+    When the network is an adversary that is meant to fail; trainings of several models with losses of their own are
+    not judged by signs. A loss that explodes because of its learning rate is not
     reported here: it leaps, and its network guesses. A rising loss whose accuracy is unknown, or that of a regression,
     is left to LOS002, as its curve alone cannot tell the two apart.
 
@@ -61,9 +66,50 @@ class RisingLoss(Rule):
     worse: float = threshold(0.2, unit="× accuracy of guessing")
     expected_hits: float = threshold(20.0, unit="examples that guessing gets right", source="Poisson: P(≤ 4) = 1.7e-5")
     leap: float = threshold(2.0, unit="× the level before")
+    uphill: float = threshold(-0.2, unit="cosine between −update and gradient")
+    min_samples: int = threshold(8, unit="sampled steps")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
+        turned = list(self._turned(run)) if run.header.progress else []
+        yield from turned or self._by_the_curve(run)
+
+    def _turned(self, run: RunRecord) -> Iterator[Finding]:
+        """What needs no curve: the sign of what is backpropagated, and the direction of the updates."""
+        signs = [graph.sign for graph in run.graphs if graph.sign]
+        steps = (0, max(len(run.losses) - 1, 0))
+        if len(signs) >= 2 and all(sign < 0 for sign in signs):
+            what = run.header.loss_name or "a mean of squared differences"
+            yield self.finding(
+                f"what is backpropagated is {what} with its sign turned, at all {len(signs)} steps at which it was "
+                "looked at: the loss is maximised",
+                evidence=(
+                    Evidence("sign of what is backpropagated", -1.0, 0.0),
+                    Evidence("steps looked at", float(len(signs)), 2.0),
+                ),
+                remedies=_REMEDIES,
+                steps=steps,
+            )
+            return
+        cosines = [step.descent for step in run.steps if step.descent is not None]
+        if len(cosines) < self.min_samples or "LBFGS" in run.header.optimizer or len(run.losses) < self.min_steps:
+            return
+        typical = median(cosines[: 4 * self.min_samples])
+        curve = Curve.of(run)
+        levels = curve.levels() if len(curve.losses) >= self.min_steps else np.array([])
+        if typical < self.uphill and len(levels) > 1 and levels[-1] > levels[0]:
+            yield self.finding(
+                f"the weights go uphill: the cosine between minus the update and the gradient is {number(typical)}, "
+                f"and the loss rises from {precisely(levels[0])} to {precisely(levels[-1])}",
+                evidence=(
+                    Evidence("cosine between −update and gradient", typical, self.uphill),
+                    Evidence("final loss", float(levels[-1]), float(levels[0])),
+                ),
+                remedies=(_REMEDIES[1], "subtract the gradient times the rate from the weights; do not add it"),
+                steps=steps,
+            )
+
+    def _by_the_curve(self, run: RunRecord) -> Iterator[Finding]:
         curve = Curve.of(run)
         levels = curve.levels() if len(curve.losses) >= self.min_steps else np.array([])
         if len(levels) < 4:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import ClassVar
@@ -63,15 +63,15 @@ class DecayDominates(Rule):
         curve = Curve.of(run)
         level = curve.chance or curve.initial
         high = not run.header.progress or curve.final > self.learnt * level > 0
-        layers = [seen for module in run.modules if len(seen := _decayed(run, module)) >= self.min_samples]
+        layers = [seen for seen in _decayed(run).values() if len(seen) >= self.min_samples]
         fading = [seen for seen in layers if _share(seen) > self.decay and _left(seen) < self.shrunk]
         if not high or not fading or len(fading) <= self.layers * len(layers):
             return
         left, share = median(map(_left, fading)), median(map(_share, fading))
         modules = [seen[-1].module for seen in fading]
         yield self.finding(
-            f"weight decay takes {_times(share)} in {len(fading)} of {len(layers)} layers ({names(modules)}), whose weights have come down to {number(left)} of what they were; the loss is "
-            f"still {number(curve.final)}",
+            f"weight decay takes {_times(share)} in {len(fading)} of {len(layers)} layers ({names(modules)}), whose "
+            f"weights have come down to {number(left)} of what they were; the loss is still {number(curve.final)}",
             evidence=(
                 *((Evidence("decay / gradient in the step", share, self.decay),) if math.isfinite(share) else ()),
                 Evidence("weight norm at the end / at its largest", left, self.shrunk),
@@ -88,9 +88,14 @@ class DecayDominates(Rule):
         )
 
 
-def _decayed(run: RunRecord, module: str) -> Sequence[LayerStats]:
-    """The module at each sampled step where it was decayed."""
-    return [layer for _, layer in run.layer(module) if layer.weight_norm and (layer.decay_norm or 0.0) > 0]
+def _decayed(run: RunRecord) -> Mapping[str, Sequence[LayerStats]]:
+    """Each module at the sampled steps where it was decayed."""
+    found: dict[str, list[LayerStats]] = {}
+    for step in run.steps:
+        for layer in step.layers:
+            if layer.weight_norm and (layer.decay_norm or 0.0) > 0:
+                found.setdefault(layer.module, []).append(layer)
+    return found
 
 
 def _share(seen: Sequence[LayerStats]) -> float:

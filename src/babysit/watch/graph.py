@@ -117,6 +117,22 @@ def linear_chains(view: GraphView, name_of: NameOf) -> tuple[LinearChain, ...]:
     )
 
 
+def own_sign(loss: Tensor) -> int:
+    """Whether a hand-written loss is a mean square or a mean distance: 1, or −1 with its sign turned; 0 otherwise."""
+    sign, node = 1, loss.grad_fn
+    while node is not None and operation(node) in ("neg", "mean", "sum", "mul", "div", "sqrt"):
+        if operation(node) == "neg":
+            sign = -sign
+        data = [edge for edge, _ in node.next_functions if edge is not None]
+        node = data[0] if len(data) == 1 else None
+    if node is None or operation(node) not in ("pow", "abs", "square"):
+        return 0
+    exponent = getattr(node, "_saved_exponent", 2)
+    below = node.next_functions[0][0]
+    is_distance = below is not None and operation(below) in ("sub", "rsub")
+    return sign if is_distance and exponent in (1, 2) else 0
+
+
 def nearest_parameters(node: Any) -> Iterator[Tensor]:
     """Leaves below a node, the nearest first."""
     seen = {node}

@@ -36,6 +36,7 @@ class _Before:
     coupled: bool
     lr: float
     update_norm: Tensor | None = None
+    downhill: tuple[Tensor, Tensor, Tensor] | None = None
 
 
 @dataclass
@@ -74,8 +75,9 @@ class UpdateSample:
             differences = torch._foreach_sub(
                 [_part(item.parameter)[0] for item in items], [item.part for item in items]
             )
-            for item, norm in zip(items, torch._foreach_norm(differences), strict=True):
+            for item, change, norm in zip(items, differences, torch._foreach_norm(differences), strict=True):
                 item.update_norm = norm
+                item.downhill = _downhill(item.parameter, change)
                 item.part = norm  # the copy is not needed any longer
 
     def reduce(self, names: Names, gather: Gather) -> Callable[[], dict[str, LayerStats]]:
@@ -94,6 +96,20 @@ class UpdateSample:
                 if item.parameter.dim() > 1:
                     parts.setdefault(owner, []).append((item, values()))
             return {owner: _layer(owner, found) for owner, found in parts.items()}
+
+        return build
+
+    def descent(self, gather: Gather) -> Callable[[], float | None]:
+        """Cosine between the gradient and minus the update, once the numbers were read."""
+        parts = [item.downhill for item in self._before.values() if item.downhill is not None]
+        if not parts or len({product.device for product, _, _ in parts}) > 1:
+            return lambda: None
+        read = gather.put(torch.stack([torch.stack(list(numbers)).float() for numbers in zip(*parts, strict=True)]))
+
+        def build() -> float | None:
+            product, updates, gradients = read().reshape(3, -1).sum(axis=1)
+            size = math.sqrt(updates * gradients)
+            return -float(product) / size if 0 < size < math.inf else None
 
         return build
 
@@ -203,19 +219,26 @@ def _norms(parameters: list[Tensor], scale: float) -> list[tuple[Tensor, Tensor 
     return [(weight, found.get(id(item))) for item, weight in zip(parameters, weights, strict=True)]
 
 
+def _downhill(parameter: Tensor, change: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Product of update and gradient, and the square of each."""
+    if parameter.grad is None or parameter.grad.is_sparse:
+        return None
+    change, gradient = change.flatten(), _part_of(parameter.grad.detach()).flatten()
+    return change @ gradient, change @ change, gradient @ gradient
+
+
 def _dense(gradient: Tensor) -> Tensor:
     return gradient.coalesce().values() if gradient.is_sparse else gradient.detach()
 
 
 def _part(parameter: Tensor) -> tuple[Tensor, float]:
     """The numbers of a parameter that are compared, and what their norm is to be multiplied by."""
-    data = parameter.detach()
-    if data.numel() <= WHOLE:
-        return data, 1.0
-    flat = data.view(-1) if data.is_contiguous() else data.flatten()
-    step = data.numel() // WHOLE | 1
-    part = flat[::step]
-    return part, math.sqrt(data.numel() / part.numel())
+    part = _part_of(parameter.detach())
+    return part, math.sqrt(parameter.numel() / max(part.numel(), 1))
+
+
+def _part_of(data: Tensor) -> Tensor:
+    return data if data.numel() <= WHOLE else data.flatten()[:: data.numel() // WHOLE | 1]
 
 
 def _layer(owner: str, parts: list[tuple[_Before, Values]]) -> LayerStats:

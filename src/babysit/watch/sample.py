@@ -53,6 +53,7 @@ class StepSample:
         activations = self.activations.reduce(self.gather)
         weights = self.updates.reduce(names, self.gather)
         total = self._total()
+        descent = self.updates.descent(self.gather)
         symmetry = self._symmetry(names) if self.structural else {}
         self.gather.read()
         layers = merge(activations(), weights(), names)
@@ -76,6 +77,7 @@ class StepSample:
             backwards=max(1, self.backwards),
             cleared=self._cleared(),
             skipped=skipped,
+            descent=descent(),
         )
 
     def note_gradients_before(self, optimizer: int, parameters: Sequence[Tensor]) -> None:

@@ -17,7 +17,7 @@ from babysit.measure.sampling import is_sampled
 from babysit.watch.activations import ActivationSample
 from babysit.watch.facts import Facts
 from babysit.watch.gather import Gather
-from babysit.watch.graph import linear_chains, parameters_of, read_graph
+from babysit.watch.graph import linear_chains, own_sign, parameters_of, read_graph
 from babysit.watch.inputs import BATCHES
 from babysit.watch.losses import LossLog
 from babysit.watch.movement import Movement
@@ -247,7 +247,8 @@ class Training:
         if sample.structural and sample.backwards == 1:
             view = read_graph(loss)
             if view is not None:
-                self._graph = Graph(self.step, len(view.nodes), linear_chains(view, self._names.owner_of))
+                chains = linear_chains(view, self._names.owner_of)
+                self._graph = Graph(self.step, len(view.nodes), chains, own_sign(loss))
 
     def _finish_step(self, lr: float | None) -> None:
         if self._step_losses:
@@ -280,7 +281,7 @@ class Training:
             self._write(ranks)
         related = sign()
         if self._graph is not None:
-            self._write(dataclasses.replace(self._graph, sign=related))
+            self._write(dataclasses.replace(self._graph, sign=related or self._graph.sign))
             self._graph = None
         if is_structural(self.step) or self.step in _PUBLISHED_TOO:
             self.publish()

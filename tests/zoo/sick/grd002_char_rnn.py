@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-WORDS = "the cat sat on a mat and the dog ran to see it while two birds sang in green trees".split()
+WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "the", "dog", "ran", "to", "see", "it", "while", "two", "birds", "sang", "in", "green", "trees"]
 
 
 def make_text(n_words: int, seed: int) -> str:

@@ -12,11 +12,11 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 TOPICS = {
-    "sport": "goal match team coach score league player win final cup".split(),
-    "food": "bread soup salt oven cook taste recipe butter dish plate".split(),
-    "space": "orbit star moon launch rocket planet comet probe crew gravity".split(),
+    "sport": ["goal", "match", "team", "coach", "score", "league", "player", "win", "final", "cup"],
+    "food": ["bread", "soup", "salt", "oven", "cook", "taste", "recipe", "butter", "dish", "plate"],
+    "space": ["orbit", "star", "moon", "launch", "rocket", "planet", "comet", "probe", "crew", "gravity"],
 }
-COMMON = "the a of and to in is was it for on with as at by from they had this not".split()
+COMMON = ["the", "a", "of", "and", "to", "in", "is", "was", "it", "for", "on", "with", "as", "at", "by", "from", "they", "had", "this", "not"]
 WORDS = ["<pad>", *COMMON, *(word for words in TOPICS.values() for word in words)]
 
 
