@@ -192,6 +192,7 @@ def test_what_is_not_judged() -> None:
     gone = weighted(*[1e-7] * 4, 1.0)
     assert len(list(RULE.check(record_of(gone)))) == 1
     assert list(RULE.check(record_of(gone, progress=False))) == []  # a GAN, whose losses stay where they are
+    assert list(RULE.check(record_of((LayerStats("rnn", "LSTM"),)))) == []  # nothing is known
     zero = LayerStats("B", "Linear", weight_norm=0.0, gradient_norm=1.0)
     assert list(RULE.check(record_of((*gone, zero)))) == []  # LoRA
 

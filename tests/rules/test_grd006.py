@@ -55,6 +55,10 @@ def test_directions_alone_may_do() -> None:
     assert finding.severity is Severity.INFO
     (finding,) = RULE.check(run(ratio=1e-3, loss=2.2))
     assert finding.severity is Severity.WARNING
+    (finding,) = RULE.check(run(ratio=1e-3, loss=1.6))
+    assert finding.severity is Severity.WARNING
+    (finding,) = RULE.check(run(ratio=1e-3, loss=1.6, limit=0.05))  # 40 × the limit
+    assert finding.severity is Severity.INFO
     (finding,) = RULE.check(run(ratio=1e-5, loss=0.5))
     assert finding.severity is Severity.WARNING
     (finding,) = RULE.check(run(ratio=1e-3, loss=0.5, optimizer="SGD + Adam", progress=False))

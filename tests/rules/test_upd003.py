@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from babysit.measure.record import Coverage, Forward, RunRecord
+from babysit.measure.record import Coverage, Forward, LayerStats, RunRecord, StepRecord
 from babysit.rules.upd003_parameter_not_optimized import ParameterNotOptimized
 
 RULE = ParameterNotOptimized()
@@ -37,6 +37,13 @@ def test_layers_frozen_at_their_random_start() -> None:
 def test_a_whole_model_that_was_left_out() -> None:
     models = (("Decoder", True), ("Encoder", True))
     assert len(list(RULE.check(run(models=models, not_optimized=("Encoder.rnn",))))) == 1
+
+
+def test_a_teacher_whose_gradients_are_left_from_its_own_training() -> None:
+    whole = run(trained=("Student.0",), not_optimized=("0", "2"), models=(("Student", True),))
+    assert len(list(RULE.check(whole))) == 1
+    layers = (LayerStats("Student.0", "Linear", weight_norm=1.0), LayerStats("F.relu", "ReLU"))
+    assert list(RULE.check(dataclasses.replace(whole, steps=(StepRecord(0, 2.3, layers=layers),)))) == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from babysit.watch.graph import linear_chains, made_by, operation, parameters_of, read_graph
+from babysit.watch.graph import compared_shapes, linear_chains, made_by, operation, parameters_of, read_graph
 
 
 def chains(model: nn.Module, x: Tensor) -> list[tuple[str, ...]]:
@@ -108,3 +108,28 @@ def test_a_very_long_graph_is_left_alone() -> None:
     for _ in range(20_001):
         x = x + 1.0
     assert read_graph(x) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (lambda p, y: ((p - y) ** 2).mean(), ((8, 1), (8, 8))),
+        (lambda p, y: (y - p).abs().mean() * 0.5, ((8, 1), (8, 8))),
+        (lambda p, y: (p.squeeze(1) - y[:, None]).square().mean().sqrt(), ((8,), (8, 8))),
+        (lambda p, y: ((p - y) * (p - y)).mean(), ((), ())),  # a product of two is not followed
+        (lambda p, y: ((p - y) ** 2).mean() + 0.1 * (p**2).mean(), ((8, 1), (8, 8))),
+        (lambda p, y: ((p.squeeze(1) - y) ** 2).mean(), ((8,), (8,))),
+        (lambda p, _: ((p - p.t()) ** 2).mean(), ((), ())),  # pairs, on purpose
+        (lambda p, y: torch.exp(-((p - y) ** 2)).mean(), ((), ())),  # a kernel
+        (lambda p, y: F.mse_loss(p.squeeze(1), y), ((), ())),
+        (lambda p, _: p.detach().sum(), ((), ())),
+    ],
+)
+def test_shapes_that_a_hand_written_error_compares(
+    error: Callable[[Tensor, Tensor], Tensor], expected: tuple[tuple[int, ...], tuple[int, ...]]
+) -> None:
+    assert compared_shapes(error(nn.Linear(3, 1)(torch.randn(8, 3)), torch.randn(8))) == expected
+
+
+def test_a_bare_parameter_is_a_prediction_too() -> None:
+    assert compared_shapes(((torch.zeros(5, 1, requires_grad=True) - torch.ones(5)) ** 2).sum()) == ((5, 1), (5, 5))

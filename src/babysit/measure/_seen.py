@@ -150,12 +150,17 @@ class Graph:
         chains: Linear layers in a row.
         sign: −1 where what is backpropagated is a loss function's value with its sign turned, 1 where it is the value
             (whatever its scale), 0 where it is something else or unknown.
+        predicted: Shape of what a hand-written squared or absolute error compares with numbers that carry no gradient;
+            empty where there is no such error.
+        differences: Shape of the differences.
     """
 
     step: int
     nodes: int
     chains: tuple[LinearChain, ...] = ()
     sign: int = 0
+    predicted: tuple[int, ...] = ()
+    differences: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

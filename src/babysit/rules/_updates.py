@@ -56,6 +56,13 @@ def peak_ratio(run: RunRecord) -> float | None:
     return median_low(peaks) if peaks else None
 
 
+def late_ratio(run: RunRecord) -> float | None:
+    """Update ratio of the middle layer over the last quarter of the sampled steps; ``None`` where none was measured."""
+    late = run.steps[-max(10, len(run.steps) // 4) :]
+    typical = median_ratios(late)
+    return median_low(typical.values()) if typical else None
+
+
 def working_range(run: RunRecord) -> tuple[int, int]:
     """First and last step at which the learning rate was at work; the whole run where no rate was recorded.
 

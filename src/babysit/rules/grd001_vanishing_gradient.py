@@ -106,7 +106,7 @@ class VanishingGradient(Rule):
         strictly = [m for m in now if self._vanished(now[m]) and self._vanished_at_start(before.get(m))]
         kinds = [layer.type for layer in run.steps[0].layers]
         largest = max((item.sensitivity for item in now.values()), default=0.0)
-        if strictly[:1] == list(now)[:1] and not any("Norm" in kind for kind in kinds):
+        if strictly and strictly[0] == next(iter(now)) and not any("Norm" in kind for kind in kinds):
             faded = [m for m in now if now[m].sensitivity < self.fading * largest]
             if len(now) >= self.min_layers and len(faded) >= 2:
                 return list(dict.fromkeys((*strictly, *faded)))

@@ -12,6 +12,7 @@ from babysit.measure.record import RunRecord, StepRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve
 from babysit.rules._optimizer import is_adaptive
+from babysit.rules._progress import is_stuck
 from babysit.rules._updates import median_ratios, working_steps
 from babysit.rules._words import number, percent, rate_at
 
@@ -37,11 +38,11 @@ class OverClipped(Rule):
     Language models and recurrent nets that clip to 1 with norms of 1 to 10 are far below the limit. Adam and its
     relatives divide by the gradient's size, so that only the direction is left in any case: that is information at
     most. So is a plain descent on directions whose learning rate was chosen for it and which learns: steps of the usual
-    size with a loss that has halved.
+    size with a loss that comes down, and that has halved where the cut is a hundredfold.
 
     ## Options
     `factor` is by how much nearly every gradient has to be cut, `share` what nearly every means; `usual` is a tenth of
-    the lecture's update over weights, below which it hurts in any case.
+    the lecture's update over weights, below which it hurts in any case. `far` and `learnt` ask more of a larger cut.
 
     ## References
     Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks, ICML 2013: thresholds of half
@@ -54,7 +55,8 @@ class OverClipped(Rule):
     needs: ClassVar[tuple[str, ...]] = ("steps",)
     source: ClassVar[str] = "Pascanu, Mikolov and Bengio, ICML 2013: thresholds of half to ten times the average norm"
 
-    factor: float = threshold(50.0, unit="norm before / limit", source="five times the largest usual one")
+    factor: float = threshold(30.0, unit="norm before / limit", source="three times the largest usual one")
+    far: float = threshold(100.0, unit="norm before / limit", source="the learning rate is a hundredth of what it says")
     share: float = threshold(0.9, unit="share of the sampled steps")
     usual: float = threshold(1e-4, unit="update norm / weight norm", source="CS231n 2017, lecture 6: 1e-3 / 10")
     learnt: float = threshold(0.5, unit="× initial loss")
@@ -71,7 +73,7 @@ class OverClipped(Rule):
         before = median(step.clipped_from or 0.0 for _, step in cuts)
         limit = cuts[-1][1].clip_limit or 0.0
         moved = _moved(steps, self.min_samples)
-        hurts = self._hurts(run, moved)
+        hurts = self._hurts(run, cut, moved)
         rate = None if is_adaptive(run) else rate_at(run, steps[-1].step)
         yield self.finding(
             f"clipping to {number(limit)} cuts {percent(len(clipped) / len(cuts))} of the gradients by more than "
@@ -91,12 +93,13 @@ class OverClipped(Rule):
             severity=None if hurts else Severity.INFO,
         )
 
-    def _hurts(self, run: RunRecord, moved: float | None) -> bool:
+    def _hurts(self, run: RunRecord, cut: float, moved: float | None) -> bool:
         if is_adaptive(run):
             return False
         curve = Curve.of(run)
         learns = run.header.progress and curve.final < self.learnt * curve.initial
-        return not learns or (moved is not None and moved < self.usual)
+        tiny = moved is not None and moved < self.usual
+        return tiny or is_stuck(run) or (cut > self.far and not learns)
 
 
 def _cut(step: StepRecord) -> float | None:

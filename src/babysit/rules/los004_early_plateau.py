@@ -12,7 +12,7 @@ import numpy as np
 from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve, running_median
-from babysit.rules._updates import peak_ratio
+from babysit.rules._updates import late_ratio, peak_ratio
 from babysit.rules._words import LECTURE, change_rate, number, percent, rate_at
 
 
@@ -24,7 +24,8 @@ class EarlyPlateau(Rule):
     Three things, all of which must hold. The level of the last fifth against that of the steps before the last half:
     flat. The final level against the initial one: high. And a sign that the steps were too large, since a flat curve
     alone may be a model at its limit: the loss first rose over its initial level, and, where layers were measured,
-    the middle layer once took an update of a third of its weights or more.
+    the middle layer once took an update of a third of its weights or more. Or, without that: the loss fell and has been
+    flat since, it bounces widely, and the middle layer's updates are still ten times the usual size.
 
     ## Why it hurts
     Steps that large jump over the valley instead of settling into it, or throw units so far off the data that they
@@ -61,8 +62,44 @@ class EarlyPlateau(Rule):
     back: float = threshold(0.9, unit="× highest loss")
     update: float = threshold(0.3, unit="update norm / weight norm", source="300 × the lecture's 1e-3")
 
+    bouncing: float = threshold(0.2, unit="late standard deviation / final loss", source="healthy plateaus: up to 0.11")
+    late_update: float = threshold(0.01, unit="update norm / weight norm", source="healthy plateaus: up to 0.007")
+    settled: float = threshold(0.1, unit="× initial loss")
+
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
+        yield from list(self._overshot(run)) or self._cannot_settle(run)
+
+    def _cannot_settle(self, run: RunRecord) -> Iterator[Finding]:
+        """A fall, and then a level that is kept up by steps too large to go further down."""
+        curve, late = Curve.of(run), late_ratio(run)
+        levels = curve.levels() if len(curve.losses) >= 2 * self.min_steps else np.array([])
+        if curve.initial <= 0 or len(levels) < 10 or late is None or late < self.late_update:
+            return
+        middle, end = float(np.median(levels[3:6])), float(np.median(levels[8:]))
+        blocks = curve.blocks()
+        spread = float(blocks[-len(blocks) // 3 :].std()) / end if end > 0 else 0.0
+        fell = middle < self.back * curve.initial and middle - end <= self.flat * end
+        if not fell or end < self.settled * curve.initial or spread < self.bouncing:
+            return
+        rate = rate_at(run)
+        yield self.finding(
+            f"the loss fell steeply to {number(middle)} and has not fallen since: it is {number(end)} and bounces by "
+            f"{percent(spread)} of that, at updates of {number(late)} of the weights: the learning rate is too high to "
+            "settle" + (f" (lr {number(rate)})" if rate else ""),
+            evidence=(
+                Evidence("final loss", end, self.settled * curve.initial),
+                Evidence("late update / weights", late, self.late_update),
+                Evidence("late standard deviation / final loss", spread, self.bouncing),
+            ),
+            remedies=(
+                change_rate(rate, 0.1),
+                "or decay the learning rate once the curve flattens: cosine, or a step of 10",
+            ),
+            steps=(len(curve.losses) // 2, len(curve.losses) - 1),
+        )
+
+    def _overshot(self, run: RunRecord) -> Iterator[Finding]:
         curve = Curve.of(run)
         levels = curve.levels() if len(curve.losses) >= max(self.min_steps, 1) else np.array([])
         if curve.initial <= 0 or len(levels) < 10:

@@ -11,7 +11,8 @@ import numpy as np
 from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve, count_rises, repeated_losses
-from babysit.rules._words import change_rate, number, rate_at
+from babysit.rules._updates import late_ratio
+from babysit.rules._words import change_rate, number, percent, rate_at
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,9 @@ class OscillatingLoss(Rule):
     ## What it measures
     How often the loss climbed by more than a limit from a low before it fell as far again. It counts climbs of the
     mean loss over 512 examples (several mini-batches) that are beyond the mini-batches' noise, and climbs between
-    evaluations of the same training examples, which have no such noise and a smaller limit.
+    evaluations of the same training examples, which have no such noise and a smaller limit. Without such climbs,
+    whether the loss goes up and down from step to step: the changes of mini-batch noise correlate by −0.5 with the
+    next ones, those of an oscillation by −1; or it swings widely while the updates are far above their usual size.
 
     ## Why it hurts
     What one stretch of training gains the next one loses, and where the training happens to stop decides how good the
@@ -54,11 +57,46 @@ class OscillatingLoss(Rule):
     examples: int = threshold(512, unit="examples")
     noise: float = threshold(6.0, unit="standard errors of such a mean")
 
+    alternating: float = threshold(-0.5, unit="correlation of a loss with the next one")
+    amplitude: float = threshold(0.1, unit="late standard deviation / mean loss")
+    late_update: float = threshold(0.03, unit="update norm / weight norm", source="30 × the lecture's 1e-3")
+
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
         curve = Curve.of(run)
         if curve.initial <= 0:
             return
+        yield from list(self._climbs(run, curve)) or self._alternates(run, curve)
+
+    def _alternates(self, run: RunRecord, curve: Curve) -> Iterator[Finding]:
+        """Up and down from one step to the next, which no mini-batch noise does."""
+        late = curve.losses[len(curve.losses) // 2 :]
+        if len(late) < self.examples // 16 or 1 < run.header.steps_per_epoch < 5:
+            return
+        spread = float(late.std() / late.mean()) if late.mean() > 0 else 0.0
+        # without the trend, which would hide it
+        change = np.diff(late)
+        together = float(np.corrcoef(change[:-1], change[1:])[0, 1]) if change.std() > 0 else 0.0
+        ratio = late_ratio(run)
+        swings = (together + 0.5) * 2  # of noise, changes correlate by −0.5; of an oscillation, by −1
+        large = ratio is not None and ratio > self.late_update
+        if spread < self.amplitude or not (swings < self.alternating or (large and spread > 2 * self.amplitude)):
+            return
+        rate = rate_at(run)
+        yield self.finding(
+            f"the loss goes up and down from step to step, by {percent(spread)} of its mean of "
+            f"{number(float(late.mean()))} over the last half"
+            + (f", at updates of {number(ratio)} of the weights" if ratio is not None else ""),
+            evidence=(
+                Evidence("late standard deviation / mean loss", spread, self.amplitude),
+                Evidence("correlation of a loss with the next one", swings, self.alternating),
+                *(() if ratio is None else (Evidence("late update / weights", ratio, self.late_update),)),
+            ),
+            remedies=(change_rate(rate, 0.1), "use larger batches", "clip the gradient's norm"),
+            steps=(len(curve.losses) // 2, len(curve.losses) - 1),
+        )
+
+    def _climbs(self, run: RunRecord, curve: Curve) -> Iterator[Finding]:
         repeated = repeated_losses(run)
         noise = self.noise * curve.block_error(self.examples)
         looks = (

@@ -36,9 +36,9 @@ class ParameterNotOptimized(Rule):
 
     ## When it is a false alarm
     Where a part is left out on purpose, as a backbone of which only the head is trained: `requires_grad_(False)` says
-    so, and saves the time of its gradients. Networks of their own that are called in evaluation mode (a perceptual
-    loss) or of which nothing is trained and whose twin is (a target network) are not reported. Frozen random features
-    on purpose are a true exception.
+    so, and saves the time of its gradients. Networks of their own that are called in evaluation mode or without
+    gradients (a perceptual loss, a teacher), or of which nothing is trained and whose twin is (a target network), are
+    not reported. Frozen random features on purpose are a true exception.
 
     ## Options
     `share` is how many of the looks have to show it, `min_looks` how many there have to be after step 0.
@@ -94,8 +94,14 @@ class ParameterNotOptimized(Rule):
 
 
 def _is_fixed(run: RunRecord, passes: Passes, module: str) -> bool:
-    """Whether the module belongs to a model of its own that is only ever called in evaluation mode."""
+    """Whether the module belongs to a model of its own that is never called with gradients, or never in training mode.
+
+    The gradients of one that has been trained before are still there while another is trained with its help.
+    """
     model = passes.model_of(module)
+    called = {passes.model_of(path) for path in run.modules if not path.startswith("F.")}
+    if called and model not in called:
+        return True
     modes = [call.training for call in run.forwarded("train") if call.model == (model or passes.first)]
     return bool(modes) and not any(modes)
 

@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from babysit.measure.record import DEAD_BATCHES, LayerStats
 from babysit.watch.gather import Gather, Values
+from babysit.watch.values import has_no_values
 
 SAMPLE = 512
 """Outputs looked at of each layer, of up to 64 units: means are known to 0.05 standard deviations, shares to 2 %."""
@@ -78,7 +79,7 @@ class ActivationSample:
     def add(self, path: str, kind: str, output: Any) -> None:
         """Take a sample of what a layer put out."""
         tensor = first_tensor(output)
-        if tensor is None or not tensor.is_floating_point() or tensor.numel() == 0:
+        if tensor is None or has_no_values(tensor) or not tensor.is_floating_point() or tensor.numel() == 0:
             return
         calls = self._calls[path] = self._calls.get(path, 0) + 1
         if calls > CALLS:

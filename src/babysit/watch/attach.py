@@ -20,6 +20,7 @@ from torch.optim.optimizer import (
 )
 
 from babysit.watch.calls import LOSSES, Call
+from babysit.watch.values import has_no_values
 
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -282,14 +283,9 @@ def _call(
 ) -> Call | None:
     given = dict(zip(("input", "target", *options), args, strict=False)) | dict(kwargs)
     outputs, targets = given.pop("input", None), given.pop("target", None)
-    if not (isinstance(outputs, Tensor) and isinstance(targets, Tensor)) or _is_traced(outputs):
+    if not (isinstance(outputs, Tensor) and isinstance(targets, Tensor)) or has_no_values(outputs):
         return None
     return Call(name, outputs, targets, given, result if isinstance(result, Tensor) else None)
-
-
-def _is_traced(tensor: Tensor) -> bool:
-    """Whether a tensor has no values of its own, inside ``vmap`` or while something is traced."""
-    return torch._C._functorch.is_functorch_wrapped_tensor(tensor) or type(tensor).__name__ == "FakeTensor"
 
 
 def _largest_gradient(parameters: list[Tensor]) -> Tensor | None:

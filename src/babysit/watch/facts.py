@@ -74,12 +74,14 @@ class Facts:
         classes: How many classes there are; 0 where the targets are none.
         regression: Whether the targets are values.
         labels: Most targets of one call.
+        rows: Most examples of one call.
     """
 
     names: set[str] = field(default_factory=set)
     classes: int = 0
     regression: bool = False
     labels: int = 0
+    rows: int = 0
     _weighted: bool = False
     _smoothing: float = 0.0
     _counts: Tensor | None = None
@@ -95,6 +97,7 @@ class Facts:
         self._weighted |= targets.weighted
         self._smoothing = targets.smoothing
         self.labels = max(self.labels, targets.labels)
+        self.rows = max(self.rows, targets.rows)
         if targets.counts is not None:
             self.classes = max(self.classes, len(targets.counts))
             same = self._counts is not None and len(self._counts) == len(targets.counts)

@@ -13,6 +13,7 @@ from babysit.watch.activations import FunctionalActivations, first_tensor, is_ac
 from babysit.watch.batches import available_beside, modes_of, normalised_values
 from babysit.watch.names import Names
 from babysit.watch.sample import StepSample
+from babysit.watch.values import has_no_values
 
 
 class Owner(Protocol):
@@ -100,9 +101,11 @@ class ForwardHooks:
         sample.activations.add(f"{prefix}F.{kind.lower()}", kind, output)
 
     def _model_entered(self, module: nn.Module, inputs: Any) -> None:
+        batch = first_tensor(inputs)
+        if batch is not None and has_no_values(batch):
+            return  # shapes are inferred, nothing is computed
         root = self._names.add(module)
         gradient = torch.is_grad_enabled()
-        batch = first_tensor(inputs)
         modes = modes_of(module)
         forward = Forward(
             step=self._owner.step,

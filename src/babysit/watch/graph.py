@@ -23,6 +23,9 @@ _LINEAR_TOO = frozenset(
 )
 _PRODUCTS = frozenset({"addmm", "mm", "linear", "convolution", "mkldnnconvolution", "addmv", "mv"})
 
+_ERRORS = frozenset({"neg", "mean", "sum", "mul", "div", "sqrt", "pow", "square", "abs", "add"} | _VIEWS)
+_FEW_NODES = 16
+
 NameOf = Callable[[Tensor], str]
 
 
@@ -95,6 +98,18 @@ def parameters_of(view: GraphView) -> list[Tensor]:
     return list({id(leaf): leaf for leaf in leaves if leaf is not None}.values())
 
 
+def first_input(view: GraphView) -> Tensor | None:
+    """What the first product with a parameter was given, where that has no gradient: the data of a model of bare tensors."""
+    for node in reversed(view.nodes):
+        layer = _layer(node)
+        if layer is not None and layer.data is None:
+            for name in ("_saved_mat1", "_saved_self", "_saved_input", "_saved_mat2"):
+                kept = getattr(node, name, None)
+                if isinstance(kept, Tensor) and kept.dim() > 1:
+                    return kept
+    return None
+
+
 def linear_chains(view: GraphView, name_of: NameOf) -> tuple[LinearChain, ...]:
     """Linear and convolutional layers in a row with nothing nonlinear between.
 
@@ -133,6 +148,30 @@ def own_sign(loss: Tensor) -> int:
     return sign if is_distance and exponent in (1, 2) else 0
 
 
+def compared_shapes(loss: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shapes of the predictions and of the differences in a hand-written squared or absolute error; empty without one.
+
+    Only differences to a tensor without gradient count: pairs among predictions are compared on purpose.
+
+    Example:
+        >>> import torch
+        >>> column, row = torch.zeros(5, 1, requires_grad=True), torch.zeros(5)
+        >>> compared_shapes(((column - row) ** 2).mean()), compared_shapes((column - row[:, None]).abs().sum())
+        (((5, 1), (5, 5)), ((5, 1), (5, 1)))
+    """
+    waiting = [] if loss.grad_fn is None else [loss.grad_fn]
+    for node in waiting:  # grows while it is read
+        edges = [edge for edge, _ in node.next_functions]
+        kind = operation(node)
+        if kind == "sub" and len(edges) == 2 and (edges[0] is None) != (edges[1] is None):
+            predictions = edges[0] if edges[1] is None else edges[1]
+            return _shape(predictions), _shape(node)
+        data = [edge for edge in edges if edge is not None]
+        if len(waiting) < _FEW_NODES and kind in _ERRORS and (len(data) == 1 or (kind == "add" and not _shape(node))):
+            waiting += data
+    return (), ()
+
+
 def nearest_parameters(node: Any) -> Iterator[Tensor]:
     """Leaves below a node, the nearest first."""
     seen = {node}
@@ -148,6 +187,15 @@ def nearest_parameters(node: Any) -> Iterator[Tensor]:
                     seen.add(follower)
                     following.append(follower)
         level = following
+
+
+def _shape(node: Any) -> tuple[int, ...]:
+    """Of what the operation gave."""
+    leaf = _variable(node)
+    if leaf is not None:
+        return tuple(leaf.shape)
+    given = getattr(node, "_input_metadata", None)
+    return tuple(int(size) for size in given[0].shape) if given else ()
 
 
 def _variable(node: Any) -> Tensor | None:

@@ -62,7 +62,7 @@ class InputProbes:
             numbers["nonfinite"] = float(self._nonfinite)
         counts = facts.class_counts()
         # where there are more labels than examples they are words or pixels, which are never balanced
-        if counts is not None and len(counts) > 1 and 0 < facts.labels <= self.batch_size:
+        if counts is not None and len(counts) > 1 and 0 < facts.labels <= (self.batch_size or facts.rows):
             present = counts[counts > 0]
             numbers["imbalance_ratio"] = float(present.max() / present.min()) if len(present) > 1 else 1.0
             numbers["examples_counted"] = float(counts.sum())

@@ -82,7 +82,7 @@ class Phases:
         self._forwards: list[_OpenForward] = []
         self._calls: list[_OpenCall] = []
         self._lights: deque[Light] = deque(maxlen=_BATCHES)
-        self._light_every = 1
+        self._gap = 0
         self._pass: Pass | None = None
         self._passes = 0
         self._observed = 0
@@ -95,12 +95,17 @@ class Phases:
         """Fingerprints of the last training batch that was looked at."""
         return self._seen.last
 
+    @property
+    def has_seen_a_model(self) -> bool:
+        """Whether a model was called since the last backward pass."""
+        return bool(self._forwards)
+
     def wants_calls(self, step: int, sample: StepSample | None) -> bool:
         """Whether the next call of a loss function is to be looked at."""
         return (
             not torch.is_grad_enabled()
             or (sample is not None and sample.detailed)
-            or step % self._light_every == 0
+            or step % max(1, (self._gap or step) // _BATCHES) == 0
             or self._mode is False
         )
 
@@ -198,9 +203,8 @@ class Phases:
         loss, score, examples = average(list(self._lights))
         if examples:
             self._write(dataclasses.replace(record, split="batches", loss=loss, score=score, examples=examples))
-        gap = max(1, finished.step - self._last_pass_step)
+        self._gap = max(1, finished.step - self._last_pass_step)
         self._last_pass_step = finished.step
-        self._light_every = max(1, gap // _BATCHES)
 
     def _split(self, step: int) -> str:
         number = self._tests[1] + 1 if self._tests[0] == step else 0

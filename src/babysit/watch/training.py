@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from babysit.measure.record import Graph, LossTail, Record, RunHeader
+from babysit.measure.record import TRAIN, Forward, Graph, LossTail, Record, RunHeader
 from babysit.measure.sampling import is_sampled
 from babysit.watch.activations import ActivationSample
+from babysit.watch.batches import available_beside
 from babysit.watch.facts import Facts
 from babysit.watch.gather import Gather
-from babysit.watch.graph import linear_chains, own_sign, parameters_of, read_graph
+from babysit.watch.graph import compared_shapes, first_input, linear_chains, own_sign, parameters_of, read_graph
 from babysit.watch.inputs import BATCHES
 from babysit.watch.losses import LossLog
 from babysit.watch.movement import Movement
@@ -118,6 +119,8 @@ class Training:
         if not self._optimizers and self._movement.happened:
             self._by_hand = True
             self._finish_step(None)
+        if self.sample is not None and self.sample.detailed and not self.phases.has_seen_a_model:
+            self._look_at_bare_tensors(loss)
         self.phases.backward_begins(self.step, self.sample)
         self._backwards += 1
         self._step_losses.append(value)
@@ -208,7 +211,8 @@ class Training:
 
     def publish(self, *, closing: bool = False) -> None:
         """Tell what is known of the whole training."""
-        facts, batch, available = self.facts, self.phases.inputs.batch_size, self.phases.available
+        facts, available = self.facts, self.phases.available
+        batch = self.phases.inputs.batch_size or facts.rows
         optimizers = self.optimizers
         settings = dict(self.header.settings)
         rate = _rate(optimizers[0]) if optimizers else None
@@ -248,7 +252,15 @@ class Training:
             view = read_graph(loss)
             if view is not None:
                 chains = linear_chains(view, self._names.owner_of)
-                self._graph = Graph(self.step, len(view.nodes), chains, own_sign(loss))
+                self._graph = Graph(self.step, len(view.nodes), chains, own_sign(loss), *compared_shapes(loss))
+
+    def _look_at_bare_tensors(self, loss: Tensor) -> None:
+        """The inputs of a model that is no module, from the graph."""
+        view = read_graph(loss)
+        batch = None if view is None else first_input(view)
+        if batch is not None:
+            forward = Forward(self.step, TRAIN, "", True, tuple(batch.shape), available=available_beside(batch))
+            self.phases.forward_seen(forward, batch, self.sample)
 
     def _finish_step(self, lr: float | None) -> None:
         if self._step_losses:

@@ -1,0 +1,57 @@
+"""What evaluation passes gave a model: calls without a backward pass, between two training steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from babysit.measure.record import EVALUATION, TRAIN, Coverage, Forward, RunRecord
+from babysit.rules._passes import Passes
+
+_OFTEN = 0.4
+_FEW_STEPS = 4
+_SAME = 0.8
+
+
+def passes_by_step(forwards: Iterable[Forward]) -> dict[int, list[Forward]]:
+    """The recorded calls of each evaluation pass, by the steps taken before it."""
+    found: dict[int, list[Forward]] = {}
+    for forward in forwards:
+        found.setdefault(forward.step, []).append(forward)
+    return found
+
+
+def evaluation_passes(run: RunRecord) -> list[list[Forward]]:
+    """The evaluation passes through models that are trained, in order.
+
+    Empty where such calls come with nearly every step and on ever new data: they are then a part of the training, such
+    as rollouts, target networks and teachers.
+    """
+    steps = {forward.step for forward in run.forwards if forward.phase == TRAIN}
+    models = {forward.model for forward in run.forwards if forward.phase == TRAIN}
+    given = [item for item in run.forwards if item.phase == EVALUATION and item.model in models]
+    passes = passes_by_step(given)
+    ordered = [passes[step] for step in sorted(passes)]
+    often = len(steps) > _FEW_STEPS and len(steps & set(passes)) > _OFTEN * len(steps)
+    return [] if often and not _is_same_data(ordered) else ordered
+
+
+def _is_same_data(passes: Sequence[Sequence[Forward]]) -> bool:
+    """Whether pass after pass is given the same: a held-out set, after every step of a training in whole batches."""
+    given = [[(item.shape, item.inputs) for item in forwards if item.inputs is not None] for forwards in passes]
+    same = sum(bool(one) and one == other for one, other in pairwise(given))
+    return same > _SAME * (len(given) - 1)
+
+
+def trained_forwards(run: RunRecord) -> list[Forward]:
+    """Training calls of the models whose parameters are optimised, as far as that is known; else of the first one."""
+    forwards = [forward for forward in run.forwards if forward.phase == TRAIN]
+    models = _trained_models(run, run.coverage) if run.coverage else {forward.model for forward in forwards[:1]}
+    return [forward for forward in forwards if forward.model in models]
+
+
+def _trained_models(run: RunRecord, coverage: Iterable[Coverage]) -> set[str]:
+    passes = Passes.of(run)
+    paths = {path for item in coverage for path in item.trained if path}
+    found = {passes.model_of(path) or passes.first for path in paths}
+    return found | {model.rstrip("0123456789") for model in found}

@@ -1,0 +1,100 @@
+"""DAT004: all targets are the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from babysit.measure.record import TRAIN, LossCall, RunRecord
+from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
+from babysit.rules._calls import by_name
+from babysit.rules._words import number
+
+_CLASSES = ("cross_entropy", "nll_loss", "multi_margin_loss")
+_BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+_VALUES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+_OUTPUTS = ("addmm", "addbmm", "mm", "bmm", "linear", "convolution", "sigmoid", "tanh", "softmax", "relu", "softplus")
+
+
+@dataclass(frozen=True)
+class ConstantTarget(Rule):
+    """Every target that training gave the loss function has the same value.
+
+    ## What it measures
+    The lowest and the highest of all targets in the recorded training calls of the loss function, over an epoch where
+    its length is known, else over several tens of steps.
+
+    ## Why it hurts
+    The network learns to answer with that value whatever it is given. The loss goes to zero and the accuracy to 100 %,
+    so that the training looks perfect.
+
+    ## What to try
+    Look at the labels after every step that makes them: an integer division, a comparison that is never true, a cast
+    of numbers between 0 and 1 to integers, a wrong column.
+
+    ## When it is a false alarm
+    When all that the loss is given is meant to be constant, such as the residual of an equation that is to be zero:
+    such outputs are no layer's, and silent. So are trainings of two models against each other and several losses in one
+    step. A class rarer than one example in some thousands may be missing in what was recorded.
+
+    ## Options
+    `spread` is how far apart targets may be and still count as equal.
+
+    ## References
+    TheDeepChecker checks that the labels vary.
+    """
+
+    code: ClassVar[str] = "DAT004"
+    name: ClassVar[str] = "constant-target"
+    severity: ClassVar[Severity] = Severity.ERROR
+    needs: ClassVar[tuple[str, ...]] = ("calls",)
+    source: ClassVar[str] = "TheDeepChecker"
+
+    spread: float = threshold(1e-6, unit="of the value")
+    min_targets: int = threshold(64, unit="targets")
+    min_calls: int = threshold(5, unit="calls of the loss function")
+    min_calls_unknown: int = threshold(32, unit="calls, where an epoch's length is unknown")
+
+    def check(self, run: RunRecord) -> Iterator[Finding]:
+        """See the class."""
+        calls = run.called(TRAIN)
+        if not run.header.progress or len(by_name(calls)) != 1 or not self._enough(run, calls):
+            return
+        low = min(call.targets.low for call in calls)
+        high = max(call.targets.high for call in calls)
+        if not (math.isfinite(low) and high - low <= self.spread * max(1.0, abs(low))):
+            return
+        if not all(map(_is_answer, calls)) or any(call.targets.nonfinite > 0 for call in calls):
+            return
+        targets = sum(math.prod(call.target_shape) for call in calls)
+        classes = calls[0].classes
+        what = f"class {number(low)} of {classes}" if classes > 1 else number(low)
+        yield self.finding(
+            f"all {targets} targets of {len(calls)} recorded training batches are {what}: the network learns to answer "
+            "that, whatever its inputs",
+            evidence=(
+                Evidence("highest − lowest target", high - low, self.spread * max(1.0, abs(low))),
+                Evidence("targets", float(targets), float(self.min_targets)),
+            ),
+            remedies=(
+                "print the labels where they are made: an integer division, a comparison that is never true, a cast to "
+                "integers or a wrong column makes them all equal",
+            ),
+            steps=(calls[0].step, calls[-1].step),
+        )
+
+    def _enough(self, run: RunRecord, calls: tuple[LossCall, ...]) -> bool:
+        """Whether it is unlikely that another target only did not come yet, as in data that are ordered by class."""
+        epoch = run.header.steps_per_epoch
+        whole = 0 < epoch <= calls[-1].step + 1 if calls else False
+        fewest = self.min_calls if whole else self.min_calls_unknown
+        return len(calls) >= fewest and sum(math.prod(call.target_shape) for call in calls) >= self.min_targets
+
+
+def _is_answer(call: LossCall) -> bool:
+    """Whether the loss compares what a layer says with a target: classes always, values if a layer made the output."""
+    if call.name in _CLASSES or call.name in _BINARY:
+        return call.classes > 1
+    return call.name in _VALUES and call.output_op in _OUTPUTS

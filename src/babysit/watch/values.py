@@ -1,0 +1,17 @@
+"""Tensors that have no values to look at."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def has_no_values(tensor: Tensor) -> bool:
+    """Whether a tensor has no values of its own: inside ``vmap``, on the meta device, or while something is traced.
+
+    Example:
+        >>> has_no_values(torch.ones(2)), has_no_values(torch.ones(2, device="meta"))
+        (False, True)
+    """
+    is_wrapped: bool = torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    return is_wrapped or tensor.device.type == "meta" or type(tensor).__name__ == "FakeTensor"
