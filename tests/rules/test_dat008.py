@@ -48,10 +48,17 @@ def test_a_loader_has_more() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"repeated": 49}, {"available": 99}, {"available": 0}, {"distinct": 20}, {"examples": 1, "available": 99}],
+    [{"repeated": 49}, {"distinct": 20}, {"examples": 1}],
 )
-def test_other_examples_or_no_more_of_them(fields: dict[str, int]) -> None:
+def test_other_examples(fields: dict[str, int]) -> None:
     assert list(RULE.check(loader(**fields))) == []
+
+
+def test_no_more_examples() -> None:
+    whole = dataclasses.replace(loader(available=99), header=RunHeader(steps_per_epoch=1))
+    assert list(RULE.check(whole)) == []
+    (finding,) = RULE.check(loader(available=0))  # the length of the loader is known, not that of its data
+    assert "1000 are at hand" in finding.message
 
 
 def test_lbfgs_two_models_and_few_steps_are_silent() -> None:

@@ -178,3 +178,12 @@ def test_a_recurrent_gradient_that_jumps_again_and_again() -> None:
         recurrent(8, clip_limit=1.0),
     ):
         assert list(RULE.check(silent)) == []
+
+
+def test_a_recurrent_layer_needs_less_at_the_start() -> None:
+    run = plain(300.0, [1.0] * 60, optimizer="SGD")
+    assert list(RULE.check(run)) == []
+    (step,) = run.steps
+    again = dataclasses.replace(step, layers=(*step.layers, LayerStats("low#2", "Linear")))
+    (finding,) = RULE.check(dataclasses.replace(run, steps=(again,)))
+    assert finding.evidence[0].limit == 100.0

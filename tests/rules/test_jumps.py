@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 from babysit.measure.record import LayerStats, RunRecord, StepRecord
@@ -28,6 +29,14 @@ def test_steps_sizes_and_the_usual_one() -> None:
 def test_a_loss_that_has_run_away_ends_it() -> None:
     wild = run(1.0, 500.0, 500.0, losses=(1.0, 9.0, 1.0))
     assert list(jumps(wild, level=1.0, limit=100.0, exploded=3.0)) == []
+
+
+def test_a_layer_that_one_pass_uses_again_and_again() -> None:
+    whole = run(1.0, 500.0, 1.0, kind="Linear")
+    again = LayerStats("rnn#2", "Linear")
+    steps = tuple(dataclasses.replace(step, layers=(*step.layers, again)) for step in whole.steps)
+    (found,) = jumps(RunRecord(steps=steps), level=1.0, limit=100.0, exploded=3.0)
+    assert found.module == "rnn"
 
 
 def test_other_layers_do_not_count() -> None:

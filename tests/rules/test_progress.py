@@ -24,6 +24,13 @@ def test_losses(losses: list[float], stuck: bool, late: bool) -> None:
     assert (is_stuck(run), starts_late(run)) == (stuck, late)
 
 
+def test_guessing_counts_where_the_first_loss_is_worse() -> None:
+    losses = [9.0] + [2.3] * 99
+    assert not is_stuck(record(losses, batch_size=64))
+    assert is_stuck(record(losses, batch_size=64, chance_loss=2.303))
+    assert starts_late(record(losses, batch_size=64, chance_loss=2.303))
+
+
 def test_a_loss_that_measures_no_progress() -> None:
     run = record(FLAT, batch_size=64, progress=False)
     assert (is_stuck(run), starts_late(run)) == (False, False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from statistics import median
 
 from babysit.measure.record import RunRecord
 from babysit.rules._gradients import arrivals
+from babysit.rules._passes import base, first_passes
 
 _RECURRENT = ("RNN", "LSTM", "GRU")
 
@@ -34,7 +36,7 @@ class Jumps:
 
 
 def jumps(run: RunRecord, *, level: float, limit: float, exploded: float) -> Iterator[Jumps]:
-    """The recurrent layers with gradients above a limit, up to the step at which the loss explodes.
+    """The layers used again and again that have gradients above a limit, up to the step at which the loss explodes.
 
     Args:
         run: The records.
@@ -42,7 +44,7 @@ def jumps(run: RunRecord, *, level: float, limit: float, exploded: float) -> Ite
         limit: What is a jump.
         exploded: A loss that has run away.
     """
-    recurrent = {layer.module for layer in run.steps[0].layers if layer.type.startswith(_RECURRENT)}
+    recurrent = used_again(run)
     sizes: dict[str, list[tuple[float, int]]] = {}
     for step in takewhile(lambda step: step.loss <= exploded, run.steps):
         for module, item in arrivals(step, level).items():
@@ -52,3 +54,10 @@ def jumps(run: RunRecord, *, level: float, limit: float, exploded: float) -> Ite
         steps = tuple(step for size, step in seen if size > limit)
         if steps:
             yield Jumps(module, steps, len(seen), max(seen)[0], median(size for size, _ in seen))
+
+
+def used_again(run: RunRecord) -> set[str]:
+    """Recurrent layers, and others that one pass through the model uses several times."""
+    layers = first_passes(dataclasses.replace(run, steps=run.steps[:1])).steps[0].layers
+    again = {base(layer.module) for layer in layers if base(layer.module) != layer.module}
+    return again | {layer.module for layer in layers if layer.type.startswith(_RECURRENT)}

@@ -15,7 +15,8 @@ from babysit.rules._words import number
 _CLASSES = ("cross_entropy", "nll_loss", "multi_margin_loss")
 _BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 _VALUES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
-_OUTPUTS = ("addmm", "addbmm", "mm", "bmm", "linear", "convolution", "sigmoid", "tanh", "softmax", "relu", "softplus")
+_PRODUCTS = ("addmm", "addbmm", "baddbmm", "mm", "bmm", "linear", "convolution", "mkldnnconvolution")
+_OUTPUTS = (*_PRODUCTS, "sigmoid", "tanh", "softmax", "logsoftmax", "logsigmoid", "relu", "softplus")
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ class ConstantTarget(Rule):
     of numbers between 0 and 1 to integers, a wrong column.
 
     ## When it is a false alarm
-    When all that the loss is given is meant to be constant, such as the residual of an equation that is to be zero:
-    such outputs are no layer's, and silent. So are trainings of two models against each other and several losses in one
+    When the target is meant to be constant: a residual that is to be zero, the first of several candidates as the right
+    one (contrastive losses such as MoCo's), the better of a pair (rewards, rankings). Such outputs are quotients or
+    differences and no layer's, and silent. So are trainings of two models against each other and several losses in one
     step. A class rarer than one example in some thousands may be missing in what was recorded.
 
     ## Options
@@ -56,6 +58,7 @@ class ConstantTarget(Rule):
     min_targets: int = threshold(64, unit="targets")
     min_calls: int = threshold(5, unit="calls of the loss function")
     min_calls_unknown: int = threshold(32, unit="calls, where an epoch's length is unknown")
+    min_rows_unknown: int = threshold(256, unit="examples, where an epoch's length is unknown", source="1 % rarer: 92 %")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
@@ -90,11 +93,14 @@ class ConstantTarget(Rule):
         epoch = run.header.steps_per_epoch
         whole = 0 < epoch <= calls[-1].step + 1 if calls else False
         fewest = self.min_calls if whole else self.min_calls_unknown
-        return len(calls) >= fewest and sum(math.prod(call.target_shape) for call in calls) >= self.min_targets
+        if len(calls) < fewest or sum(math.prod(call.target_shape) for call in calls) < self.min_targets:
+            return False
+        # positions of one sequence or image may well be all alike
+        return whole or sum(call.target_shape[0] for call in calls if call.target_shape) >= self.min_rows_unknown
 
 
 def _is_answer(call: LossCall) -> bool:
-    """Whether the loss compares what a layer says with a target: classes always, values if a layer made the output."""
+    """Whether the loss compares what a layer says with a target; a layer of bare tensors may add its bias itself."""
     if call.name in _CLASSES or call.name in _BINARY:
-        return call.classes > 1
+        return call.classes > 1 and call.output_op in (*_OUTPUTS, "add")
     return call.name in _VALUES and call.output_op in _OUTPUTS

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from babysit.measure.record import TRAIN, LossCall, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
@@ -16,6 +18,8 @@ from babysit.rules._calls import by_name
 from babysit.rules._words import number, percent
 
 _VALUES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+
+Counts = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,9 @@ class UnshuffledBatches(Rule):
     ## What it measures
     For classes: how likely two targets of one batch are of the same class (p), and two of all recorded batches (q); the
     excess (p − q)/(1 − q) is 0 for batches drawn at random, whatever the balance of the classes, and 1 where every
-    batch holds a single class. For values: the variance of the batches' means over that of all targets, which is
-    1/(batch size) for batches drawn at random.
+    batch holds a single class. Batches of fewer than eight examples are taken together with those after them. For
+    values: the variance of the batches' means over that of all targets, which is 1/(batch size) for batches drawn at
+    random, where the means go one way through the epoch: values in order, not values that come as time goes by.
 
     ## Why it hurts
     Every step moves the weights towards the one class or level that its batch holds, and the next batches undo it. What
@@ -41,7 +46,8 @@ class UnshuffledBatches(Rule):
     limit from four classes on.
 
     ## Options
-    `excess` is the limit for classes, `between` the one for values.
+    `excess` is the limit for classes, `between` the one for values; `errors` keeps rare classes from being taken for
+    an order by chance, and `one_way` series that go up and down for sorted values.
 
     ## References
     Bengio, Practical recommendations for gradient-based training of deep architectures, 2012: examples should come in
@@ -59,6 +65,9 @@ class UnshuffledBatches(Rule):
     min_batch: int = threshold(8, unit="examples")
     min_batches: int = threshold(8, unit="batches")
     min_other: int = threshold(16, unit="targets that are not of the commonest class")
+    errors: float = threshold(6.0, unit="standard errors of p − q in batches drawn at random")
+    one_way: float = threshold(0.75, unit="of the steps from a batch's mean to the next one's")
+    min_moves: int = threshold(8, unit="steps from a mean to the next one")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
@@ -73,21 +82,20 @@ class UnshuffledBatches(Rule):
     def _is_judged(self, call: LossCall, sizes: dict[int, set[int]]) -> bool:
         """One target an example: positions of a sequence and pixels of an image depend on each other anyway."""
         targets = math.prod(call.target_shape)
-        one_each = targets in sizes[call.step] if sizes else call.output_shape[:1] == (targets,)
-        return one_each and targets >= self.min_batch
+        return targets in sizes[call.step] if sizes else call.output_shape[:1] == (targets,)
 
     def _classes(self, calls: Sequence[LossCall]) -> Iterator[Finding]:
-        counts = _counts_by_step(calls)
-        sizes = counts.sum(1)
-        counts, sizes = counts[sizes >= self.min_batch], sizes[sizes >= self.min_batch]
-        pooled = counts.sum(0)
+        steps = _counts_by_step(calls)
+        pooled = sum(steps.values(), np.zeros(()))
         total = float(pooled.sum())
+        counts = np.array(_batches(steps, self.min_batch))
         if len(counts) < self.min_batches or total - pooled.max() < self.min_other:
             return
+        sizes = counts.sum(1)
         within = float(((counts * (counts - 1)).sum(1) / (sizes * (sizes - 1))).mean())
         anywhere = float((pooled * (pooled - 1)).sum() / (total * (total - 1)))
         excess = (within - anywhere) / (1 - anywhere)
-        if not excess > self.excess:
+        if not (excess > self.excess and within - anywhere > self.errors * _error(pooled / total, sizes)):
             return
         single = int((counts.max(1) == sizes).sum())
         yield self.finding(
@@ -105,6 +113,8 @@ class UnshuffledBatches(Rule):
     def _values(self, run: RunRecord, calls: Sequence[LossCall]) -> Iterator[Finding]:
         # targets that a model makes for itself drift as it learns: only batches cut from a larger set are judged
         if calls[0].name not in _VALUES or len(calls) < self.min_batches or not _is_cut(run):
+            return
+        if math.prod(calls[0].target_shape) < self.min_batch or not self._goes_one_way(calls):
             return
         means, stds = np.array([(call.targets.mean, call.targets.std) for call in calls]).T
         with np.errstate(all="ignore"):
@@ -125,6 +135,16 @@ class UnshuffledBatches(Rule):
             steps=(calls[0].step, calls[-1].step),
         )
 
+    def _goes_one_way(self, calls: Sequence[LossCall]) -> bool:
+        """Whether the batches' means rise or fall through the epoch, but for the leap back to its beginning."""
+        pairs = [(one, two) for one, two in pairwise(calls) if two.step == one.step + 1]
+        moves = np.array([two.targets.mean - one.targets.mean for one, two in pairs])
+        means = [call.targets.mean for call in calls]
+        moves = moves[np.abs(moves) < 0.5 * (max(means) - min(means))]
+        if len(moves) < self.min_moves:
+            return False
+        return max(float(np.mean(moves > 0)), float(np.mean(moves < 0))) >= self.one_way
+
 
 _REMEDIES = ("shuffle: DataLoader(…, shuffle=True), or a new torch.randperm of the rows each epoch",)
 
@@ -137,13 +157,40 @@ def _batch_sizes(run: RunRecord) -> dict[int, set[int]]:
     return found
 
 
-def _counts_by_step(calls: Sequence[LossCall]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """Targets of each class in each step, ``(steps, classes)``: the batches of one step make one gradient."""
+def _counts_by_step(calls: Sequence[LossCall]) -> dict[int, Counts]:
+    """Targets of each class in each step: the batches of one step make one gradient."""
     width = max(len(call.counts) for call in calls)
-    steps: dict[int, np.ndarray[tuple[int, ...], np.dtype[np.float64]]] = defaultdict(lambda: np.zeros(width))
+    steps: dict[int, Counts] = defaultdict(lambda: np.zeros(width))
     for call in calls:
         steps[call.step][: len(call.counts)] += call.counts
-    return np.array(list(steps.values()))
+    return steps
+
+
+def _batches(steps: Mapping[int, Counts], least: int) -> list[Counts]:
+    """The batches, small ones together with those of the steps right after them; what stays too small is left out."""
+    found: list[Counts] = []
+    open_: Counts | None = None
+    before = -1
+    for step in sorted(steps):
+        counts = steps[step]
+        small = counts.sum() < least
+        open_ = open_ + counts if small and open_ is not None and step == before + 1 else counts if small else None
+        if not small:
+            found.append(counts)
+        elif open_ is not None and open_.sum() >= least:
+            found.append(open_)
+            open_ = None
+        before = step
+    return found
+
+
+def _error(shares: Counts, sizes: Counts) -> float:
+    """Standard error of the mean share of equal pairs, for batches drawn at random (the variance of a U-statistic)."""
+    equal = float((shares**2).sum())
+    one, two = float((shares**3).sum()) - equal**2, equal - equal**2
+    variances = (4 * (sizes - 2) * one + 2 * two) / (sizes * (sizes - 1))
+    # the shares themselves were counted in as many targets
+    return math.sqrt(max(float(variances.sum()) / len(sizes) ** 2 + 4 * one / float(sizes.sum()), 0.0))
 
 
 def _is_cut(run: RunRecord) -> bool:

@@ -123,15 +123,17 @@ def _by_forwards(run: RunRecord, toy: int) -> _Repeated | None:
     if not again:
         return None
     size = max(item.shape[0] for item in again)
-    there, evaluated = max(item.available for item in again), _largest_pass(run)
+    epoch = run.header.steps_per_epoch
+    loader = max(max(item.available for item in again), epoch * size if epoch > 1 else 0)
+    evaluated = _largest_pass(run)
     return _Repeated(
         len(batches),
         len(again),
         size,
-        max(there, evaluated),
-        "are at hand" if there >= evaluated else "others are evaluated between two steps",
+        max(loader, evaluated),
+        "are at hand" if loader >= evaluated else "others are evaluated between two steps",
         (again[0].step, again[-1].step),
-        certain=run.header.steps_per_epoch > 1 and there >= 2 * size,
+        certain=epoch > 1,
         toy=math.prod(again[0].shape[1:]) <= toy,
     )
 

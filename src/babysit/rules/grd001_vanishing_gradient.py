@@ -12,6 +12,7 @@ from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._clipping import unclipped
 from babysit.rules._curve import Curve
 from babysit.rules._gradients import Arrival, arrivals
+from babysit.rules._progress import beginning
 from babysit.rules._updates import working_range
 from babysit.rules._words import LECTURE, number
 
@@ -25,8 +26,8 @@ class VanishingGradient(Rule):
     ## What it measures
     Each layer's gradient norm × weight norm / loss, the share of the loss that a change of the weights by their own
     size would make: about 0.01 to 10 in networks that learn, whatever the scale of loss and weights. It speaks where
-    the first layer is at less than a ten-thousandth and another one at less than a thousandth of the largest, at the
-    start and still while the loss stays at its initial level, and where the gradient is small beside the weights
+    the first layer is at less than two ten-thousandths and another one at less than 0.3 % of the largest, at the start
+    and still while the loss stays at the level of guessing, and where the gradient is small beside the weights
     themselves as well; before a recurrent layer the first one alone, if nothing at all arrives there; and where half of
     the layers, as those in the branches of a residual network, are at less than 1e-5.
 
@@ -61,11 +62,11 @@ class VanishingGradient(Rule):
     needs: ClassVar[tuple[str, ...]] = ("losses", "steps")
     source: ClassVar[str] = LECTURE
 
-    smallest: float = threshold(1e-4, unit="gradient norm × weight norm / loss", source="0.15 × the least healthy one")
-    branch: float = threshold(1e-5, unit="gradient norm × weight norm / loss", source="a tenth of the limit")
-    fading: float = threshold(1e-3, unit="× the largest layer's", source="torchmortem: critical")
+    smallest: float = threshold(2e-4, unit="gradient norm × weight norm / loss", source="0.3 × the least healthy one")
+    branch: float = threshold(1e-5, unit="gradient norm × weight norm / loss", source="a twentieth of the limit")
+    fading: float = threshold(3e-3, unit="× the largest layer's", source="torchmortem takes 1e-2, 1e-3 for critical")
     relative: float = threshold(1e-3, unit="gradient norm / weight norm", source="the update is below 1e-3 at lr 1")
-    stuck: float = threshold(0.9, unit="× initial loss")
+    stuck: float = threshold(0.9, unit="× chance level, or × initial loss where that is unknown")
     min_layers: int = threshold(4, unit="layers with weights", source="the lecture: small weights suit small networks")
     min_samples: int = threshold(20, unit="sampled steps")
     at_start: int = threshold(5, unit="sampled steps")
@@ -75,8 +76,8 @@ class VanishingGradient(Rule):
         if not run.header.progress or any(layer.weight_norm == 0 for layer in run.steps[0].layers):
             return
         curve = Curve.of(run)
-        begin = working_range(run)[0]
-        stuck = [step for step in run.steps if step.step >= begin and step.loss > self.stuck * curve.initial > 0]
+        begin, level = working_range(run)[0], beginning(curve)
+        stuck = [step for step in run.steps if step.step >= begin and step.loss > self.stuck * level > 0]
         late = stuck[len(stuck) // 2 :]
         if len(stuck) < self.min_samples:
             return
@@ -98,7 +99,7 @@ class VanishingGradient(Rule):
             remedies=_remedies(run),
             module=first,
             steps=(run.steps[0].step, late[-1].step),
-            severity=Severity.ERROR if curve.final > self.stuck * curve.initial else Severity.WARNING,
+            severity=Severity.ERROR if curve.final > self.stuck * level else Severity.WARNING,
         )
 
     def _gone(self, run: RunRecord, before: Mapping[str, Arrival], now: Mapping[str, Arrival]) -> Sequence[str]:

@@ -14,11 +14,10 @@ from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._clipping import unclipped
 from babysit.rules._curve import Curve
 from babysit.rules._gradients import Arrival, arrivals
-from babysit.rules._jumps import jumps
+from babysit.rules._jumps import jumps, used_again
+from babysit.rules._levels import has_floor, level_of
 from babysit.rules._optimizer import is_plain
 from babysit.rules._words import LECTURE, number
-
-_NO_CHOICE = 0.01  # nats: of one class alone, guessing costs nothing, and measures nothing
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,9 @@ class ExplodingGradient(Rule):
     guessing, for a classification): by how many times that level the loss would change if the layer's weights changed
     by their own size, to first order. No learning rate has been at work at that step, so the network itself is at
     fault. It is an error where the training then fails: the loss explodes, becomes NaN, or stays at the level of
-    guessing; and a warning where plain gradient descent, unclipped, came through it. Of recurrent layers, which
-    multiply the gradient by their weights once for each step through time, also how often it jumps later on, where
-    nothing clips it and the loss has not run away.
+    guessing; and a warning where plain gradient descent, unclipped, came through it. Of recurrent layers, and others
+    that one pass uses several times, which multiply the gradient by their weights each time, also how often it jumps
+    later on, where nothing clips it and the loss has not run away.
 
     ## Why it hurts
     At a thousand, a change of the weights by a thousandth changes the loss beyond recognition: no step along the
@@ -50,9 +49,9 @@ class ExplodingGradient(Rule):
     say so.
 
     ## Options
-    Healthy networks of up to nine layers lie between 2e-4 and 25, recurrent ones stay below 12 at every step; those
-    with weights several times too large begin between 1e3 and 1e9. `min_steps` are needed before a loss that has not
-    moved counts as failure.
+    Healthy networks of up to nine layers lie between 2e-4 and 25, recurrent ones stay below 12 at every step, so that
+    `jump` is enough for them; those with weights several times too large begin between 1e3 and 1e9. `min_steps` are
+    needed before a loss that has not moved counts as failure.
 
     ## References
     CS231n 2017, lecture 6: weights of 1.0·N(0, 1) in ten layers. Pascanu, Mikolov and Bengio, On the difficulty of
@@ -68,9 +67,7 @@ class ExplodingGradient(Rule):
     largest: float = threshold(1e3, unit="gradient norm × weight norm / loss", source="40 × the largest healthy one")
     guessing: float = threshold(0.9, unit="× chance level, or × initial loss where that is unknown")
     exploded: float = threshold(3.0, unit="× initial loss", source=LECTURE)
-    jump: float = threshold(
-        100.0, unit="gradient norm × weight norm / loss", source="9 × the healthiest recurrent ones"
-    )
+    jump: float = threshold(100.0, unit="gradient norm × weight norm / loss", source="8 × the largest healthy one")
     jumping: float = threshold(0.05, unit="share of the sampled steps")
     min_jumps: int = threshold(5, unit="sampled steps")
     min_steps: int = threshold(50, unit="steps")
@@ -78,22 +75,32 @@ class ExplodingGradient(Rule):
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
         curve = Curve.of(run)
-        level = self._level(run, curve)
+        level = level_of(run, curve)
         begin = unclipped(run.steps[0])
         found = arrivals(begin, level)
-        largest = max((item.sensitivity for item in found.values()), default=0.0)
+        again = used_again(run)
+        limits = {module: self.jump if module in again else self.largest for module in found}
+        beyond = {module: limits[module] for module in found if found[module].sensitivity > limits[module]}
+        bounded = all(item.sensitivity < math.inf for item in found.values())
         failure = self._failure(run, curve)
         clips = any(step.clip_limit is not None for step in run.steps)
-        enough = _has_floor(run, curve) and len(curve.losses) >= self.min_steps
-        if begin.step == 0 and self.largest < largest < math.inf:
+        enough = has_floor(run, curve) and len(curve.losses) >= self.min_steps
+        if begin.step == 0 and beyond and bounded:
             # a training that came through is told of what it was spared where its steps followed the gradient's size
             if failure or (enough and not clips and is_plain(run)):
-                yield self._at_start(begin, found, level, failure)
+                yield self._at_start(begin, found, beyond, level, failure)
         elif enough and not clips:
             yield from self._through_time(run, curve, level)
 
-    def _at_start(self, begin: StepRecord, found: Mapping[str, Arrival], level: float, failure: str) -> Finding:
-        worst = max(found, key=lambda module: found[module].sensitivity)
+    def _at_start(
+        self,
+        begin: StepRecord,
+        found: Mapping[str, Arrival],
+        beyond: Mapping[str, float],
+        level: float,
+        failure: str,
+    ) -> Finding:
+        worst = max(beyond, key=lambda module: found[module].sensitivity)
         largest = found[worst].sensitivity
         smallest = min(item.sensitivity for item in found.values())
         return self.finding(
@@ -101,7 +108,7 @@ class ExplodingGradient(Rule):
             f"{worst}: changing them by 1 % would move the loss by {number(0.01 * largest)} × the level of "
             f"{number(level)}; {failure or 'the training came through it'}",
             evidence=(
-                Evidence("gradient × weights / loss, largest layer", largest, self.largest),
+                Evidence("gradient × weights / loss, largest layer", largest, beyond[worst]),
                 Evidence("gradient × weights / loss, smallest layer", smallest),
                 Evidence("gradient / weights", found[worst].relative),
                 Evidence("first loss", begin.loss, level),
@@ -135,19 +142,11 @@ class ExplodingGradient(Rule):
                 severity=Severity.WARNING,
             )
 
-    def _level(self, run: RunRecord, curve: Curve) -> float:
-        """The level of guessing; else the first loss, or the usual one where that began near zero by its nature."""
-        first, chance = run.steps[0].loss, curve.chance
-        if run.header.task == "classification" and chance is not None and chance > _NO_CHOICE:
-            return chance
-        usual = float(np.median(np.abs(curve.losses))) if len(curve.losses) else 0.0
-        return max(first, usual)
-
     def _failure(self, run: RunRecord, curve: Curve) -> str:
         broken = next((step for step, loss in enumerate(run.losses) if not math.isfinite(loss)), None)
         if broken is not None:
             return f"the loss is not finite at step {broken}"
-        if not _has_floor(run, curve):
+        if not has_floor(run, curve):
             return ""
         peak = float(np.max(curve.blocks(), initial=0.0))
         if peak > self.exploded * curve.initial > 0 and curve.final > self.guessing * (curve.chance or curve.initial):
@@ -156,10 +155,6 @@ class ExplodingGradient(Rule):
         if enough and curve.final > self.guessing * (curve.chance or curve.initial):
             return f"after {len(curve.losses)} steps the loss is no better than {number(curve.final)}"
         return ""
-
-
-def _has_floor(run: RunRecord, curve: Curve) -> bool:
-    return run.header.progress and curve.initial > 0
 
 
 def _remedies(step: StepRecord) -> tuple[str, ...]:

@@ -9,14 +9,14 @@ from torch import nn
 
 def main(seed: int) -> None:
     torch.manual_seed(seed)
-    points, labels = make_moons(n_samples=500, noise=0.15, random_state=seed)
+    points, labels = make_moons(n_samples=500, noise=0.2, random_state=seed)
     points = (points - points.mean(axis=0)) / points.std(axis=0)
     X, y = torch.tensor(points, dtype=torch.float32), torch.tensor(labels)
     X_train, y_train, X_test, y_test = X[:400], y[:400], X[400:], y[400:]
 
     model = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 2))
     loss_fn = nn.CrossEntropyLoss()
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02, weight_decay=2e-3)
 
     for epoch in range(300):
         logits = model(X_train)

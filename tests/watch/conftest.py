@@ -1,0 +1,3 @@
+"""The frameworks' scripts are run by a test, not collected."""
+
+collect_ignore = ["frameworks"]

@@ -1,0 +1,47 @@
+"""Mixed precision with a gradient scaler."""
+
+import hashlib
+import sys
+
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.nn import functional as F
+
+
+def data():
+    x, y = load_digits(return_X_y=True)
+    return torch.tensor((x - x.mean()) / x.std(), dtype=torch.float32), torch.tensor(y)
+
+
+def digest(model):
+    content = b"".join(parameter.detach().numpy().tobytes() for parameter in model.parameters())
+    return hashlib.sha256(content).hexdigest()
+
+
+def net():
+    return nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 10))
+
+
+def main(seed: int) -> None:
+    torch.manual_seed(seed)
+    x, y = data()
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    scaler = torch.amp.GradScaler("cpu")
+    for epoch in range(3):
+        for rows in torch.randperm(len(x)).split(64):
+            optimizer.zero_grad()
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                loss = F.cross_entropy(model(x[rows]), y[rows])
+            scaler.scale(loss).backward()
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+            scaler.step(optimizer)
+            scaler.update()
+        print(epoch, loss.item(), scaler.get_scale())
+    print(digest(model))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 0)

@@ -1,0 +1,75 @@
+"""Scripts as other people write them give the same output, exit code and weights under `babysit run`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ZOO = Path(__file__).parent
+SCRIPTS = {
+    "mnist_example": ("mnist_example.py", "--epochs", "2"),
+    "sys_exit": ("sys_exit.py",),
+    "raises": ("raises.py",),
+    "forks": ("forks.py",),
+    "workers": ("workers.py",),
+    "lbfgs": ("lbfgs.py",),
+    "amp_scaler": ("amp_scaler.py",),
+    "compiled": ("compiled.py",),
+    "custom_optimizer": ("custom_optimizer.py",),
+    "hooks": ("hooks.py",),
+    "thread": ("thread.py",),
+    "nanogpt_style": ("nanogpt_style/train.py", "--max_iters=40"),
+}
+CODES = {"sys_exit": 3, "raises": 1}
+
+
+def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+    return subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, cwd=cwd, env=environment, check=False
+    )
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_output_exit_code_and_weights_are_the_same(name: str, tmp_path: Path) -> None:
+    script, *arguments = SCRIPTS[name]
+    path = str(ZOO / "scripts" / script)
+    plain = run(path, *arguments, cwd=tmp_path)
+    watched = run("-m", "babysit", "run", "--out", "run", path, *arguments, cwd=tmp_path)
+    assert (watched.returncode, watched.stdout) == (plain.returncode, plain.stdout)
+    assert plain.returncode == CODES.get(name, 0), plain.stderr
+    if name == "raises":
+        assert watched.stderr.startswith(plain.stderr)
+    header = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert header["versions"]["torch"]
+    assert "watching ended" not in watched.stderr
+    assert " steps:" in watched.stderr
+
+
+def test_a_package_with_relative_imports(tmp_path: Path) -> None:
+    folder = ZOO / "scripts" / "package"
+    plain = run("-m", "pkg.train", cwd=folder)
+    watched = run("-m", "babysit", "run", "--out", str(tmp_path / "run"), "-m", "pkg.train", cwd=folder)
+    assert (watched.returncode, watched.stdout) == (plain.returncode, plain.stdout)
+    assert watched.returncode == 0
+    assert "healthy" in watched.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "codes"), [("ddp_healthy", set()), ("dst001_not_wrapped", {"DST001"}), ("dst002_same_shard", {"DST002"})]
+)
+def test_two_ranks(script: str, codes: set[str], tmp_path: Path) -> None:
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    path = str(ZOO / "distributed" / f"{script}.py")
+    plain = run(*launcher, path, cwd=tmp_path)
+    watched = run(*launcher, "-m", "babysit", "run", "--out", str(tmp_path / "run"), path, cwd=tmp_path)
+    assert plain.returncode == 0, plain.stderr
+    assert (watched.returncode, watched.stdout) == (plain.returncode, plain.stdout)
+    lines = (tmp_path / "run" / "findings.jsonl").read_text().splitlines() if codes else []
+    assert {json.loads(line)["code"] for line in lines} == codes
+    assert ("healthy" in watched.stderr) == (not codes)
