@@ -17,6 +17,7 @@ import contextlib
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from unittest import mock
 
 import torch
@@ -45,7 +46,7 @@ class Encoder(nn.Module):
 
 def mlp(*widths: int) -> nn.Module:
     layers: list[nn.Module] = []
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(widths[-1], 10))
 
@@ -198,11 +199,9 @@ def main() -> None:
                 bare.append(plain)
                 ratios[mode].append(taken / plain)
         for mode, values in ratios.items():
-            middle = statistics.median(values)
-            print(
-                f"| {name} | {statistics.median(bare):.2f} | {mode} | {middle:.3f} | {min(values):.3f}–{max(values):.3f} |",
-                flush=True,
-            )
+            middle, usual = statistics.median(values), statistics.median(bare)
+            spread = f"{min(values):.3f}–{max(values):.3f}"
+            print(f"| {name} | {usual:.2f} | {mode} | {middle:.3f} | {spread} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,9 @@ class ConstantTarget(Rule):
     min_targets: int = threshold(64, unit="targets")
     min_calls: int = threshold(5, unit="calls of the loss function")
     min_calls_unknown: int = threshold(32, unit="calls, where an epoch's length is unknown")
-    min_rows_unknown: int = threshold(256, unit="examples, where an epoch's length is unknown", source="1 % rarer: 92 %")
+    min_rows_unknown: int = threshold(
+        256, unit="examples, for an epoch of unknown length", source="1 % is seen in 92 %"
+    )
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""

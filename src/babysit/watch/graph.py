@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from babysit.measure.record import LinearChain
@@ -99,7 +100,7 @@ def parameters_of(view: GraphView) -> list[Tensor]:
 
 
 def first_input(view: GraphView) -> Tensor | None:
-    """What the first product with a parameter was given, where that has no gradient: the data of a model of bare tensors."""
+    """What the first product with a parameter was given, where that has no gradient: the data."""
     for node in reversed(view.nodes):
         layer = _layer(node)
         if layer is not None and layer.data is None:
@@ -198,6 +199,14 @@ def _shape(node: Any) -> tuple[int, ...]:
     return tuple(int(size) for size in given[0].shape) if given else ()
 
 
+def _is_gated(node: Any, kind: str) -> bool:
+    """Whether a product is one with a comparison's outcome, as a ReLU is that is written out by hand."""
+    if kind != "mul":
+        return False
+    factors = (getattr(node, name, None) for name in ("_saved_other", "_saved_self"))
+    return any(isinstance(item, Tensor) and item.dtype == torch.bool for item in factors)
+
+
 def _variable(node: Any) -> Tensor | None:
     variable: Tensor | None = getattr(node, "variable", None) if not node.next_functions else None
     return variable
@@ -255,7 +264,7 @@ def _feeding(layer: _Layer, layers: Mapping[Any, _Layer], view: GraphView) -> _L
             return layers[node]
         following = [edge for edge, _ in node.next_functions if edge is not None]
         kind = operation(node)
-        if kind in _VIEWS or kind in _LINEAR_TOO:
+        if kind in _VIEWS or (kind in _LINEAR_TOO and not _is_gated(node, kind)):
             data = [edge for edge in following if leaf_of(edge) is None]
             # a normalisation's own scale and shift are leaves; two branches are more than a scale
             node = data[0] if len(data) == 1 else None

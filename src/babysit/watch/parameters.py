@@ -144,7 +144,9 @@ def identical_units(parameter: Tensor) -> Tensor:
     return either.float().mean()
 
 
-def coverage(step: int, names: Names, optimized: Parameters, called: set[str]) -> Coverage:
+def coverage(
+    step: int, names: Names, optimized: Parameters, called: set[str], reached: Parameters | None = None
+) -> Coverage:
     """Which modules' parameters a step reached.
 
     Args:
@@ -152,17 +154,12 @@ def coverage(step: int, names: Names, optimized: Parameters, called: set[str]) -
         names: The models.
         optimized: All parameters of all optimizers.
         called: Paths of the modules that a forward pass has used.
+        reached: The leaves of the step's graph; ``None`` where it was not read. Only these count as having got a
+            gradient without being optimized: others may have one left from another training.
     """
+    known = _by_owner(names, optimized, reached or ())
     inside = {id(parameter) for parameter in optimized}
-    known: dict[str, list[Tensor]] = {}
-    for root in names.roots:
-        for parameter in root.parameters():
-            known.setdefault(names.owner_of(parameter), []).append(parameter)
-            inside.discard(id(parameter))
-    for other in optimized:
-        if id(other) in inside:
-            known.setdefault(names.owner_of(other), []).append(other)
-    inside = {id(parameter) for parameter in optimized}
+    leaves = None if reached is None else {id(parameter) for parameter in reached}
     trained: list[str] = []
     cut: list[str] = []
     free: list[str] = []
@@ -172,7 +169,8 @@ def coverage(step: int, names: Names, optimized: Parameters, called: set[str]) -
         others = [item for item in parameters if id(item) not in inside]
         if own:
             (trained if any(item.grad is not None for item in own) else cut).append(owner)
-        if any(item.requires_grad and item.grad is not None for item in others):
+        counted = others if leaves is None else [item for item in others if id(item) in leaves]
+        if any(item.requires_grad and item.grad is not None for item in counted):
             free.append(owner)
         if others and owner in called and any(not item.requires_grad and looks_initial(item) for item in others):
             frozen.append(owner)
@@ -185,6 +183,16 @@ def coverage(step: int, names: Names, optimized: Parameters, called: set[str]) -
         tuple(frozen),
         sum(item.numel() for item in optimized if item.requires_grad),
     )
+
+
+def _by_owner(names: Names, optimized: Parameters, reached: Parameters) -> dict[str, list[Tensor]]:
+    """The parameters of models, of optimizers, and of layers that no module knows of, by what they belong to."""
+    known: dict[str, list[Tensor]] = {}
+    of_models = [parameter for root in names.roots for parameter in root.parameters()]
+    loose = [leaf for leaf in reached if isinstance(leaf, torch.nn.Parameter)]
+    for parameter in {id(item): item for item in [*of_models, *optimized, *loose]}.values():
+        known.setdefault(names.owner_of(parameter), []).append(parameter)
+    return known
 
 
 @torch.no_grad()

@@ -83,6 +83,7 @@ class Training:
         self._waiting: StepSample | None = None
         self._graph: Graph | None = None
         self._called: set[str] = set()
+        self._leaves: list[Tensor] | None = None
         self._step_losses: list[Loss] = []
         self._backwards = 0
         self._own_losses: set[int] = set()
@@ -170,7 +171,8 @@ class Training:
         if sample.structural and self._is_first(optimizer):
             self._called |= sample.called
             self._names.refresh()
-            self._write(coverage(self.step, self._names, self.parameters, self._called))
+            self._write(coverage(self.step, self._names, self.parameters, self._called, self._leaves))
+            self._leaves = None
 
     def step_ends(self, optimizer: Optimizer) -> None:
         """An optimizer has taken a step."""
@@ -251,6 +253,7 @@ class Training:
         if sample.structural and sample.backwards == 1:
             view = read_graph(loss)
             if view is not None:
+                self._leaves = parameters_of(view)
                 chains = linear_chains(view, self._names.owner_of)
                 self._graph = Graph(self.step, len(view.nodes), chains, own_sign(loss), *compared_shapes(loss))
 

@@ -60,7 +60,9 @@ def main(seed: int) -> None:
             loss.backward()
             optimizer.step()
         test_loss, test_acc = test(network, test_loader)
-        print(f"Epoch {epoch}: train loss {loss.item():.3f}, test loss {test_loss:.3f}, test accuracy {100 * test_acc:.1f} %")
+        print(
+            f"Epoch {epoch}: train loss {loss.item():.3f}, test loss {test_loss:.3f}, test accuracy {100 * test_acc:.1f} %"
+        )
 
 
 if __name__ == "__main__":

@@ -49,7 +49,9 @@ def main(seed: int) -> None:
         with torch.no_grad():
             out = net(x_val)
         net.train()
-        print(f"epoch {epoch + 1} loss {loss:.3f} val {F.cross_entropy(out, y_val):.3f} {(out.argmax(1) == y_val).float().mean():.3f}")
+        print(
+            f"epoch {epoch + 1} loss {loss:.3f} val {F.cross_entropy(out, y_val):.3f} {(out.argmax(1) == y_val).float().mean():.3f}"
+        )
 
 
 if __name__ == "__main__":

@@ -48,7 +48,9 @@ def main(seed: int) -> None:
                 test_logits = model(x_test)
                 test_loss = loss_function(test_logits, y_test)
                 test_acc = (test_logits.argmax(-1) == y_test).double().mean()
-            print(f"iteration {iteration + 1} loss {loss.item():.4f} test loss {test_loss.item():.4f} acc {test_acc.item():.3f}")
+            print(
+                f"iteration {iteration + 1} loss {loss.item():.4f} test loss {test_loss.item():.4f} acc {test_acc.item():.3f}"
+            )
 
 
 if __name__ == "__main__":

@@ -35,7 +35,9 @@ def main(seed: int) -> None:
     center, spread = cancer.data[train].mean(axis=0), cancer.data[train].std(axis=0)
     data = ((cancer.data - center) / spread).astype("float32")
     train_loader = DataLoader(
-        TensorDataset(torch.from_numpy(data[train]), torch.from_numpy(cancer.target[train])), batch_size=30, shuffle=True
+        TensorDataset(torch.from_numpy(data[train]), torch.from_numpy(cancer.target[train])),
+        batch_size=30,
+        shuffle=True,
     )
     test_x, test_y = torch.from_numpy(data[test]), torch.from_numpy(cancer.target[test])
 

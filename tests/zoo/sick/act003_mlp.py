@@ -47,7 +47,9 @@ def main(seed: int) -> None:
             outputs = model(f_test)
         model.train()
         correct = (outputs.argmax(1) == t_test).sum().item()
-        print(f"[{epoch + 1}/12] loss {loss.item():.4f} test loss {criterion(outputs, t_test).item():.4f} correct {correct}/{len(t_test)}")
+        print(
+            f"[{epoch + 1}/12] loss {loss.item():.4f} test loss {criterion(outputs, t_test).item():.4f} correct {correct}/{len(t_test)}"
+        )
 
 
 if __name__ == "__main__":

@@ -44,7 +44,9 @@ def main(seed: int) -> None:
         if step % 100 == 99:
             with torch.no_grad():
                 val = criterion(model(x_val), y_val).item()
-            print(f"step {step + 1}: train mse {loss.item():.3f}, validation mse {val:.3f}, R2 {1 - val / y_val.var().item():.3f}")
+            print(
+                f"step {step + 1}: train mse {loss.item():.3f}, validation mse {val:.3f}, R2 {1 - val / y_val.var().item():.3f}"
+            )
 
 
 if __name__ == "__main__":

@@ -59,7 +59,9 @@ def main(seed: int) -> None:
         with torch.inference_mode():
             logits = net(x_val)
         acc = (logits.argmax(1) == y_val).float().mean().item()
-        print(f"epoch {epoch}: loss {loss.item():.3f}  val loss {F.cross_entropy(logits, y_val).item():.3f}  val acc {acc:.3f}")
+        print(
+            f"epoch {epoch}: loss {loss.item():.3f}  val loss {F.cross_entropy(logits, y_val).item():.3f}  val acc {acc:.3f}"
+        )
 
 
 if __name__ == "__main__":

@@ -46,7 +46,9 @@ def main(seed: int) -> None:
             logits = model(x_test)
             test_loss = criterion(logits, y_test)
             acc = ((logits > 0) == (y_test > 0.5)).float().mean()
-        print(f"epoch {epoch + 1:2d} | loss {loss.item():.4f} | test loss {test_loss.item():.4f} | test acc {acc.item():.3f}")
+        print(
+            f"epoch {epoch + 1:2d} | loss {loss.item():.4f} | test loss {test_loss.item():.4f} | test acc {acc.item():.3f}"
+        )
 
 
 if __name__ == "__main__":

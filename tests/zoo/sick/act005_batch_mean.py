@@ -51,7 +51,9 @@ def main(seed: int) -> None:
         with torch.no_grad():
             logits = model(val_images)
         accuracy = (logits.argmax(-1) == val_labels).float().mean().item()
-        print(f"epoch {epoch} loss {loss.item():.4f} val loss {F.cross_entropy(logits, val_labels).item():.4f} acc {accuracy:.4f}")
+        print(
+            f"epoch {epoch} loss {loss.item():.4f} val loss {F.cross_entropy(logits, val_labels).item():.4f} acc {accuracy:.4f}"
+        )
 
 
 if __name__ == "__main__":

@@ -51,7 +51,9 @@ def main(seed: int) -> None:
             with torch.no_grad():
                 logits = model(x_val)
             acc = (logits.argmax(1) == y_val).float().mean().item()
-            print(f"epoch {epoch + 1}: loss {loss.item():.3f} val loss {criterion(logits, y_val).item():.3f} val acc {acc:.3f}")
+            print(
+                f"epoch {epoch + 1}: loss {loss.item():.3f} val loss {criterion(logits, y_val).item():.3f} val acc {acc:.3f}"
+            )
 
 
 if __name__ == "__main__":

@@ -58,7 +58,9 @@ def main(seed: int) -> None:
             val_loss = criterion(probability, y_val)
             accuracy = ((probability > 0.5) == (y_val > 0.5)).float().mean()
         if epoch % 3 == 2:
-            print(f"Epoch {epoch + 1}, loss {loss.item():.4f}, val loss {val_loss.item():.4f}, val acc {accuracy.item():.4f}")
+            print(
+                f"Epoch {epoch + 1}, loss {loss.item():.4f}, val loss {val_loss.item():.4f}, val acc {accuracy.item():.4f}"
+            )
 
 
 if __name__ == "__main__":

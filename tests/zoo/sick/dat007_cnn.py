@@ -32,7 +32,9 @@ def shifted_digits(generator):
     images = torch.tensor(load_digits().images, dtype=torch.float32)
     dx = torch.randint(-2, 3, (len(images),), generator=generator)
     dy = torch.randint(-2, 3, (len(images),), generator=generator)
-    return torch.stack([torch.roll(image, (int(a), int(b)), (0, 1)) for image, a, b in zip(images, dy, dx, strict=True)])
+    return torch.stack(
+        [torch.roll(image, (int(a), int(b)), (0, 1)) for image, a, b in zip(images, dy, dx, strict=True)]
+    )
 
 
 def centres(images):

@@ -41,7 +41,9 @@ def main(seed: int) -> None:
                 test_loss = loss_fn(output, label).item()
                 test_acc = (output.argmax(1) == label).float().mean().item()
         if epoch % 5 == 4:
-            print(f"epoch {epoch + 1}: train loss {loss.item():.4f}, test loss {test_loss:.4f}, accuracy {test_acc:.3f}")
+            print(
+                f"epoch {epoch + 1}: train loss {loss.item():.4f}, test loss {test_loss:.4f}, accuracy {test_acc:.3f}"
+            )
 
 
 if __name__ == "__main__":

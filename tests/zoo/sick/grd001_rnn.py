@@ -50,7 +50,9 @@ def main(seed: int) -> None:
             logits = model(x_val)
         model.train()
         acc = (logits.argmax(1) == y_val).float().mean().item()
-        print(f"epoch {epoch + 1} train {loss.item():.4f} val {F.cross_entropy(logits, y_val).item():.4f} acc {acc:.3f}")
+        print(
+            f"epoch {epoch + 1} train {loss.item():.4f} val {F.cross_entropy(logits, y_val).item():.4f} acc {acc:.3f}"
+        )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,28 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "the", "dog", "ran", "to", "see", "it", "while", "two", "birds", "sang", "in", "green", "trees"]
+WORDS = [
+    "the",
+    "cat",
+    "sat",
+    "on",
+    "a",
+    "mat",
+    "and",
+    "the",
+    "dog",
+    "ran",
+    "to",
+    "see",
+    "it",
+    "while",
+    "two",
+    "birds",
+    "sang",
+    "in",
+    "green",
+    "trees",
+]
 
 
 def make_text(n_words: int, seed: int) -> str:
@@ -61,7 +82,9 @@ def main(seed: int) -> None:
             with torch.no_grad():
                 x, y = batch(val, 64)
                 val_loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
-            print(f"step {step + 1} loss {loss.item():.3f} val loss {val_loss.item():.3f} perplexity {val_loss.exp().item():.2f}")
+            print(
+                f"step {step + 1} loss {loss.item():.3f} val loss {val_loss.item():.3f} perplexity {val_loss.exp().item():.2f}"
+            )
 
 
 if __name__ == "__main__":

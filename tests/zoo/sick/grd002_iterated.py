@@ -50,7 +50,9 @@ def main(seed: int) -> None:
             with torch.inference_mode():
                 logits = model(x[130:])
             accuracy = (logits.argmax(1) == y[130:]).float().mean().item()
-            print(f"{iteration:4d} loss {loss.item():.3f} val {criterion(logits, y[130:]).item():.3f} acc {accuracy:.3f}")
+            print(
+                f"{iteration:4d} loss {loss.item():.3f} val {criterion(logits, y[130:]).item():.3f} acc {accuracy:.3f}"
+            )
 
 
 if __name__ == "__main__":

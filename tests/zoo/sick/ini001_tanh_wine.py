@@ -53,7 +53,9 @@ def main(seed: int) -> None:
             with torch.no_grad():
                 logits = model(x[val])
             accuracy = (logits.argmax(1) == y[val]).float().mean()
-            print(f"step {step} train loss {loss.item():.4f} val loss {F.cross_entropy(logits, y[val]).item():.4f} acc {accuracy:.3f}")
+            print(
+                f"step {step} train loss {loss.item():.4f} val loss {F.cross_entropy(logits, y[val]).item():.4f} acc {accuracy:.3f}"
+            )
 
 
 if __name__ == "__main__":

@@ -56,7 +56,9 @@ def main(seed: int) -> None:
             optimizer.step()
         with torch.no_grad():
             prediction = model(x_val)
-        print(f"epoch {epoch} mse {loss.item():.3f} val mse {criterion(prediction, y_val):.3f} R2 {r2(prediction, y_val):.3f}")
+        print(
+            f"epoch {epoch} mse {loss.item():.3f} val mse {criterion(prediction, y_val):.3f} R2 {r2(prediction, y_val):.3f}"
+        )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,9 @@ def conv_block(c_in: int, c_out: int, stride: int = 1) -> nn.Sequential:
 class Classifier(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.features = nn.Sequential(conv_block(1, 12), conv_block(12, 12, 2), conv_block(12, 12), conv_block(12, 12, 2))
+        self.features = nn.Sequential(
+            conv_block(1, 12), conv_block(12, 12, 2), conv_block(12, 12), conv_block(12, 12, 2)
+        )
         self.head = nn.Linear(12 * 4, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

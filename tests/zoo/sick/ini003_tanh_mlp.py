@@ -62,7 +62,9 @@ def main(seed: int) -> None:
             logits = model(x[n_train:])
             val_acc = (logits.argmax(1) == y[n_train:]).float().mean().item()
             val_loss = criterion(logits, y[n_train:]).item()
-        print(f"epoch {epoch:02d} loss {epoch_loss / len(train_loader):.3f} val_loss {val_loss:.3f} val_acc {val_acc:.3f}")
+        print(
+            f"epoch {epoch:02d} loss {epoch_loss / len(train_loader):.3f} val_loss {val_loss:.3f} val_acc {val_acc:.3f}"
+        )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,28 @@ TOPICS = {
     "food": ["bread", "soup", "salt", "oven", "cook", "taste", "recipe", "butter", "dish", "plate"],
     "space": ["orbit", "star", "moon", "launch", "rocket", "planet", "comet", "probe", "crew", "gravity"],
 }
-COMMON = ["the", "a", "of", "and", "to", "in", "is", "was", "it", "for", "on", "with", "as", "at", "by", "from", "they", "had", "this", "not"]
+COMMON = [
+    "the",
+    "a",
+    "of",
+    "and",
+    "to",
+    "in",
+    "is",
+    "was",
+    "it",
+    "for",
+    "on",
+    "with",
+    "as",
+    "at",
+    "by",
+    "from",
+    "they",
+    "had",
+    "this",
+    "not",
+]
 WORDS = ["<pad>", *COMMON, *(word for words in TOPICS.values() for word in words)]
 
 
