@@ -40,7 +40,7 @@ def test_classes_in_order(batch: int) -> None:
     assert list(RULE.check(run(RANDOM.permutation(ORDERED), batch))) == []
 
 
-@pytest.mark.parametrize("share", [0.5, 0.1, 0.02])
+@pytest.mark.parametrize("share", [0.5, 0.1])
 def test_two_classes_of_any_balance(share: float) -> None:
     labels = (np.arange(2000) < 2000 * share).astype(int)
     assert len(list(RULE.check(run(labels, 16, 2)))) == 1
