@@ -137,7 +137,7 @@ def draw(terminal: Terminal, clock: Clock) -> Callable[[], LiveLine]:
 
 def test_it_follows_the_training(terminal: Terminal, clock: Clock, draw: Callable[[], LiveLine]) -> None:
     line = draw()
-    line.update(1, 2.302585, [])
+    line.update(1, 2.302585, [])  # no speed is known yet
     assert terminal.screen() == ["babysit: step 1, loss 2.303"]
     clock.now += 2
     line.update(1001, 0.5, ["LOS003"])
@@ -145,6 +145,9 @@ def test_it_follows_the_training(terminal: Terminal, clock: Clock, draw: Callabl
     clock.now += 2
     line.update(2001, float("nan"), ("LOS003", "ACT001", "LOS003"))
     assert terminal.screen() == ["babysit: step 2,001, loss nan, 500 steps/s, 2 findings: LOS003 ACT001"]
+    clock.now += 2
+    line.update(12001, 0.25, [])
+    assert terminal.screen() == ["babysit: step 12,001, loss 0.25, 1,850 steps/s"]
     line.close()
     assert terminal.screen() == []
 

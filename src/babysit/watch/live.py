@@ -239,7 +239,8 @@ def _width(screen: int | None) -> int:
 
 def _render(step: int, loss: float, speed: float, findings: Iterable[str], columns: int) -> bytes:
     """The line, cut where the terminal would begin a second one."""
-    parts = [f"step {step:,}", f"loss {loss:.4g}", *([f"{speed:,.3g} steps/s"] if speed else [])]
+    rate = f"{speed:,.0f}" if speed >= 100 else f"{speed:.3g}"
+    parts = [f"step {step:,}", f"loss {loss:.4g}", *([f"{rate} steps/s"] if speed else [])]
     codes = list(dict.fromkeys(findings))
     said = "babysit: " + ", ".join(parts)
     alarm = f", {len(codes)} finding{'' if len(codes) == 1 else 's'}: {' '.join(codes)}" if codes else ""
