@@ -422,3 +422,51 @@ def test_a_long_run_keeps_few_records() -> None:
     assert len(run.losses) == 6000
     assert len(run.steps) < 64 * 8
     assert len(run.blocks) < 80
+
+
+def test_a_frozen_network_in_the_loss_is_neither_trained_nor_evaluated() -> None:
+    model, judge = net(), net(1, dropout=0.5).eval().requires_grad_(False)
+    model[-1] = nn.Linear(16, 8)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    with Monitor() as monitor:
+        for step in range(6):
+            x, _ = batch(step)
+            out = model(x)
+            loss = F.mse_loss(out, x) + F.mse_loss(judge(out), judge(x))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    run = monitor.record
+    assert monitor.notes == ()
+    assert len(run.losses) == len(run.forwarded("train")) == 6
+    assert not run.forwarded("evaluation")
+
+
+def test_a_model_in_evaluation_mode_beside_one_that_is_trained() -> None:
+    model, other = net(), net(1).eval()
+    optimizer = torch.optim.Adam([*model.parameters(), *other.parameters()], lr=1e-2)
+    with Monitor() as monitor:
+        for step in range(6):
+            x, y = batch(step)
+            loss = F.cross_entropy(model(x), y) + F.cross_entropy(other(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert monitor.notes == ()
+    assert len(monitor.record.losses) == 6
+
+
+def test_a_step_before_the_backward_pass() -> None:
+    model, losses = net(), []
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Monitor() as monitor:
+        for step in range(10):
+            x, y = batch(step)
+            loss = F.cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            optimizer.step()
+            loss.backward()
+            losses.append(loss.item())
+    assert monitor.notes == ()
+    assert monitor.record.losses == pytest.approx(losses[: len(monitor.record.losses)])
+    assert len(monitor.record.losses) >= 9

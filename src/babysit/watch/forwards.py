@@ -106,6 +106,8 @@ class ForwardHooks:
             return  # shapes are inferred, nothing is computed
         root = self._names.add(module)
         gradient = torch.is_grad_enabled()
+        if gradient and not any(parameter.requires_grad for parameter in module.parameters()):
+            return  # a frozen network that the loss is made of: its mode says nothing of the training
         modes = modes_of(module)
         forward = Forward(
             step=self._owner.step,

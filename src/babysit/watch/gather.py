@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Gather:
-    """Collects tensors while a step runs; nothing reaches the host before :meth:`read`.
+    """Collects tensors while a step runs; nothing reaches the host before :meth:`read`, or before it is asked for.
 
     Example:
         >>> gather = Gather()
@@ -56,4 +56,11 @@ class Gather:
         start = self._sizes.get(device, 0)
         end = self._sizes[device] = start + flat.numel()
         self._tensors.setdefault(device, []).append(flat)
-        return lambda: self._read[device][start:end]
+        return lambda: self._slice(device, start, end)
+
+    def _slice(self, device: torch.device, start: int, end: int) -> Values:
+        if end > len(
+            self._read.get(device, ())
+        ):  # asked for before the step is over, as its phase turned out otherwise
+            self.read()
+        return self._read[device][start:end]

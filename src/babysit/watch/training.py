@@ -278,7 +278,7 @@ class Training:
         self._step_losses.clear()
         self.phases.values.clear()
         self._backwards = 0
-        if not self._updating:
+        if not self._updating and (self.sample is None or self.sample.step != self.step):
             self.sample = self._new_sample(self.step)
         self._updating, self._waiting = False, None
 
