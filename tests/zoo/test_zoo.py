@@ -40,6 +40,9 @@ MISSED = {
     "ini004_regression": "the loss leaves its first level after a tenth of the run; the small weights are information",
     "los005_mlp": "full batches swing, but the loss falls all the same",
     "los008_regression": "the training loss falls by 2 %, which is learnt by heart",
+    "upd004_cleared_gradients": "no step with a gradient is seen; chance level is named without this cause",
+    "upd004_restored_weights": "weights are put back after each step; chance level is named without this cause",
+    "upd005_adamw_text": "the weights shrink, but the loss has fallen all the same",
 }
 """Sick trainings that are not diagnosed, and why."""
 

@@ -1,6 +1,6 @@
 """An image (a digit, enlarged) as a function of its coordinates, with sine activations.
 
-Sick, GRD002 exploding-gradient: the factor ω = 30 stands in every layer, but the weights have not been divided by it.
+Sick, GRD002 exploding-gradient: the factor ω = 15 stands in every layer, but the weights have not been divided by it.
 The sines stay between −1 and 1, while the gradient is multiplied at every layer. A competent diagnosis names the
 exploding gradient, growing from the last layer to the first.
 """
@@ -34,7 +34,7 @@ def main(seed: int) -> None:
     train_x, train_y = coordinates[~held_out], pixels[~held_out]
     val_x, val_y = coordinates[held_out], pixels[held_out]
 
-    omega = 30.0
+    omega = 15.0
     net = nn.Sequential(
         SineLayer(2, 48, omega),
         SineLayer(48, 48, omega),
@@ -42,7 +42,7 @@ def main(seed: int) -> None:
         SineLayer(48, 48, omega),
         nn.Linear(48, 1),
     )
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.02, momentum=0.9)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9)
     for step in range(500):
         index = torch.randint(len(train_x), (128,))
         loss = F.mse_loss(net(train_x[index]), train_y[index])
