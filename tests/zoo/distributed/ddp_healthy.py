@@ -29,6 +29,7 @@ def main() -> None:
             optimizer.step()
         if dist.get_rank() == 0:
             print(f"epoch {epoch}: loss {loss.item():.4f}", flush=True)
+    dist.barrier()
     dist.destroy_process_group()
 
 
