@@ -4,10 +4,10 @@
 
     python benchmarks/overhead.py --rounds 9
 
-Each round times blocks of the same steps of the same training, one after the other: bare, watched late in a long run
-(one step in 128 is sampled), watched with every step sampled in full, with module hooks that do nothing, and with peers
-where they are installed. A ratio is a block's time over that of the bare block of its round; the table gives the median
-and the range over the rounds.
+Each round times blocks of the same steps of the same training, one after the other: bare; watched late in a long run,
+where one step in 128 is sampled; with every step sampled; with every step looked at closely, batches and losses too;
+with module hooks that do nothing; and with peers where they are installed. A ratio is a block's time over that of the
+bare blocks around it; the table gives the median and the range over the rounds.
 """
 
 from __future__ import annotations
@@ -110,11 +110,11 @@ def watched(start: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def every_step_sampled() -> Iterator[None]:
-    """Watching as in the first steps of a run: everything is looked at in each of them."""
+def every_step_sampled(*, closely: bool) -> Iterator[None]:
+    """Every step is a sampled one; of those after the first 64 about one in four is also looked at closely."""
     with (
         mock.patch("babysit.watch.training.is_sampled", return_value=True),
-        mock.patch("babysit.watch.training.is_detailed", return_value=True),
+        mock.patch("babysit.watch.training.is_detailed", return_value=closely),
         watched(5),
     ):
         yield
@@ -184,7 +184,8 @@ def main() -> None:
         count = max(16, round(options.seconds * 1000 / workload.steps(10)))
         modes = {
             "default, late in a run": lambda: watched(LATE),
-            "every step sampled": every_step_sampled,
+            "a sampled step": lambda: every_step_sampled(closely=False),
+            "a sampled step, looked at closely": lambda: every_step_sampled(closely=True),
             "module hooks that do nothing": empty_hooks,
             **peers(workload),
         }

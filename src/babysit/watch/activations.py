@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
@@ -15,6 +17,8 @@ from torch.overrides import TorchFunctionMode
 from babysit.measure.record import DEAD_BATCHES, LayerStats
 from babysit.watch.gather import Gather, Values
 from babysit.watch.values import has_no_values
+
+Alive = NDArray[np.bool_]
 
 SAMPLE = 512
 """Outputs looked at of each layer, of up to 64 units: means are known to 0.05 standard deviations, shares to 2 %."""
@@ -60,7 +64,7 @@ class _Seen:
 
     kind: str
     sample: Tensor
-    alive: Tensor | None = None
+    unit_sums: Tensor | None = None
 
 
 @dataclass
@@ -68,10 +72,11 @@ class ActivationSample:
     """What the layers of one sampled step put out, in the order in which they did.
 
     Args:
-        alive_before: Which units of each rectifier were alive in earlier sampled batches: ``(batches, C)`` bool.
+        alive_before: Which units of each rectifier were alive in earlier sampled batches, ``(batches, C)``; this one
+            is added once its numbers were read.
     """
 
-    alive_before: dict[str, Tensor]
+    alive_before: dict[str, Alive]
     _seen: dict[str, _Seen] = field(default_factory=dict)
     _calls: dict[str, int] = field(default_factory=dict)
     _unit_dimension: int = 1
@@ -89,40 +94,39 @@ class ActivationSample:
             self._unit_dimension = -1
         elif kind.startswith(("Conv", "BatchNorm")):
             self._unit_dimension = 1
-        with torch.no_grad():
-            alive = _alive(tensor, self._unit_dimension) if kind in _RECTIFIERS and tensor.dim() > 1 else None
-            self._seen[name] = _Seen(kind, sample_of(tensor), alive)
+        sums = _unit_sums(tensor, self._unit_dimension) if kind in _RECTIFIERS and tensor.dim() > 1 else None
+        self._seen[name] = _Seen(kind, sample_of(tensor), sums)
 
     def reduce(self, gather: Gather) -> Callable[[], list[LayerStats]]:
-        """Reduce all samples; the callable gives the statistics once the numbers were read."""
-        by_shape: dict[tuple[Any, ...], list[str]] = {}
-        for name, seen in self._seen.items():
-            by_shape.setdefault((*seen.sample.shape, seen.sample.device), []).append(name)
-        groups = [(names, _reduce([self._seen[name] for name in names], gather)) for names in by_shape.values()]
-        dead = {
-            name: self._dead(name, seen.alive, gather) for name, seen in self._seen.items() if seen.alive is not None
-        }
-        kinds = {name: seen.kind for name, seen in self._seen.items()}
+        """Send all samples to the host; the callable gives the statistics once they were read."""
+        samples = {name: gather.put(seen.sample) for name, seen in self._seen.items()}
+        sums = {name: gather.put(seen.unit_sums) for name, seen in self._seen.items() if seen.unit_sums is not None}
+        kinds = {name: (seen.kind, tuple(seen.sample.shape)) for name, seen in self._seen.items()}
 
         def build() -> list[LayerStats]:
+            by_shape: dict[tuple[int, ...], list[str]] = {}
+            for name, (_, shape) in kinds.items():
+                by_shape.setdefault(shape, []).append(name)
             rows: dict[str, Values] = {}
-            for names, read in groups:
-                rows |= zip(names, read().reshape(-1, len(names)).T, strict=True)
+            for shape, names in by_shape.items():
+                values = np.stack([samples[name]() for name in names]).reshape(-1, *shape)
+                rows |= zip(names, _reduce(values, [kinds[name][0] for name in names]), strict=True)
             return [
-                _statistics(name, kind, rows[name], dead[name]()[0] if name in dead else None)
-                for name, kind in kinds.items()
+                _statistics(name, kind, rows[name], self._dead(name, sums[name]() != 0) if name in sums else None)
+                for name, (kind, _) in kinds.items()
             ]
 
         return build
 
-    def _dead(self, name: str, alive: Tensor, gather: Gather) -> Callable[[], Values]:
+    def _dead(self, name: str, alive: Alive) -> float:
+        """Share of the units that were alive neither in this batch nor in any before."""
         before = self.alive_before.get(name)
-        if before is None or before.shape[1:] != alive.shape or before.device != alive.device:
-            history = alive.unsqueeze(0)
+        if before is None or before.shape[1:] != alive.shape:
+            history = alive[np.newaxis]
         else:
-            history = torch.cat([before[1 - DEAD_BATCHES :], alive.unsqueeze(0)])
+            history = np.concatenate([before[1 - DEAD_BATCHES :], alive[np.newaxis]])
         self.alive_before[name] = history
-        return gather.put(1 - history.any(dim=0).float().mean())
+        return 1 - float(history.any(axis=0).mean())
 
 
 class FunctionalActivations(TorchFunctionMode):
@@ -161,17 +165,21 @@ def first_tensor(value: Any) -> Tensor | None:
 def sample_of(output: Tensor) -> Tensor:
     """A copy of some outputs, ``(n, u)``: the same units of the first examples, spread over all positions."""
     flat = _by_example(output.detach())
-    examples, units = flat.shape
-    step = _coprime(max(1, units // UNITS), units) if units > UNITS else 1
-    columns = flat[:, ::step][:, :UNITS] if units > UNITS else flat
-    rows = min(examples, max(1, SAMPLE // columns.shape[1]))
-    return columns[:rows].to(torch.float32, copy=True)
+    units = flat.shape[1]
+    if units > UNITS:
+        step = _coprime(units // UNITS, units)
+        flat = flat[: SAMPLE // UNITS, : UNITS * step : step]
+    else:
+        flat = flat[: max(1, SAMPLE // units)]
+    return flat.to(torch.float32, copy=True)
 
 
 def _by_example(output: Tensor) -> Tensor:
     """``(N, …)`` as ``(N, D)``, of the first few examples alone where that needs a copy."""
     if output.dim() < 2:
         return output.reshape(-1, 1)
+    if output.dim() == 2:
+        return output
     return output[:SAMPLE].flatten(1) if output.is_contiguous() else output[: SAMPLE // UNITS].flatten(1)
 
 
@@ -182,41 +190,44 @@ def _coprime(step: int, size: int) -> int:
     return step
 
 
-def _alive(output: Tensor, unit_dimension: int) -> Tensor:
+def _unit_sums(output: Tensor, unit_dimension: int) -> Tensor:
+    """Zero for the units that are zero throughout; nothing cancels in a sum of what is never negative."""
     unit_dimension %= output.dim()
-    return (output.detach() != 0).amax(dim=[item for item in range(output.dim()) if item != unit_dimension])
+    return output.detach().sum(dim=[item for item in range(output.dim()) if item != unit_dimension])
 
 
-def _reduce(group: list[_Seen], gather: Gather) -> Callable[[], Values]:
-    """Numbers of layers with samples of the same shape, one row a number."""
-    samples = torch.stack([seen.sample for seen in group])  # (L, n, u)
-    flat = samples.flatten(1)
-    finite = flat.isfinite()
-    share = finite.float().mean(dim=1)
-    flat = torch.where(finite, flat, torch.zeros_like(flat))
-    ordered = flat.sort(dim=1).values
-    places = [round(q * (flat.shape[1] - 1)) for q in _QUANTILES]
+def _reduce(samples: Values, kinds: Sequence[str]) -> Values:
+    """Numbers of layers with samples of one shape ``(L, n, u)``, a row a layer."""
+    flat = samples.reshape(len(samples), -1)
+    finite = np.isfinite(flat)
+    clean = np.where(finite, flat, 0.0)
+    quantiles = np.sort(clean, axis=1)[:, [round(q * (flat.shape[1] - 1)) for q in _QUANTILES]]
+    mean = clean.mean(axis=1)
+    clean -= mean[:, np.newaxis]
+    variance = _mean_square(clean)
     # an example is compared with others only where there are any
-    spread = flat.view_as(samples).var(dim=1, correction=0).mean(dim=1).sqrt()
-    rows = [
-        flat.mean(dim=1),
-        flat.var(dim=1, correction=0).sqrt(),
-        spread,
-        1 - share,
-        (flat == 0).float().mean(dim=1),
-        *_saturation(group, flat),
-        *(ordered[:, place] for place in places),
+    between_units = _mean_square(clean.reshape(samples.shape).mean(axis=1))
+    columns = [
+        mean,
+        np.sqrt(variance),
+        np.sqrt(np.maximum(variance - between_units, 0.0)),
+        1 - finite.mean(axis=1),
+        (flat == 0).mean(axis=1),
+        _saturation(flat, kinds),
     ]
-    return gather.put(torch.stack(rows))
+    return np.column_stack([*columns, quantiles])
 
 
-def _saturation(group: list[_Seen], flat: Tensor) -> list[Tensor]:
-    lows, highs = zip(*(_LIMITS.get(seen.kind, (-math.inf, math.inf)) for seen in group), strict=True)
-    if not any(seen.kind in _LIMITS for seen in group):
-        return [torch.zeros_like(flat[:, 0])]
-    low, high = (torch.tensor(limits, device=flat.device).unsqueeze(1) for limits in (lows, highs))
-    margin = torch.where(low.isfinite(), _MARGIN * (high - low), torch.zeros_like(low))
-    return [((flat < low + margin) | (flat > high - margin)).float().mean(dim=1)]
+def _mean_square(rows: Values) -> Values:
+    squares: Values = np.einsum("ij,ij->i", rows, rows) / rows.shape[1]
+    return squares
+
+
+def _saturation(values: Values, kinds: Sequence[str]) -> Values:
+    low, high = np.array([_LIMITS.get(kind, (-math.inf, math.inf)) for kind in kinds]).T[:, :, np.newaxis]
+    margin = np.where(np.isfinite(low), _MARGIN * (high - low), 0.0)
+    result: Values = ((values < low + margin) | (values > high - margin)).mean(axis=1)
+    return result
 
 
 def _statistics(name: str, kind: str, row: Values, dead: float | None) -> LayerStats:

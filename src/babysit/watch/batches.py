@@ -22,7 +22,6 @@ MOST_LOOKED_AT = 512
 """Examples of a batch that are fingerprinted."""
 
 _COLUMNS = 256
-_SAMPLE = 1 << 14
 _MULTIPLIER = 0x9E3779B97F4A7C15
 
 Codes = NDArray[np.int64]
@@ -70,7 +69,6 @@ class SeenExamples:
             self._codes.update(self._last)
 
 
-@torch.no_grad()
 def fingerprints(batch: Tensor) -> Tensor:
     """A 64-bit code of each example; equal values give equal codes, on any device and in any batch.
 
@@ -108,15 +106,10 @@ def measure_inputs(batch: Tensor, gather: Gather) -> Callable[[], Inputs]:
     codes = gather.put_integers(fingerprints(some)) if some.numel() else None
     numbers = None
     if some.is_floating_point() or some.is_complex():
-        flat = (torch.view_as_real(some) if some.is_complex() else some).reshape(-1).float()
-        total = flat.sum()
-        # the one number that is not finite may be anywhere, and makes this NaN, which is 0 otherwise
-        broken = total - total
-        step = max(1, flat.numel() // _SAMPLE) | 1
-        numbers = put_numbers(torch.cat([flat[::step], flat[:1] + broken]), gather)
+        numbers = put_numbers(torch.view_as_real(some) if some.is_complex() else some, gather)
 
     def read() -> Inputs:
-        found = codes().view(np.int64) if codes is not None else np.empty(0, dtype=np.int64)
+        found = codes() if codes is not None else np.empty(0, dtype=np.int64)
         return (None if numbers is None else numbers()), found
 
     return read

@@ -99,7 +99,7 @@ def measure_call(call: Call, gather: Gather, *, whole: bool = False) -> Callable
     extra = gather.put(_row_numbers(rows, call))
     targets, counts = _put_targets(call, gather)
     correct = gather.put(_correct(call, None if whole else row_count))
-    value = gather.put(call.value)
+    value = gather.put(call.value.clone())  # the script may write to its loss before the step is over
     made = made_by(call.outputs)
     classes = _classes(call)
     shapes = tuple(call.outputs.shape), tuple(call.targets.shape)
@@ -176,13 +176,13 @@ def _row_numbers(rows: Tensor, call: Call) -> Tensor:
 def _put_targets(call: Call, gather: Gather) -> tuple[Callable[[], Numbers], Callable[[], Values] | None]:
     targets = call.targets.detach().reshape(-1)[:_MOST_COUNTED]
     if not call.is_classification:
-        numbers = put_numbers(targets.float(), gather)
+        numbers = put_numbers(targets, gather)
         if call.name in BINARY and _one_each(call):
             return numbers, gather.put(torch.stack([(targets < 0.5).sum(), (targets >= 0.5).sum()]))
         return numbers, None
     targets = targets[targets != call.options.get("ignore_index", -100)]
     buckets = min(_classes(call), CLASS_BUCKETS)
-    return put_numbers(targets.float(), gather), gather.put(_bucket_counts(targets, buckets))
+    return put_numbers(targets, gather), gather.put(_bucket_counts(targets, buckets))
 
 
 def _bucket_counts(targets: Tensor, buckets: int) -> Tensor:

@@ -46,7 +46,6 @@ class Targets:
     smoothing: float
 
 
-@torch.no_grad()
 def observe(call: Call) -> Targets:
     """Count or sum the targets of a call."""
     weighted = call.options.get("weight") is not None or call.options.get("pos_weight") is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Values = NDArray[np.float64]
-T = TypeVar("T")
+Codes = NDArray[np.int64]
+
+_CARRIED: dict[torch.dtype, Any] = {torch.float64: np.float64, torch.int64: np.int64, torch.float32: np.float32}
+"""What is carried bit for bit; the wide ones first, so that all are aligned in one buffer."""
 
 
 class Gather:
@@ -21,46 +24,57 @@ class Gather:
         >>> gather = Gather()
         >>> mean, codes = gather.put(torch.tensor(0.5)), gather.put_integers(torch.tensor([7, 2**62]))
         >>> gather.read()
-        >>> mean().tolist(), codes().view(np.int64).tolist()
+        >>> mean().tolist(), codes().tolist()
         ([0.5], [7, 4611686018427387904])
     """
 
     def __init__(self) -> None:
-        self._tensors: dict[torch.device, list[Tensor]] = {}
-        self._sizes: dict[torch.device, int] = {}
-        self._read: dict[torch.device, Values] = {}
+        self._waiting: dict[torch.device, dict[torch.dtype, list[Tensor]]] = {}
+        self._sizes: dict[tuple[torch.device, torch.dtype], int] = {}
+        self._read: dict[tuple[torch.device, torch.dtype], NDArray[Any]] = {}
 
     def put(self, numbers: Tensor) -> Callable[[], Values]:
-        """Take any numbers along, as float64 (float32 where the device has no float64).
+        """Take any numbers along; float32 and float64 as they are, all others as float32 or int64.
 
         Returns:
-            What gives them, flattened, once they were read.
+            What gives them as float64, flattened, once they were read.
         """
-        wide = torch.float32 if numbers.device.type == "mps" else torch.float64
-        return self._take(numbers.detach().reshape(-1).to(wide))
+        if numbers.dtype not in _CARRIED:
+            narrow = numbers.is_floating_point() or numbers.dtype is torch.bool
+            numbers = numbers.to(torch.float32 if narrow else torch.int64)
+        slice_of = self._take(numbers)
+        return lambda: slice_of().astype(np.float64, copy=False)
 
-    def put_integers(self, numbers: Tensor) -> Callable[[], Values]:
-        """Take int64 along bit for bit: view what comes back as int64."""
-        return self._take(numbers.detach().reshape(-1).view(torch.float64))
+    def put_integers(self, numbers: Tensor) -> Callable[[], Codes]:
+        """Take int64 along bit for bit."""
+        return self._take(numbers)
 
     def read(self) -> None:
-        """Copy everything to the host."""
-        for device, tensors in self._tensors.items():
-            values = (torch.cat(tensors) if len(tensors) > 1 else tensors[0]).cpu().numpy()
-            before = self._read.get(device)
-            self._read[device] = values if before is None else np.concatenate([before, values])
-        self._tensors.clear()
+        """Copy everything to the host, once a device."""
+        for device, tensors in self._waiting.items():
+            joined = {kind: torch.cat(tensors[kind]) for kind in _CARRIED if kind in tensors}
+            parts = [part.view(torch.uint8) for part in joined.values()]
+            copied = (torch.cat(parts) if len(parts) > 1 else parts[0]).cpu().numpy()
+            start = 0
+            for kind, part in joined.items():
+                end = start + part.numel() * part.itemsize
+                self._keep((device, kind), copied[start:end].view(_CARRIED[kind]))
+                start = end
+        self._waiting.clear()
 
-    def _take(self, flat: Tensor) -> Callable[[], Values]:
-        device = flat.device
-        start = self._sizes.get(device, 0)
-        end = self._sizes[device] = start + flat.numel()
-        self._tensors.setdefault(device, []).append(flat)
-        return lambda: self._slice(device, start, end)
+    def _keep(self, key: tuple[torch.device, torch.dtype], values: NDArray[Any]) -> None:
+        before = self._read.get(key)
+        self._read[key] = values if before is None else np.concatenate([before, values])
 
-    def _slice(self, device: torch.device, start: int, end: int) -> Values:
-        if end > len(
-            self._read.get(device, ())
-        ):  # asked for before the step is over, as its phase turned out otherwise
+    def _take(self, numbers: Tensor) -> Callable[[], NDArray[Any]]:
+        flat = numbers.detach().reshape(-1)
+        key = flat.device, flat.dtype
+        start = self._sizes.get(key, 0)
+        end = self._sizes[key] = start + flat.numel()
+        self._waiting.setdefault(flat.device, {}).setdefault(flat.dtype, []).append(flat)
+        return lambda: self._slice(key, start, end)
+
+    def _slice(self, key: tuple[torch.device, torch.dtype], start: int, end: int) -> NDArray[Any]:
+        if end > len(self._read.get(key, ())):  # asked for before the step is over, as its phase turned out otherwise
             self.read()
-        return self._read[device][start:end]
+        return self._read[key][start:end]

@@ -30,7 +30,6 @@ class InputProbes:
         self._nonfinite: Tensor | None = None
         self._written: Probe | None = None
 
-    @torch.no_grad()
     def add(self, batch: Tensor) -> None:
         """Take the inputs of a training batch, ``(N, …)``, into account."""
         if batch.dim() == 0:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from babysit.measure.record import Coverage, LayerStats
-from babysit.watch.gather import Gather, Values
+from babysit.watch.gather import Gather
 from babysit.watch.names import Names
 
-WHOLE = 1 << 18
-"""Parameters up to this size are compared whole before and after a step; of larger ones, so many numbers."""
+WHOLE = 1 << 16
+"""Parameters up to this size are compared whole before and after a step; of larger ones, about half to all of so many
+numbers, in blocks of ``BLOCK``: their norms are known to a few per cent, and memory is hardly touched."""
+BLOCK = 64
 
 _COUPLED = ("SGD", "Adam", "NAdam", "RAdam", "Adagrad", "Adadelta", "Adamax", "RMSprop", "Rprop", "ASGD", "LBFGS")
 _UNIFORM_KURTOSIS = 1.8
@@ -35,8 +37,33 @@ class _Before:
     decay: float
     coupled: bool
     lr: float
+    multiplied: float
     update_norm: Tensor | None = None
-    downhill: tuple[Tensor, Tensor, Tensor] | None = None
+    downhill: Tensor | None = None
+
+
+class _Norms(NamedTuple):
+    """One parameter's numbers on the host."""
+
+    weight: float | None
+    gradient: float | None
+    update: float | None
+    downhill: float | None
+
+
+@dataclass(frozen=True)
+class Updates:
+    """What a step did.
+
+    Attributes:
+        layers: The statistics of each module with weights, in the optimizer's order.
+        gradient_norm: Of all parameters together; ``None`` without gradients.
+        descent: Cosine between the gradient and minus the update; ``None`` where either is zero.
+    """
+
+    layers: Mapping[str, LayerStats]
+    gradient_norm: float | None
+    descent: float | None
 
 
 @dataclass
@@ -45,7 +72,6 @@ class UpdateSample:
 
     _before: dict[int, _Before] = field(default_factory=dict)
 
-    @torch.no_grad()
     def begin(self, groups: Iterable[Mapping[str, Any]], optimizer: str, scale: float = 1.0) -> None:
         """Look at the weights and gradients that a step is about to use.
 
@@ -62,9 +88,8 @@ class UpdateSample:
             coupled = optimizer in _COUPLED and not group.get("decoupled_weight_decay", False)
             for parameter, norms in zip(trained, _norms(trained, scale), strict=True):
                 part, share = _part(parameter)
-                self._before[id(parameter)] = _Before(parameter, part.clone(), share, *norms, decay, coupled, lr)
+                self._before[id(parameter)] = _Before(parameter, part.clone(), share, *norms, decay, coupled, lr, scale)
 
-    @torch.no_grad()
     def end(self) -> None:
         """Look at the weights after the step."""
         waiting = [item for item in self._before.values() if item.update_norm is None]
@@ -73,49 +98,33 @@ class UpdateSample:
             by_device.setdefault(item.part.device, []).append(item)
         for items in by_device.values():
             differences = torch._foreach_sub(
-                [_part(item.parameter)[0] for item in items], [item.part for item in items]
+                [_part_of(item.parameter.detach()) for item in items], [item.part for item in items]
             )
             for item, change, norm in zip(items, differences, torch._foreach_norm(differences), strict=True):
                 item.update_norm = norm
                 item.downhill = _downhill(item.parameter, change)
                 item.part = norm  # the copy is not needed any longer
 
-    def reduce(self, names: Names, gather: Gather) -> Callable[[], dict[str, LayerStats]]:
-        """The statistics of each module with weights, in the optimizer's order, once the numbers were read."""
+    def reduce(self, names: Names, gather: Gather) -> Callable[[], Updates]:
+        """What the step did, once the numbers were read."""
         items = list(self._before.values())
         owners = [names.owner_of(item.parameter) for item in items]
-        read = [
-            gather.put(torch.stack([number.double() if number.device.type != "mps" else number for number in numbers]))
-            for item in items
-            for numbers in [[n for n in (item.weight_norm, item.gradient_norm, item.update_norm) if n is not None]]
-        ]
+        read = _put_norms(items, gather)
 
-        def build() -> dict[str, LayerStats]:
-            parts: dict[str, list[tuple[_Before, Values]]] = {}
-            for owner, item, values in zip(owners, items, read, strict=True):
+        def build() -> Updates:
+            norms = read()
+            parts: dict[str, list[tuple[_Before, _Norms]]] = {}
+            for owner, item, own in zip(owners, items, norms, strict=True):
                 if item.parameter.dim() > 1:
-                    parts.setdefault(owner, []).append((item, values()))
-            return {owner: _layer(owner, found) for owner, found in parts.items()}
+                    parts.setdefault(owner, []).append((item, own))
+            gradients = [own.gradient for own in norms if own.gradient is not None]
+            return Updates(
+                {owner: _layer(owner, found) for owner, found in parts.items()},
+                _joint(gradients) if gradients else None,
+                _descent(items, norms),
+            )
 
         return build
-
-    def descent(self, gather: Gather) -> Callable[[], float | None]:
-        """Cosine between the gradient and minus the update, once the numbers were read."""
-        parts = [item.downhill for item in self._before.values() if item.downhill is not None]
-        if not parts or len({product.device for product, _, _ in parts}) > 1:
-            return lambda: None
-        read = gather.put(torch.stack([torch.stack(list(numbers)).float() for numbers in zip(*parts, strict=True)]))
-
-        def build() -> float | None:
-            product, updates, gradients = read().reshape(3, -1).sum(axis=1)
-            size = math.sqrt(updates * gradients)
-            return -float(product) / size if 0 < size < math.inf else None
-
-        return build
-
-    def gradient_norms(self) -> list[Tensor]:
-        """The norm of each parameter's gradient."""
-        return [item.gradient_norm for item in self._before.values() if item.gradient_norm is not None]
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -227,12 +236,11 @@ def _norms(parameters: list[Tensor], scale: float) -> list[tuple[Tensor, Tensor 
     return [(weight, found.get(id(item))) for item, weight in zip(parameters, weights, strict=True)]
 
 
-def _downhill(parameter: Tensor, change: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
-    """Product of update and gradient, and the square of each."""
+def _downhill(parameter: Tensor, change: Tensor) -> Tensor | None:
+    """Product of update and gradient."""
     if parameter.grad is None or parameter.grad.is_sparse:
         return None
-    change, gradient = change.flatten(), _part_of(parameter.grad.detach()).flatten()
-    return change @ gradient, change @ change, gradient @ gradient
+    return change.flatten() @ _part_of(parameter.grad.detach()).flatten().to(change.dtype)
 
 
 def _dense(gradient: Tensor) -> Tensor:
@@ -246,15 +254,47 @@ def _part(parameter: Tensor) -> tuple[Tensor, float]:
 
 
 def _part_of(data: Tensor) -> Tensor:
-    return data if data.numel() <= WHOLE else data.flatten()[:: data.numel() // WHOLE | 1]
+    """All of a small tensor; of a large one every so-manieth block."""
+    if data.numel() <= WHOLE:
+        return data
+    blocks = data.numel() // BLOCK
+    # an odd step meets every column of rows that are a power of two long
+    return data.flatten()[: blocks * BLOCK].view(blocks, BLOCK)[:: math.ceil(data.numel() / WHOLE) | 1]
 
 
-def _layer(owner: str, parts: list[tuple[_Before, Values]]) -> LayerStats:
-    weight = math.sqrt(sum(float(values[0]) ** 2 for _, values in parts))
-    updates = [(float(values[-1]) * item.scale) ** 2 for item, values in parts if item.update_norm is not None]
-    gradients = [float(values[1]) ** 2 for item, values in parts if item.gradient_norm is not None]
-    gradient = math.sqrt(sum(gradients)) if gradients else None
-    update = math.sqrt(sum(updates)) if updates else None
+def _put_norms(items: Sequence[_Before], gather: Gather) -> Callable[[], list[_Norms]]:
+    """All numbers of all parameters, as one tensor a device."""
+    numbers = [(item.weight_norm, item.gradient_norm, item.update_norm, item.downhill) for item in items]
+    by_device: dict[torch.device, list[Tensor]] = {}
+    for number in (number for some in numbers for number in some if number is not None):
+        by_device.setdefault(number.device, []).append(number)
+    readers = {device: gather.put(torch.stack(found)) for device, found in by_device.items()}
+
+    def read() -> list[_Norms]:
+        values = {device: iter(reader().tolist()) for device, reader in readers.items()}
+        return [_Norms(*(None if one is None else next(values[one.device]) for one in some)) for some in numbers]
+
+    return read
+
+
+def _descent(items: Sequence[_Before], norms: Sequence[_Norms]) -> float | None:
+    """Cosine between the gradient and minus the update."""
+    product = updates = gradients = 0.0
+    for item, own in zip(items, norms, strict=True):
+        if own.downhill is not None and own.update is not None and own.gradient is not None:
+            product += own.downhill * item.scale**2 / item.multiplied
+            updates += (own.update * item.scale) ** 2
+            gradients += own.gradient**2
+    size = math.sqrt(updates * gradients)
+    return -product / size if 0 < size < math.inf else None
+
+
+def _layer(owner: str, parts: list[tuple[_Before, _Norms]]) -> LayerStats:
+    weight = _joint([norms.weight or 0.0 for _, norms in parts])
+    updates = [norms.update * item.scale for item, norms in parts if norms.update is not None]
+    gradients = [norms.gradient for _, norms in parts if norms.gradient is not None]
+    gradient = _joint(gradients) if gradients else None
+    update = _joint(updates) if updates else None
     decay, share = _decay(parts[0][0], weight, gradient, update)
     return LayerStats(
         owner,
@@ -264,6 +304,11 @@ def _layer(owner: str, parts: list[tuple[_Before, Values]]) -> LayerStats:
         decay_norm=decay,
         decay_share=share,
     )
+
+
+def _joint(norms: Sequence[float]) -> float:
+    """The norm of all, where any is not a number none."""
+    return math.sqrt(sum(norm * norm for norm in norms))
 
 
 def _decay(

@@ -130,7 +130,8 @@ class Phases:
             # what may turn out to be evaluation is not read together with a step
             together = sample is not None and forward.training
             gather = sample.gather if sample is not None and together else Gather()
-            read = _measured(batch, gather)
+            wanted = sample is None or sample.detailed or not forward.training
+            read = _measured(batch if wanted else None, gather)
             self._forwards.append(_OpenForward(forward, read if together else _read_alone(read, gather)))
             if batch is not None and forward.training:
                 self.inputs.add(batch)

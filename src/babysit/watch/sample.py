@@ -51,12 +51,11 @@ class StepSample:
     def finish(self, lr: float | None, names: Names, skipped: int) -> StepRecord:
         """Copy the numbers to the host, once, and make the record; its loss is for the caller to fill in."""
         activations = self.activations.reduce(self.gather)
-        weights = self.updates.reduce(names, self.gather)
-        total = self._total()
-        descent = self.updates.descent(self.gather)
+        updates = self.updates.reduce(names, self.gather)
         symmetry = self._symmetry(names) if self.structural else {}
         self.gather.read()
-        layers = merge(activations(), weights(), names)
+        moved = updates()
+        layers = merge(activations(), moved.layers, names)
         layers = [
             dataclasses.replace(item, identical_units=float(symmetry[item.module]()[0]))
             if item.module in symmetry
@@ -71,13 +70,13 @@ class StepSample:
             math.nan,
             lr,
             tuple(layers),
-            gradient_norm=None if total is None else float(total()[0]),
+            gradient_norm=moved.gradient_norm,
             clipped_from=clipped_from,
             clip_limit=None if self.clip is None else self.clip[1],
             backwards=max(1, self.backwards),
             cleared=self._cleared(),
             skipped=skipped,
-            descent=descent(),
+            descent=moved.descent,
         )
 
     def note_gradients_before(self, optimizer: int, parameters: Sequence[Tensor]) -> None:
@@ -101,12 +100,6 @@ class StepSample:
         if not self.left:
             return None
         return all(any(float(read()[0]) == 0 for read in readers) for readers in self.left.values())
-
-    def _total(self) -> Callable[[], Values] | None:
-        norms = self.updates.gradient_norms()
-        if not norms or len({norm.device for norm in norms}) > 1:
-            return None
-        return self.gather.put(torch.linalg.vector_norm(torch.stack([norm.float() for norm in norms])))
 
     def _symmetry(self, names: Names) -> dict[str, Callable[[], Values]]:
         found: dict[str, Callable[[], Values]] = {}

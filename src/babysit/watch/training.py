@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from babysit.measure.record import TRAIN, Forward, Graph, LossTail, Record, RunHeader
 from babysit.measure.sampling import is_sampled
-from babysit.watch.activations import ActivationSample
+from babysit.watch.activations import ActivationSample, Alive
 from babysit.watch.batches import available_beside
 from babysit.watch.facts import Facts
 from babysit.watch.gather import Gather
@@ -74,7 +74,7 @@ class Training:
         self._write = write
         self._write_header = write_header
         self._losses = LossLog(write, tail)
-        self._alive: dict[str, Tensor] = {}
+        self._alive: dict[str, Alive] = {}
         self._optimizers: list[weakref.ref[Optimizer]] = []
         self._optimizer_names = ""
         self._movement = Movement()
@@ -151,7 +151,7 @@ class Training:
         """Gradients were clipped."""
         sample = self.sample
         if sample is not None and sample.clip is None:
-            sample.clip = (None if norm is None else sample.gather.put(norm.detach())), limit
+            sample.clip = (None if norm is None else sample.gather.put(norm.detach().clone())), limit
 
     def skipped(self) -> None:
         """A gradient scaler found infinities and left a step out."""

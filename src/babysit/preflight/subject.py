@@ -1,0 +1,74 @@
+"""What is checked before training: a model, how its loss comes about, a batch, and perhaps an optimizer."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from babysit.preflight.batch import Batch, tensors_of
+
+Forward = Callable[[nn.Module, Batch], Any]
+Loss = Callable[[nn.Module, Batch], Tensor]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model about to be trained; every probe works on copies of it.
+
+    Args:
+        model: As it is before training.
+        batch: Of the training data.
+        forward: ``(model, batch) -> outputs``, whatever they are.
+        loss: ``(model, batch) -> scalar``, to be differentiated.
+        optimizer: As training will use it; ``None`` where there is none yet.
+        held_out: A batch of the data for evaluation; ``None`` without one.
+        fixed_size: Whether forward and loss work for batches of this size only, as they were recorded from a script.
+    """
+
+    model: nn.Module
+    batch: Batch
+    forward: Forward
+    loss: Loss
+    optimizer: torch.optim.Optimizer | None = None
+    held_out: Batch | None = None
+    fixed_size: bool = False
+
+    def few(self, count: int) -> Batch:
+        """The first examples of the batch, over and over where only its full size will do."""
+        count = min(count, self.batch.size)
+        if not self.fixed_size:
+            return self.batch.take(range(count))
+        return self.batch.take([place % count for place in range(self.batch.size)])
+
+    def output(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The first floating-point tensor that the model gives, ``(N, …)`` where there is one with an example a row."""
+        found = [item for item in tensors_of(self.forward(model, batch)) if item.is_floating_point()]
+        return next((item for item in found if item.dim() and len(item) == batch.size), found[0])
+
+    def optimizer_for(self, model: nn.Module, **settings: Any) -> torch.optim.Optimizer:
+        """An optimizer like the one given, for a copy of the model; Adam at 1e-3, torch's default, without one.
+
+        Args:
+            model: A copy made by :func:`copy.deepcopy`.
+            **settings: Of every parameter group, such as ``lr=0.1``.
+        """
+        if self.optimizer is None:
+            return torch.optim.Adam(model.parameters(), **({"lr": 1e-3} | settings))
+        own = dict(zip(map(id, self.model.parameters()), model.parameters(), strict=True))
+        made = copy.deepcopy(self.optimizer, dict(own))
+        made.__dict__.pop("step", None)  # a schedule has put one there that steps the original
+        for group in made.param_groups:
+            group.update(settings)
+        return made
+
+
+def call(model: nn.Module, batch: Batch) -> Any:
+    """Call a model with a batch's inputs: a tuple as arguments, a mapping as named ones."""
+    if isinstance(batch.inputs, Mapping):
+        return model(**batch.inputs)
+    return model(*batch.inputs) if isinstance(batch.inputs, tuple) else model(batch.inputs)
