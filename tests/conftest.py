@@ -16,6 +16,9 @@ from babysit.testing import Watched, watch_script
 settings.register_profile("babysit", deadline=None, derandomize=True)
 settings.load_profile("babysit")
 
+# one thread a process: so it is faster beside others, and a forked child cannot wait for threads it has not
+torch.set_num_threads(1)
+
 
 @pytest.fixture(scope="session")
 def zoo() -> Callable[[str], Watched]:
@@ -25,5 +28,4 @@ def zoo() -> Callable[[str], Watched]:
 
 @cache
 def _zoo(name: str) -> Watched:
-    torch.set_num_threads(1)
     return watch_script(Path(__file__).parent / "zoo" / f"{name}.py", "0")

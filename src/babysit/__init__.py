@@ -13,6 +13,7 @@ from babysit._version import __version__
 if TYPE_CHECKING:
     from babysit.fit import FitResult as FitResult
     from babysit.fit import fit as fit
+    from babysit.preflight import check as check
     from babysit.recipe.model_file import load as load
     from babysit.search import Choice as Choice
     from babysit.search import IntUniform as IntUniform
@@ -28,6 +29,7 @@ _HOMES = {
     "LogUniform": "babysit.search",
     "Monitor": "babysit.watch",
     "Uniform": "babysit.search",
+    "check": "babysit.preflight",
     "fit": "babysit.fit",
     "load": "babysit.recipe.model_file",
     "watch": "babysit.watch",
@@ -41,6 +43,7 @@ __all__ = [
     "Monitor",
     "Uniform",
     "__version__",
+    "check",
     "fit",
     "load",
     "watch",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 
 from babysit.measure.record import Probe
 from babysit.preflight.isolation import isolated
+
+Evaluate = Callable[[nn.Module], tuple[Tensor, float]]
 
 EXAMPLES = 20
 """The lecture's."""
@@ -45,53 +48,84 @@ def probe_overfit(
     Returns:
         A probe with the curve of the best of the rates that were tried.
     """
+
+    def evaluate(network: nn.Module) -> tuple[Tensor, float]:
+        outputs = network(inputs)
+        return loss_fn(outputs, targets), score(outputs.detach(), targets)
+
+    return fit_by_heart(model, evaluate, len(inputs), chance_loss=chance_loss, between=between)
+
+
+def fit_by_heart(
+    model: nn.Module,
+    evaluate: Evaluate,
+    examples: int,
+    *,
+    chance_loss: float,
+    between: Callable[[], None] = lambda: None,
+    time_limit: float = math.inf,
+) -> Probe:
+    """The same for any model and loss.
+
+    Args:
+        model: Untrained.
+        evaluate: Loss and score of a copy on the examples; a score of NaN where there is none.
+        examples: How many they are.
+        chance_loss: Loss of a constant prediction.
+        between: Called after every step, for signals.
+        time_limit: Seconds; a loss that still falls when they are over is not judged, and the probe says why.
+    """
+    end = time.monotonic() + time_limit
     curves: list[tuple[float, float, list[float], list[float]]] = []
     target = TARGET * chance_loss
     for rate in RATES:
         with isolated(model) as copy:
             _without_dropout(copy)
-            losses, scores = _train(copy, loss_fn, score, inputs, targets, rate, target, between)
+            losses, scores = _train(copy, evaluate, rate, target, between, end)
         curves.append((math.inf if math.isnan(losses[-1]) else losses[-1], rate, losses, scores))
-        if losses[-1] <= target:
+        if losses[-1] <= target or time.monotonic() > end:
             break
     _, rate, losses, scores = min(curves, key=lambda curve: curve[0])
+    cut = time.monotonic() > end and (len(losses) <= STEPS // 2 or _falls(losses))
+    if losses[-1] > target and cut:
+        reason = f"the loss had come to {losses[-1]:.3g} after {len(losses) - 1} steps when the time was over"
+        return Probe("overfit", texts={"reason": reason})
+    numbers = {
+        "examples": float(examples),
+        "loss": losses[-1],
+        "score": scores[-1],
+        "epochs": float(len(losses) - 1),
+        "lr": rate,
+        "target_loss": target,
+        "initial_loss": losses[0],
+    }
     return Probe(
         "overfit",
-        numbers={
-            "examples": float(len(inputs)),
-            "loss": losses[-1],
-            "score": scores[-1],
-            "epochs": float(len(losses) - 1),
-            "lr": rate,
-            "target_loss": target,
-            "initial_loss": losses[0],
-        },
+        numbers={name: value for name, value in numbers.items() if name != "score" or not math.isnan(value)},
         series={"losses": tuple(losses), "scores": tuple(scores)},
     )
 
 
+def _falls(losses: list[float]) -> bool:
+    """Whether the last quarter of the steps brought the loss down by more than a twentieth."""
+    return losses[-1] < 0.95 * losses[-1 - len(losses) // 4]
+
+
 def _train(
-    model: nn.Module,
-    loss_fn: Callable[[Tensor, Tensor], Tensor],
-    score: Callable[[Tensor, Tensor], float],
-    inputs: Tensor,
-    targets: Tensor,
-    rate: float,
-    target: float,
-    between: Callable[[], None],
+    model: nn.Module, evaluate: Evaluate, rate: float, target: float, between: Callable[[], None], end: float
 ) -> tuple[list[float], list[float]]:
     """Losses and scores before each step and after the last."""
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     losses: list[float] = []
     scores: list[float] = []
     while True:
-        outputs = model(inputs)
-        loss = loss_fn(outputs, targets)
+        loss, score = evaluate(model)
         losses.append(loss.item())
-        scores.append(score(outputs.detach(), targets))
+        scores.append(score)
         # a non-finite loss compares false with everything, so this also ends a diverged training;
         # a loss without a gradient has nothing to train
-        if len(losses) > STEPS or not losses[-1] > target or not loss.requires_grad:
+        done = len(losses) > STEPS or not losses[-1] > target or not loss.requires_grad
+        if done or time.monotonic() > end:
             return losses, scores
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -1,0 +1,121 @@
+"""The experiments of a check, one after the other, and how each is told in a line."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from babysit.measure.record import Probe, RunRecord
+from babysit.preflight.batch import Batch
+from babysit.preflight.decay import probe_decay
+from babysit.preflight.overfit import EXAMPLES, fit_by_heart
+from babysit.preflight.start import guessing, probe_start
+from babysit.preflight.subject import Subject
+
+_ZERO_AT_BEST = ("cross_entropy", "nll_loss", "mse_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")
+"""Losses that a network can bring down to zero."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What an experiment may use.
+
+    Attributes:
+        subject: What is checked.
+        batches: All that were given.
+        trial: What was recorded of a few steps of training.
+        seconds: It may take.
+    """
+
+    subject: Subject
+    batches: Sequence[Batch]
+    trial: RunRecord
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment.
+
+    Attributes:
+        name: Of the check.
+        title: For the reader.
+        codes: Of the rules that judge it.
+        make: The experiment itself; its probe has a ``"reason"`` among its texts where it is not applicable.
+        say: What was measured, and what is expected.
+        share: Of the time for the whole check.
+    """
+
+    name: str
+    title: str
+    codes: tuple[str, ...]
+    make: Callable[[Given], Probe]
+    say: Callable[[Probe], tuple[str, str]]
+    share: float = 0.05
+
+
+def _overfit(given: Given) -> Probe:
+    subject, call = given.subject, given.trial.calls[0] if given.trial.calls else None
+    level = guessing(given.trial)
+    if call is None or isinstance(level, str) or call.name not in _ZERO_AT_BEST:
+        return Probe("overfit", texts={"reason": "the lowest value of this loss is unknown"})
+    few = subject.few(EXAMPLES)
+
+    def evaluate(model: nn.Module) -> tuple[Tensor, float]:
+        return subject.loss(model, few), float("nan")
+
+    probe = fit_by_heart(
+        subject.model, evaluate, min(EXAMPLES, subject.batch.size), chance_loss=level, time_limit=given.seconds
+    )
+    if probe.numbers.get("loss", 0.0) > probe.numbers.get("target_loss", 0.0) and _is_random(subject, few):
+        reason = "the loss of the same examples is another each time"
+        return dataclasses.replace(probe, numbers={}, texts={"reason": reason})
+    return probe
+
+
+def _is_random(subject: Subject, batch: Batch) -> bool:
+    """Whether noise is drawn for the loss, as diffusion models do, so that nothing can be learnt by heart."""
+    from babysit.preflight.isolation import isolated
+
+    with isolated(subject.model) as model:
+        model.eval()
+        first = subject.loss(model, batch).item()
+        second = subject.loss(model, batch).item()
+    return abs(first - second) > 1e-4 * max(abs(first), abs(second))
+
+
+def _say_overfit(probe: Probe) -> tuple[str, str]:
+    numbers = probe.numbers
+    return (
+        f"loss {numbers['initial_loss']:.3g} → {numbers['loss']:.3g} in {numbers['epochs']:.0f} steps",
+        f"below {numbers['target_loss']:.3g}",
+    )
+
+
+def _say_decay(probe: Probe) -> tuple[str, str]:
+    before, after = probe.numbers["weight_norm_before"], probe.numbers["weight_norm_after"]
+    share = 1 - after / before if before else 0.0
+    return f"a step of decay alone shrinks the weights by {share:.2g} of themselves", "more than nothing"
+
+
+EXPERIMENTS: tuple[Experiment, ...] = (
+    Experiment(
+        "initial-loss",
+        "Initial loss",
+        ("PRE001",),
+        lambda given: probe_start(given.subject, given.batches, given.trial),
+        lambda probe: (f"{probe.numbers['loss']:.4g}", f"about {probe.numbers['expected']:.4g}, which guessing loses"),
+    ),
+    Experiment(
+        "regularization",
+        "Weight decay",
+        ("PRE002",),
+        lambda given: probe_decay(given.subject),
+        _say_decay,
+    ),
+    Experiment("overfit", f"Overfit {EXAMPLES} examples", ("PRE003",), _overfit, _say_overfit, share=0.3),
+)
+"""In the order in which they are made."""

@@ -1,0 +1,95 @@
+"""The loss before training of any model, beside what guessing would lose with this loss function."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+import torch
+
+from babysit.measure.record import LossCall, Probe, RunRecord
+from babysit.preflight.batch import Batch
+from babysit.preflight.isolation import isolated
+from babysit.preflight.subject import Subject
+
+_BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+_CLASSES = ("cross_entropy", "nll_loss")
+_SAME = 0.01
+_ERRORS = 4.0
+
+
+@torch.no_grad()
+def probe_start(subject: Subject, batches: Sequence[Batch], run: RunRecord) -> Probe:
+    """The loss of the untrained model on every batch, in training mode.
+
+    Args:
+        subject: Left as it is.
+        batches: Of training data.
+        run: The records of a trial, which tell what the loss function is and how its value becomes the loss.
+
+    Returns:
+        A probe that says why in ``texts["reason"]`` where the level of guessing is unknown.
+    """
+    level = guessing(run)
+    if isinstance(level, str):
+        return Probe("initial-loss", texts={"reason": level})
+    with isolated(subject.model) as model:
+        losses = [subject.loss(model, batch).item() for batch in batches]
+    loss = statistics.fmean(losses)
+    call = run.calls[0]
+    if loss < level and _knows_already(call, loss / level):
+        return Probe("initial-loss", texts={"reason": "the model does better than guessing: it is trained already"})
+    return Probe(
+        "initial-loss",
+        numbers={
+            "loss": loss,
+            "expected": level,
+            "spread": statistics.pstdev(losses),
+            "batch_size": float(subject.batch.size),
+        },
+        texts={"loss_name": call.name},
+    )
+
+
+def guessing(run: RunRecord) -> float | str:
+    """What an untrained model should lose: equal probabilities, or the mean of the targets; else why it is unknown."""
+    if not run.calls:
+        return "no loss function of torch was called: what guessing loses is unknown"
+    call = run.calls[0]
+    if not run.header.loss_name:
+        return f"the loss is more than {call.name}: what guessing loses is unknown"
+    level = _level(call)
+    if level is None:
+        return f"what guessing loses with {call.name} is unknown"
+    return level * _scale(run, call)
+
+
+def _level(call: LossCall) -> float | None:
+    if call.name in _CLASSES and call.classes > 1:
+        return math.log(call.classes)
+    if call.name in _BINARY:
+        return math.log(2)
+    if call.name == "mse_loss" and call.targets.std > 0:
+        return call.targets.std**2
+    return None
+
+
+def _scale(run: RunRecord, call: LossCall) -> float:
+    """The multiple of the mean that the loss is; 1 where that is a sum over the batch, which is worth telling."""
+    ratio = run.losses[0] / call.value if call.value else 1.0
+    examples = max(1, call.output_shape[0] if call.output_shape else 1)
+    elements = math.prod(call.target_shape) or 1
+    sums = (examples, elements, math.prod(call.output_shape) or 1)
+    is_sum = any(abs(ratio / size - 1) < _SAME or abs(ratio * size - 1) < _SAME for size in sums if size > 1)
+    return 1.0 if is_sum or not 0 < ratio < math.inf else ratio
+
+
+def _knows_already(call: LossCall, factor: float) -> bool:
+    """Whether the answers are right more often than guesses could be."""
+    if call.name == "mse_loss":
+        return factor < 1 / 1.5
+    classes = max(call.classes, 2)
+    examples = max(1, math.prod(call.target_shape))
+    error = math.sqrt((1 / classes) * (1 - 1 / classes) / examples)
+    return call.accuracy is not None and call.accuracy > 1 / classes + _ERRORS * error

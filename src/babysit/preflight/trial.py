@@ -1,0 +1,56 @@
+"""A few steps of training on a copy, recorded as any training is that is watched: rules read the records."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from babysit.measure.record import RunRecord
+from babysit.preflight.batch import Batch
+from babysit.preflight.isolation import isolated
+from babysit.preflight.subject import Subject
+from babysit.watch import Monitor
+
+STEPS = 12
+"""Enough for every layer to be seen, and for updates to be those of an optimizer with momentum that has warmed up."""
+
+
+def record_trial(
+    subject: Subject, batches: Sequence[Batch] = (), *, steps: int = STEPS, time_limit: float = 1.0
+) -> RunRecord:
+    """Train a copy for a few steps, watched; then evaluate it once where there are held-out data.
+
+    Args:
+        subject: Left as it is.
+        batches: To take in turn; the subject's own without any.
+        steps: At most.
+        time_limit: Seconds after which no further step is begun.
+
+    Raises:
+        Exception: Whatever model or loss raise; what was recorded until then is lost.
+    """
+    batches = batches or [subject.batch]
+    with isolated(subject.model) as model:
+        optimizer = subject.optimizer_for(model)
+        monitor = Monitor(models=[model])
+        with monitor:
+            model.train(subject.model.training)
+            end = math.inf
+            for step in range(steps):
+                if time.monotonic() > end:
+                    break
+                optimizer.zero_grad()
+                loss = subject.loss(model, batches[step % len(batches)])
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step(_given(loss))
+                if not step:  # which may have imported half of torch
+                    end = time.monotonic() + time_limit
+    return monitor.records[0]
+
+
+def _given(loss: Tensor) -> Callable[[], float]:
+    """A closure for optimizers that want one."""
+    return lambda: loss.item()
