@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from babysit.cli._output import fail
+from babysit.cli.check import check
 from babysit.cli.judge import judge
 from babysit.cli.predict import predict
 from babysit.cli.report import report
@@ -30,6 +31,7 @@ app.command()(train)
 app.command()(predict)
 # the first word that is no option is the script, and all the rest is the script's
 app.command(context_settings={"allow_interspersed_args": False})(run)
+app.command(context_settings={"allow_interspersed_args": False})(check)
 app.command()(report)
 app.command()(judge)
 app.command()(rules)

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from babysit.diagnose import diagnose
 from babysit.errors import InputError
@@ -20,7 +19,7 @@ from babysit.preflight.batch import Batch, map_tensors, tensors_of
 from babysit.preflight.judged import JUDGED
 from babysit.preflight.probes import EXPERIMENTS, Experiment, Given
 from babysit.preflight.report import Check, Mark, Report
-from babysit.preflight.subject import Subject, call
+from babysit.preflight.subject import Subject, call, current
 from babysit.preflight.trial import record_trial
 from babysit.rules import Severity
 from babysit.rules._catalogue import all_rules
@@ -176,13 +175,9 @@ def _selected(config: Config, code: str) -> bool:
 def _loss(loss_fn: LossFunction | None) -> Callable[[nn.Module, Batch], Tensor]:
     if loss_fn is None:
         return _own_loss
-    # a function of torch.nn.functional by its name, so that what watches it is found there
-    name = getattr(loss_fn, "__name__", "")
-    is_functional = name != "" and getattr(F, name, None) is loss_fn
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
-        function = getattr(F, name) if is_functional else loss_fn
-        result: Tensor = function(call(model, batch), batch.targets)
+        result: Tensor = current(loss_fn)(call(model, batch), batch.targets)
         return result
 
     return loss

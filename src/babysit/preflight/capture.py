@@ -1,0 +1,270 @@
+"""Watches an unmodified script until its first update, and makes a subject of it: model, loss, batch, optimizer.
+
+The calls from the first model to the loss are recorded, functions of torch and models as wholes, so that the loss can
+be computed again with other weights and other data, whatever the script makes it of.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+
+from babysit.errors import InputError
+from babysit.preflight.batch import Batch, map_tensors, tensors_of
+from babysit.preflight.isolation import isolated
+from babysit.preflight.replay import Container, Operation, Source, Step, same
+from babysit.preflight.subject import Subject
+from babysit.watch.names import Names
+
+TODO = "write a function that returns (model, loss_fn, batch), and check FILE.py:FUNCTION"
+_MOST = 20_000
+
+
+@dataclass
+class _Seen:
+    """One call as it came; tensors that are data are kept as they were then."""
+
+    function: Callable[..., Any] | None
+    module: nn.Module | None
+    args: Any
+    kwargs: Any
+    result: Any
+    copies: dict[int, Tensor]
+
+
+class Capture(TorchFunctionMode):
+    """Listens from :meth:`start` until the first update of a script, and then hands over what is to be checked.
+
+    Args:
+        found: Called with the subject in the middle of the script, before the first update; it may end the process.
+        refused: Called instead with the reason where the step cannot be taken again.
+
+    Attributes:
+        saw_model: Whether a model with parameters was called.
+        saw_backward: Whether anything was differentiated.
+    """
+
+    def __init__(self, found: Callable[[Subject], None], refused: Callable[[InputError], None]) -> None:
+        super().__init__()
+        self.saw_model = False
+        self.saw_backward = False
+        self._found = found
+        self._refused = refused
+        self._depth = 0
+        self._recording = False
+        self._done = False
+        self._calls: list[_Seen] = []
+        self._made: dict[int, Tensor] = {}
+        self._loss: Tensor | None = None
+        self._optimizer: Optimizer | None = None
+        self._handle: Any = None
+        self._call = nn.Module.__call__
+        self._backward = torch.autograd.backward
+
+    def start(self) -> None:
+        """Attach to torch."""
+        call, backward = self._call, self._backward
+
+        def called(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            return self._called(call, module, args, kwargs)
+
+        def differentiate(tensors: Any, *args: Any, **kwargs: Any) -> None:
+            self._backward_begins(tensors)
+            backward(tensors, *args, **kwargs)
+            self._backward_ends()
+
+        nn.Module.__call__ = called  # type: ignore[method-assign]
+        torch.autograd.backward = differentiate
+        self._handle = register_optimizer_step_pre_hook(lambda optimizer, *_: self._step_begins(optimizer))
+
+    def stop(self) -> None:
+        """Leave torch as it was."""
+        self._done = True
+        self._stop_recording()
+        nn.Module.__call__ = self._call  # type: ignore[method-assign]
+        torch.autograd.backward = self._backward
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """A function of torch was called."""
+        kwargs = dict(kwargs or {})
+        if not self._recording or self._depth or not torch.is_grad_enabled() or len(self._calls) > _MOST:
+            return func(*args, **kwargs)
+        copies = self._copies((args, kwargs))
+        result = func(*args, **kwargs)
+        if self._recording and (tensors_of(result) or result is None):  # it ends within Tensor.backward
+            self._note(_Seen(func, None, args, kwargs, result, copies))
+        return result
+
+    def _called(self, call: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
+        is_model = next(module.parameters(), None) is not None
+        if self._done or self._depth or not is_model or not torch.is_grad_enabled():
+            return call(module, *args, **kwargs)
+        self.saw_model = True
+        if not self._recording:
+            self._recording = True
+            self.__enter__()  # type: ignore[no-untyped-call]
+        copies = self._copies((args, kwargs))
+        self._depth += 1
+        try:
+            result = call(module, *args, **kwargs)
+        finally:
+            self._depth -= 1
+        self._note(_Seen(None, module, args, kwargs, result, copies))
+        return result
+
+    def _copies(self, given: Any) -> dict[int, Tensor]:
+        """The data among what is given, before anything can write to them."""
+        return {
+            id(item): item.detach().clone()
+            for item in tensors_of(given)
+            if id(item) not in self._made and not isinstance(item, nn.Parameter)
+        }
+
+    def _note(self, seen: _Seen) -> None:
+        self._calls.append(seen)
+        self._made |= {id(item): item for item in tensors_of(seen.result)}
+
+    def _backward_begins(self, tensors: Any) -> None:
+        self.saw_backward = True
+        self._stop_recording()
+        tensor = tensors if isinstance(tensors, Tensor) else next(iter(tensors), None)
+        if self._loss is None and isinstance(tensor, Tensor):
+            self._loss = tensor
+
+    def _backward_ends(self) -> None:
+        if self._done:
+            return
+        optimizers = [item for item in gc.get_objects() if issubclass(type(item), Optimizer)]
+        if self._optimizer is not None or not optimizers:  # it takes closures, or updates are written by hand
+            self._hand_over()
+
+    def _step_begins(self, optimizer: Optimizer) -> None:
+        if self._done:
+            return
+        self._optimizer = optimizer
+        if self._loss is not None:
+            self._hand_over()
+
+    def _stop_recording(self) -> None:
+        self._recording = False
+        # while one of the functions is handled, as Tensor.backward is one, this mode is not in place
+        if _get_current_function_mode_stack()[-1:] == [self]:  # type: ignore[no-untyped-call]
+            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+
+    def _hand_over(self) -> None:
+        self.stop()
+        assert self._loss is not None
+        try:
+            subject = subject_of(self._calls, self._loss, self._optimizer)
+        except InputError as error:
+            self._refused(error)
+            return
+        self._calls.clear()
+        self._made.clear()
+        self._found(subject)
+
+
+def subject_of(calls: list[_Seen], loss: Tensor, optimizer: Optimizer | None) -> Subject:
+    """Make of the recorded calls what can be checked.
+
+    Raises:
+        InputError: The loss does not come from the recorded calls, or comes out otherwise when they are made again.
+    """
+    kept = _needed(calls, loss)
+    if not any(item.module is not None for item in kept):
+        raise InputError("the loss", expected="one that a model's outputs lead to", found="none", todo=TODO)
+    model, paths = _model_of([item.module for item in kept if item.module is not None])
+    names = {id(parameter): name for name, parameter in [*model.named_parameters(), *model.named_buffers()]}
+    inputs: list[Tensor] = []
+    targets: list[Tensor] = []
+    made: dict[int, int] = {}
+    operations: list[Operation] = []
+    for item in kept:
+        source = _Sources(item, made, names, inputs, targets)
+        args, kwargs = map_tensors(item.args, source), map_tensors(item.kwargs, source)  # type: ignore[arg-type]
+        places = []
+        for tensor in tensors_of(item.result):
+            places.append(made.setdefault(id(tensor), len(made)))
+        path = "" if item.module is None else paths[id(item.module)]
+        operations.append(Operation(item.function, path, args, kwargs, tuple(places)))
+    step = Step(operations, Source("made", made[id(loss)]))
+    size = next((len(item) for item in [*inputs, *targets] if item.dim()), 1)
+    batch = Batch(tuple(inputs), tuple(targets), size)
+    subject = Subject(model, batch, step.outputs_of, step.loss_of, optimizer, fixed_size=True)
+    _verify(subject, loss)
+    return subject
+
+
+@dataclass
+class _Sources:
+    """Tells where each tensor of a call comes from, and collects the data."""
+
+    call: _Seen
+    made: dict[int, int]
+    names: dict[int, str]
+    inputs: list[Tensor]
+    targets: list[Tensor]
+
+    def __call__(self, tensor: Tensor) -> Source:
+        """The source of one tensor."""
+        if id(tensor) in self.made:
+            return Source("made", self.made[id(tensor)])
+        if id(tensor) in self.names:
+            return Source("parameter", name=self.names[id(tensor)])
+        kind, data = ("input", self.inputs) if self.call.module is not None else ("target", self.targets)
+        data.append(self.call.copies.get(id(tensor), tensor.detach()))
+        return Source(kind, len(data) - 1)
+
+
+def _needed(calls: list[_Seen], loss: Tensor) -> list[_Seen]:
+    """The calls that the loss depends on, those that write to what it depends on included."""
+    wanted = {id(loss)}
+    kept: list[_Seen] = []
+    for item in reversed(calls):
+        gives = {id(tensor) for tensor in tensors_of(item.result)}
+        writes = {id(tensor) for tensor in tensors_of(item.args)[:1]} if item.result is None else set()
+        if (gives | writes) & wanted:
+            kept.append(item)
+            wanted |= {id(tensor) for tensor in tensors_of((item.args, item.kwargs))}
+    return kept[::-1]
+
+
+def _model_of(modules: list[nn.Module]) -> tuple[nn.Module, dict[int, str]]:
+    """One model that holds all that were called, and the path of each in it."""
+    names = Names()
+    roots = list({id(root): root for root in (names.add(module) for module in modules)}.values())
+    if len(roots) == 1:
+        model = roots[0]
+    else:
+        model = Container({f"{type(root).__name__.lower()}_{number}": root for number, root in enumerate(roots, 1)})
+    paths = {id(module): path for path, module in model.named_modules()}
+    return model, {id(module): paths[id(module)] for module in modules}
+
+
+def _verify(subject: Subject, loss: Tensor) -> None:
+    """Whether the loss comes out again, as far as it is the same every time.
+
+    Raises:
+        InputError: It does not.
+    """
+    try:
+        with isolated(subject.model) as model:
+            first, second = subject.loss(model, subject.batch), subject.loss(model, subject.batch)
+    except Exception as error:
+        found = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+        raise InputError("the step", expected="one that can be taken again", found=found, todo=TODO) from error
+    if same(first, second) and not same(first, loss):
+        found = f"{first.item():.6g}, not {loss.item():.6g}, when the step is taken again"
+        raise InputError("the loss", expected="the same loss for the same batch", found=found, todo=TODO)
