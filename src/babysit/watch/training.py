@@ -16,9 +16,17 @@ from babysit.measure.record import TRAIN, Forward, Graph, LossTail, Record, RunH
 from babysit.measure.sampling import is_sampled
 from babysit.watch.activations import ActivationSample
 from babysit.watch.batches import available_beside
-from babysit.watch.facts import Facts
+from babysit.watch.facts import Facts, observe_picked
 from babysit.watch.gather import Gather
-from babysit.watch.graph import compared_shapes, first_input, linear_chains, own_sign, parameters_of, read_graph
+from babysit.watch.graph import (
+    compared_shapes,
+    first_input,
+    linear_chains,
+    own_sign,
+    parameters_of,
+    picked_classes,
+    read_graph,
+)
 from babysit.watch.inputs import BATCHES
 from babysit.watch.losses import LossLog
 from babysit.watch.movement import Movement
@@ -123,6 +131,8 @@ class Training:
         if self.sample is not None and self.sample.detailed and not self.phases.has_seen_a_model:
             self._look_at_bare_tensors(loss)
         self.phases.backward_begins(self.step, self.sample)
+        if self.sample is not None and self.sample.detailed and self.phases.wants_targets:
+            self._look_at_own_loss(loss)
         self._backwards += 1
         self._step_losses.append(value)
         if self.sample is not None:
@@ -264,6 +274,13 @@ class Training:
         if batch is not None:
             forward = Forward(self.step, TRAIN, "", True, tuple(batch.shape), available=available_beside(batch))
             self.phases.forward_seen(forward, batch, self.sample)
+
+    def _look_at_own_loss(self, loss: Tensor) -> None:
+        """The targets of a loss that is written out by hand, from the graph."""
+        picked = picked_classes(loss)
+        targets = None if picked is None else observe_picked(*picked)
+        if targets is not None:
+            self.phases.targets_picked(targets)
 
     def _finish_step(self, lr: float | None) -> None:
         if self._step_losses:
