@@ -27,16 +27,8 @@ HEALTHY = sorted(path.stem for path in ZOO.glob("healthy/*.py"))
 SICK = sorted(path.stem for path in ZOO.glob("sick/*.py"))
 
 MISSED = {
-    "act001_regression": "the units recover and the training ends well",
-    "dat006_functional": "model and loss are written out by hand: no classes are to be seen",
     "dat011_regression": "a model of bare tensors, evaluated without a graph: its inputs are not seen",
     "grd006_clamp_regression": "gradients are clamped by hand, which no hook sees; the slow loss is named",
-    "ini004_regression": "the loss leaves its first level after a tenth of the run; the small weights are information",
-    "los005_mlp": "full batches swing, but the loss falls all the same",
-    "los008_regression": "the training loss falls by 2 %, which is learnt by heart",
-    "upd004_cleared_gradients": "no step with a gradient is seen; chance level is named without this cause",
-    "upd004_restored_weights": "weights are put back after each step; chance level is named without this cause",
-    "upd005_adamw_text": "the weights shrink, but the loss has fallen all the same",
 }
 """Sick trainings that are not diagnosed, and why."""
 
