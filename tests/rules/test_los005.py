@@ -51,13 +51,14 @@ def test_evaluations_of_the_validation_examples_count_by_the_larger_limit() -> N
 
 def test_a_cycle_on_one_batch() -> None:
     run = record([0.4, 0.7, 0.35, 0.42] * 50, batch_size=300)
-    called = Forward(0, "train", "", True, (300, 4), examples=300)
+    called = Forward(0, "train", "", True, (300, 4), examples=300, distinct=300)
     same = tuple(dataclasses.replace(called, step=step, repeated=300 * (step > 0)) for step in range(40))
     assert list(RULE.check(run)) == []
     assert len(list(RULE.check(dataclasses.replace(run, forwards=same)))) == 1
     fresh = tuple(dataclasses.replace(item, repeated=0) for item in same)
     random = tuple(dataclasses.replace(item, dropouts_training=1) for item in same)
-    for forwards in (fresh, random, same[:5]):
+    alike = tuple(dataclasses.replace(item, distinct=25) for item in same)
+    for forwards in (fresh, random, alike, same[:5]):
         assert list(RULE.check(dataclasses.replace(run, forwards=forwards))) == []
 
 

@@ -137,8 +137,11 @@ class OscillatingLoss(Rule):
 
 
 def _is_one_batch(run: RunRecord) -> bool:
-    """Whether every step is given the same examples, and leaves nothing out at random: losses without noise."""
+    """Whether every step is given the same examples, and leaves nothing out at random: losses without noise.
+
+    Batches that hold few different examples, such as the states of a small world, may be alike and are not the same.
+    """
     forwards = [item for item in run.forwarded(TRAIN) if item.examples]
     if len(forwards) < _ENOUGH or any(item.dropouts_training for item in forwards):
         return False
-    return median(item.repeated / item.examples for item in forwards) > _SAME
+    return median(min(item.repeated, item.distinct) / item.examples for item in forwards) > _SAME
