@@ -145,6 +145,25 @@ def test_clipping(clip: Callable[..., object]) -> None:
         assert step.gradient_norm < step.clipped_from
 
 
+def test_clipping_by_hand() -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Monitor() as monitor:
+        for step in range(5):
+            x, y = batch(step)
+            optimizer.zero_grad()
+            for part in (slice(16), slice(16, 32)):
+                (F.cross_entropy(model(x[part]), y[part]) / 2).backward()
+            largest = max(float(item.grad.abs().max()) for item in model.parameters() if item.grad is not None)
+            for item in model.parameters():
+                assert item.grad is not None
+                item.grad.clamp_(-1e-3, 1e-3)
+            optimizer.step()
+    assert [step.gradient_peaks is None for step in monitor.record.steps] == [True, *[False] * 4]
+    assert monitor.record.steps[-1].gradient_peaks == pytest.approx((largest, 1e-3))
+    assert monitor.record.steps[-1].clip_limit is None
+
+
 def test_evaluation_is_told_from_training() -> None:
     model = net(norm=True, dropout=0.5)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
