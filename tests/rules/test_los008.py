@@ -68,5 +68,7 @@ def test_noise_is_no_progress() -> None:
     for level, count in ((1.0, 1), (0.93, 0)):
         run = record(list(level + noise), **header)
         assert len(list(RULE.check(run))) == count
+    sorted_data = list(1.0 + np.sin(np.arange(400) / 9))  # levels that differ by more than noise
+    assert list(RULE.check(record(sorted_data, **header))) == []
     fell = [*(1.0 + noise[:200]), *(0.96 + noise[200:])]
     assert list(RULE.check(record(fell, **header))) == []

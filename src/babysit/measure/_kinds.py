@@ -80,14 +80,14 @@ class StepRecord:
         gradient_norm: L2 norm of all gradients as the update takes them.
         clipped_from: That norm before gradient clipping; ``None`` where nothing clips.
         clip_limit: What gradients were clipped to.
-        gradient_peaks: The largest element of all gradients after the backward pass and as the update takes them; taken
-            at steps that are looked at closely.
         backwards: Backward passes that made the gradient.
         cleared: Whether the gradients were zero or absent when the step's first backward pass began; ``None`` when
             unknown.
         skipped: Steps that a gradient scaler has skipped since the sampled step before.
         descent: Cosine between the gradient and minus the update: 1 for plain gradient descent, below zero where the
             weights go uphill.
+        gradient_peaks: The largest element of all gradients after the backward pass and as the update takes them; taken
+            at steps that are looked at closely.
     """
 
     step: int
@@ -97,11 +97,11 @@ class StepRecord:
     gradient_norm: float | None = None
     clipped_from: float | None = None
     clip_limit: float | None = None
-    gradient_peaks: tuple[float, ...] | None = None
     backwards: int = 1
     cleared: bool | None = None
     skipped: int = 0
     descent: float | None = None
+    gradient_peaks: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,8 +113,8 @@ class OverClipped(Rule):
 
     def _by_hand(self, steps: Sequence[StepRecord]) -> list[tuple[_Cut, StepRecord]]:
         """What gradients were and are, where they are of one size when the step is taken."""
-        seen = [step for step in steps if step.gradient_peaks is not None and min(step.gradient_peaks) > 0]
-        largest = [(_Cut(*step.gradient_peaks[:2]), step) for step in seen if step.gradient_peaks is not None]
+        seen = [(peaks, step) for step in steps if len(peaks := step.gradient_peaks or ()) == 2 and min(peaks) > 0]
+        largest = [(cut, step) for peaks, step in seen if math.isfinite((cut := _Cut(*peaks)).factor)]
         norms = [(cut.of(step.gradient_norm), step) for cut, step in largest if step.gradient_norm]
         return next((cuts for cuts in (largest, norms) if self._is_one_size([cut.limit for cut, _ in cuts])), [])
 

@@ -37,7 +37,7 @@ class ChanceLevel(Rule):
 
     ## Options
     `guessing` is the share of the chance level that still counts as guessing, `errors` what noise may take off the
-    lowest of the levels.
+    lowest of the levels, down to `floor` at most.
 
     ## References
     CS231n 2017, lecture 6: all weights zero, and the deep networks whose activations or gradients vanish, do not train.
@@ -51,6 +51,7 @@ class ChanceLevel(Rule):
 
     guessing: float = threshold(0.98, unit="× chance level")
     errors: float = threshold(2.0, unit="standard errors of a level")
+    floor: float = threshold(0.9, unit="× chance level")
     min_steps: int = threshold(200, unit="steps")
     moved: float = threshold(1.5, unit="× accuracy of guessing")
     small_steps: float = threshold(1e-3, unit="largest update norm / weight norm", source=LECTURE)
@@ -86,7 +87,7 @@ class ChanceLevel(Rule):
             return
         lowest, late = float(curve.levels().min()), float(curve.losses[len(curve.losses) // 2 :].mean())
         guessed = self.guessing * curve.chance
-        limit = guessed - self.errors * curve.level_error()
+        limit = max(guessed - self.errors * curve.level_error(), self.floor * curve.chance)
         peak = peak_ratio(run)
         too_slow = peak is not None and 0 < peak < self.small_steps
         if lowest < limit or late < guessed or too_slow or self._accuracy_moved(run):

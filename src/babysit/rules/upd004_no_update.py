@@ -23,8 +23,9 @@ class NoUpdate(Rule):
     The norm of the update, weights after minus before, of every layer at every sampled step, and the norm of the
     gradient beside it. It speaks where all updates are exactly zero although gradients are not, at a learning rate
     above zero; where no parameter of any optimizer has a gradient when its step is taken, or every gradient, those of
-    the biases included, is exactly zero then; and where every step changes the weights, and yet each layer's norm is
-    the same, to the last digit, before all of them, while the loss stays where it began.
+    the biases included, is exactly zero then and was not after the backward pass; and where every step changes the
+    weights, and yet each layer's norm is the same, to the last digit, before all of them, while the loss stays where it
+    began.
 
     ## Why it hurts
     Nothing is learnt, while the time, the progress bar and the gradients look like a training.
@@ -67,13 +68,13 @@ class NoUpdate(Rule):
             yield from self._undone(run, measured)
             return
         tried = [step for step in measured if _is_at_work(step) and any(map(_has_gradient, step.layers))]
-        zero = [step for step in measured if _is_at_work(step) and step.gradient_norm == 0]
+        cleared = [step for step in measured if _is_at_work(step) and _is_cleared(step)]
         if len(tried) >= self.min_samples:
             yield self._unmoved(measured, tried)
         elif not tried and len(run.coverage) >= self.min_looks and trains_nothing(run.coverage):
             yield from self._without_gradient(run, measured)
-        elif len(zero) == len(measured) >= self.min_samples:
-            yield self._of_zeros(measured)
+        elif len(cleared) >= self.min_samples and all(step.gradient_norm == 0 for step in measured):
+            yield self._of_zeros(cleared)
 
     def _undone(self, run: RunRecord, measured: Sequence[StepRecord]) -> Iterator[Finding]:
         """What steps change is put back before the next one."""
@@ -102,15 +103,15 @@ class NoUpdate(Rule):
 
     def _of_zeros(self, measured: Sequence[StepRecord]) -> Finding:
         return self.finding(
-            "every gradient, of all weights and biases, is exactly zero when the step is taken, at all "
-            f"{len(measured)} sampled steps, so that nothing is learnt: they are cleared between backward() and "
-            "step(), or the loss does not depend on the model",
+            f"the backward pass makes gradients (up to {number(median(_peak(step) for step in measured))}), and at all "
+            f"{len(measured)} sampled steps every one of them is exactly zero when the step is taken, so that nothing "
+            "is learnt: they are cleared between backward() and step()",
             evidence=(
-                Evidence("largest gradient norm", 0.0),
-                Evidence("largest update norm", 0.0),
+                Evidence("largest gradient after the backward pass", median(_peak(step) for step in measured), 0.0),
+                Evidence("largest gradient when the step is taken", 0.0),
                 Evidence("sampled steps", float(len(measured)), float(self.min_samples), "steps"),
             ),
-            remedies=_CLEARED,
+            remedies=_CLEARED[:1],
             steps=(measured[0].step, measured[-1].step),
         )
 
@@ -164,6 +165,15 @@ class NoUpdate(Rule):
 
 def _is_at_work(step: StepRecord) -> bool:
     return step.lr is None or step.lr > 0
+
+
+def _is_cleared(step: StepRecord) -> bool:
+    return step.gradient_norm == 0 and 0 < _peak(step) < math.inf
+
+
+def _peak(step: StepRecord) -> float:
+    """The largest gradient after the backward pass; 0 where unknown."""
+    return step.gradient_peaks[0] if step.gradient_peaks else 0.0
 
 
 def _has_gradient(layer: LayerStats) -> bool:

@@ -11,7 +11,7 @@ from typing import ClassVar
 from babysit.measure.record import LayerStats, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve
-from babysit.rules._optimizer import is_decoupled, is_plain
+from babysit.rules._optimizer import is_decoupled
 from babysit.rules._words import names, number, percent
 
 
@@ -23,8 +23,9 @@ class DecayDominates(Rule):
     For each layer with weight decay: the decay's part beside the gradient (λ‖w‖ against ‖g‖ where it is L2 in the
     gradient, its part of the update against the rest where it is decoupled), in the later half of the run; and the last
     weight norm beside the largest one. It speaks where most layers have shrunk so, while the loss is still high. It
-    speaks as well where decay takes so much off most layers at each step (the learning rate times λ, for AdamW and for
-    plain descent) that a step's gain is gone after a few dozen, whether they have shrunk or live on what they get anew.
+    speaks as well where a decoupled decay, far above what is usual, takes so much off most layers at each step (the
+    learning rate times λ) that a step's gain is gone after a few dozen, whether they have shrunk or live on what they
+    get anew.
 
     ## Why it hurts
     The smallest weights, not the smallest loss, are what is looked for. The outputs end near a constant, and the
@@ -60,6 +61,7 @@ class DecayDominates(Rule):
     learnt: float = threshold(0.5, unit="× initial loss or chance level")
     failed: float = threshold(0.9, unit="× initial loss or chance level")
     forgotten: float = threshold(0.02, unit="share of the weights a step", source="20 × 0.1 at a rate of 1e-2")
+    usual: float = threshold(0.3, unit="weight decay", source="three times the largest usual one of AdamW")
     min_samples: int = threshold(20, unit="sampled steps")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
@@ -94,7 +96,11 @@ class DecayDominates(Rule):
 
     def _forgets(self, run: RunRecord, curve: Curve, *, failed: bool) -> Iterator[Finding]:
         """Weights that keep their size, and yet nothing of what they have learnt."""
-        taken = {module: median(shares) for module, shares in _taken(run).items() if len(shares) >= self.min_samples}
+        taken = {
+            module: median(shares)
+            for module, shares in _taken(run, self.usual).items()
+            if len(shares) >= self.min_samples
+        }
         modules = [module for module, share in taken.items() if share > self.forgotten]
         if len(modules) <= self.layers * len(taken):
             return
@@ -125,16 +131,17 @@ def _decayed(run: RunRecord) -> Mapping[str, Sequence[LayerStats]]:
     return found
 
 
-def _taken(run: RunRecord) -> Mapping[str, Sequence[float]]:
-    """Share of each module's weights that decay takes at the sampled steps, where the optimizer tells."""
+def _taken(run: RunRecord, usual: float) -> Mapping[str, Sequence[float]]:
+    """Share of each module's weights that a decoupled decay takes at the sampled steps; 0 where it is a usual one.
+
+    With a usual decay it is the learning rate that is too high.
+    """
     found: dict[str, list[float]] = {}
-    if not is_decoupled(run) and not is_plain(run):
-        return found
-    for step in run.steps:
-        factor = 1.0 if is_decoupled(run) else step.lr or 0.0
+    for step in run.steps if is_decoupled(run) else ():
         for layer in step.layers:
-            if layer.weight_norm and layer.decay_norm is not None:
-                found.setdefault(layer.module, []).append(factor * layer.decay_norm / layer.weight_norm)
+            if step.lr and layer.weight_norm and layer.decay_norm is not None:
+                share = layer.decay_norm / layer.weight_norm
+                found.setdefault(layer.module, []).append(share if share / step.lr > usual else 0.0)
     return found
 
 
