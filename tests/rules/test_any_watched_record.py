@@ -71,6 +71,8 @@ STEPS = st.builds(
     st.integers(0, 9),
     st.none() | st.booleans(),
     st.integers(0, 9),
+    MAYBE,
+    st.none() | st.tuples(ANY, ANY) | st.lists(ANY, max_size=3).map(tuple),
 )
 CALLS = st.builds(
     LossCall,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -84,3 +85,28 @@ def test_what_keeps_it_silent(silent: RunRecord) -> None:
 
 def test_real_healthy_trainings_are_silent(healthy: RunRecord) -> None:
     assert list(RULE.check(healthy)) == []
+
+
+def by_hand(peaks: tuple[float, float], norm: float, *, grows: float = 1.0) -> RunRecord:
+    """Clipped by the script itself; ``grows``: what the gradient is multiplied by from the first step to the last."""
+    steps = tuple(
+        dataclasses.replace(
+            step,
+            clipped_from=None,
+            clip_limit=None,
+            gradient_norm=norm * grows ** (step.step / 99) if grows < 1 else norm,
+            gradient_peaks=(peaks[0], peaks[1] * grows ** (step.step / 99)),
+        )
+        for step in run().steps
+    )
+    return dataclasses.replace(run(), steps=steps)
+
+
+def test_clipping_by_hand() -> None:
+    (finding,) = RULE.check(by_hand((0.1, 1e-6), 7e-5))
+    assert "clipping to 1e-06 cuts 100 % of the gradients" in finding.message
+    (finding,) = RULE.check(by_hand((2.0, 1e-3), 0.01, grows=1.5))  # of one norm
+    assert "clipping to 0.01 cuts" in finding.message
+    assert list(RULE.check(by_hand((2.0, 1e-3), 0.01, grows=0.5))) == []  # divided by a number
+    assert list(RULE.check(by_hand((0.1, 0.1), 0.5))) == []
+    assert list(RULE.check(by_hand((0.1, 0.0), 0.0))) == []

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from babysit.measure.record import Forward
 from babysit.rules.los005_oscillating_loss import OscillatingLoss
 from babysit.testing import record
 
@@ -40,6 +41,25 @@ def test_evaluations_alone_can_show_it() -> None:
     up_and_down = [(1.0 if number % 2 else 0.6, 0.5) for number in range(10)]
     assert len(list(RULE.check(record([2.0] * 100, train=up_and_down)))) == 1
     assert list(RULE.check(record([2.0] * 100, train=[(loss * 0.1, score) for loss, score in up_and_down]))) == []
+
+
+def test_evaluations_of_the_validation_examples_count_by_the_larger_limit() -> None:
+    for low, count in ((0.5, 1), (1.7, 0)):
+        up_and_down = [(2.0 if number % 2 else low, 0.5) for number in range(10)]
+        assert len(list(RULE.check(record([2.0] * 100, validation=up_and_down)))) == count
+
+
+def test_a_cycle_on_one_batch() -> None:
+    run = record([0.4, 0.7, 0.35, 0.42] * 50, batch_size=300)
+    called = Forward(0, "train", "", True, (300, 4), examples=300, distinct=300)
+    same = tuple(dataclasses.replace(called, step=step, repeated=300 * (step > 0)) for step in range(40))
+    assert list(RULE.check(run)) == []
+    assert len(list(RULE.check(dataclasses.replace(run, forwards=same)))) == 1
+    fresh = tuple(dataclasses.replace(item, repeated=0) for item in same)
+    random = tuple(dataclasses.replace(item, dropouts_training=1) for item in same)
+    alike = tuple(dataclasses.replace(item, distinct=25) for item in same)
+    for forwards in (fresh, random, alike, same[:5]):
+        assert list(RULE.check(dataclasses.replace(run, forwards=forwards))) == []
 
 
 def test_pure_noise_is_silent() -> None:

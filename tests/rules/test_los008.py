@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from babysit.measure.record import Probe, RunRecord
@@ -59,3 +60,15 @@ def test_each_condition_is_needed() -> None:
     assert list(RULE.check(record([0.9 * CHANCE] * 300, **header))) == []
     moved = [(CHANCE, 0.4)] * 3
     assert list(RULE.check(record(flat, train=moved, validation=moved, **header))) == []
+
+
+def test_noise_is_no_progress() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.15, 400)
+    header = {"chance_loss": 1.0, "batch_size": 64}
+    for level, count in ((1.0, 1), (0.93, 0)):
+        run = record(list(level + noise), **header)
+        assert len(list(RULE.check(run))) == count
+    sorted_data = list(1.0 + np.sin(np.arange(400) / 9))  # levels that differ by more than noise
+    assert list(RULE.check(record(sorted_data, **header))) == []
+    fell = [*(1.0 + noise[:200]), *(0.96 + noise[200:])]
+    assert list(RULE.check(record(fell, **header))) == []

@@ -138,3 +138,42 @@ def test_looks_that_do_not_say_so() -> None:
     assert list(RULE.check(moving)) == []
     nobody = tuple(dataclasses.replace(look, without_gradient=()) for look in watched().coverage)
     assert list(RULE.check(dataclasses.replace(watched(), coverage=nobody))) == []
+
+
+def of_zeros(
+    total: float | None = 0.0, steps: int = 30, lr: float = 0.1, peaks: tuple[float, ...] | None = (0.3, 0.0)
+) -> RunRecord:
+    run = made(steps, gradient=0.0, lr=lr)
+    return RunRecord(
+        steps=tuple(dataclasses.replace(step, gradient_norm=total, gradient_peaks=peaks) for step in run.steps)
+    )
+
+
+def test_gradients_that_are_zeros_when_the_step_is_taken() -> None:
+    (finding,) = RULE.check(of_zeros())
+    assert "every one of them is exactly zero when the step is taken" in finding.message
+    assert "never between the two" in finding.remedies[0]
+    # a loss that does not depend on the weights makes zeros from the beginning: that is another's
+    for silent in (of_zeros(peaks=(0.0, 0.0)), of_zeros(peaks=None), of_zeros(0.1), of_zeros(None)):
+        assert list(RULE.check(silent)) == []
+    for silent in (of_zeros(steps=15), of_zeros(lr=0.0)):
+        assert list(RULE.check(silent)) == []
+
+
+def restored(*, loss: float = 2.3, noise: float = 0.0, moving: int = 80) -> RunRecord:
+    steps = tuple(
+        StepRecord(
+            step, loss, 0.1, (LayerStats("a", weight_norm=1.0 + noise * step, update_norm=float(step < moving)),)
+        )
+        for step in range(80)
+    )
+    return RunRecord(RunHeader(chance_loss=2.303), (LossBlock(0, (loss,) * 80),), steps)
+
+
+def test_steps_that_are_undone() -> None:
+    (finding,) = RULE.check(restored())
+    assert "something puts them back" in finding.message
+    assert "load the best weights once" in finding.remedies[0]
+    # kept at one norm on purpose, and learning; drifting by little; mostly at rest
+    for silent in (restored(loss=0.5), restored(noise=1e-9), restored(moving=40)):
+        assert list(RULE.check(silent)) == []

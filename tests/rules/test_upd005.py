@@ -79,5 +79,22 @@ def test_models_against_each_other_say_nothing_by_their_loss() -> None:
     assert finding.severity is Severity.WARNING
 
 
+def test_weights_that_forget_and_keep_their_size() -> None:
+    (finding,) = RULE.check(run(share=None, left=0.9, decay=0.2, optimizer="AdamW"))
+    assert "off the weights at every step in 3 of 3 layers" in finding.message
+    assert finding.severity is Severity.ERROR
+    (finding,) = RULE.check(run(left=0.9, decay=0.2, loss=1.5, optimizer="AdamW"))
+    assert finding.severity is Severity.WARNING
+    for silent in (
+        run(left=0.9, decay=0.01, optimizer="AdamW"),
+        run(left=0.9, decay=0.025, optimizer="AdamW"),  # λ = 0.25 at a rate of 0.1: the rate is the matter
+        run(left=0.9, decay=0.2, optimizer="SGD"),
+        run(left=0.9, decay=0.2, loss=0.5, optimizer="AdamW"),
+        run(left=0.9, decay=0.2, optimizer="Adam"),  # divided by the gradient's size: nothing to tell it by
+        run(left=0.9, decay=0.2, steady=4, optimizer="AdamW"),
+    ):
+        assert list(RULE.check(silent)) == []
+
+
 def test_real_healthy_trainings_are_silent(healthy: RunRecord) -> None:
     assert list(RULE.check(healthy)) == []

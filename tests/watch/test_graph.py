@@ -7,7 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from babysit.watch.graph import compared_shapes, linear_chains, made_by, operation, parameters_of, read_graph
+from babysit.watch.graph import (
+    compared_shapes,
+    first_input,
+    linear_chains,
+    made_by,
+    operation,
+    parameters_of,
+    picked_classes,
+    read_graph,
+)
 
 
 def chains(model: nn.Module, x: Tensor) -> list[tuple[str, ...]]:
@@ -133,3 +142,52 @@ def test_shapes_that_a_hand_written_error_compares(
 
 def test_a_bare_parameter_is_a_prediction_too() -> None:
     assert compared_shapes(((torch.zeros(5, 1, requires_grad=True) - torch.ones(5)) ** 2).sum()) == ((5, 1), (5, 5))
+
+
+SCORES = nn.Linear(3, 4)(torch.randn(6, 3))
+TARGETS = torch.tensor([0, 3, 1, 1, 2, 0])
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        -SCORES.log_softmax(1)[torch.arange(6), TARGETS].mean(),
+        -(SCORES - SCORES.exp().sum(1, keepdim=True).log())[torch.arange(6), TARGETS].sum() / 6,
+        -1 * SCORES.softmax(1).log().gather(1, TARGETS[:, None]).mean(),
+        -SCORES.log_softmax(-1).gather(-1, TARGETS[:, None]).squeeze(1).mean(),
+        -torch.distributions.Categorical(logits=SCORES).log_prob(TARGETS).mean(),
+    ],
+)
+def test_classes_that_a_hand_written_loss_picks(loss: Tensor) -> None:
+    found = picked_classes(loss)
+    assert found is not None
+    assert torch.equal(found[0], TARGETS)
+    assert found[1] == 4
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        -(SCORES.log_softmax(1)[torch.arange(6), TARGETS] * torch.arange(6)).mean(),  # weighted, as by what was earned
+        -SCORES[torch.arange(6), TARGETS].mean(),  # no probabilities
+        -SCORES.log_softmax(1)[TARGETS.argsort(), TARGETS].mean(),
+        -SCORES.log_softmax(1)[TARGETS].mean(),
+        -SCORES.log_softmax(1)[SCORES > 0].mean(),
+        (SCORES**2).mean(),
+        SCORES.detach().mean(),
+    ],
+)
+def test_what_picks_no_classes(loss: Tensor) -> None:
+    assert picked_classes(loss) is None
+
+
+def test_the_data_of_a_linear_model() -> None:
+    x, w = torch.randn(5, 3), torch.randn(3, requires_grad=True)
+    view = read_graph((x @ w).sum())
+    assert view is not None
+    given = first_input(view)
+    assert given is not None
+    assert torch.equal(given, x)
+    view = read_graph((nn.Linear(3, 3)(x) @ w).sum())
+    assert view is not None
+    assert first_input(view) is not None

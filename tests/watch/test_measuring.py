@@ -356,6 +356,8 @@ def test_modes_and_values() -> None:
     assert (modes.dropouts, modes.dropouts_training) == (1, 1)
     modes = modes_of(model.eval())
     assert (modes.norms_training, modes.norms_fresh, modes.dropouts_training) == (0, 2, 0)
+    inside = nn.ModuleList([nn.LSTM(2, 2, 2, dropout=0.5), nn.GRU(2, 2), nn.MultiheadAttention(2, 1, dropout=0.1)])
+    assert (modes_of(inside).dropouts, modes_of(inside.eval()).dropouts_training) == (2, 0)
     norm = nn.BatchNorm2d(2)
     assert normalised_values(norm, torch.ones(3, 2, 4, 5)) == 60
     assert normalised_values(norm.eval(), torch.ones(3, 2, 4, 5)) is None

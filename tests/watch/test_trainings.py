@@ -145,6 +145,25 @@ def test_clipping(clip: Callable[..., object]) -> None:
         assert step.gradient_norm < step.clipped_from
 
 
+def test_clipping_by_hand() -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Monitor() as monitor:
+        for step in range(5):
+            x, y = batch(step)
+            optimizer.zero_grad()
+            for part in (slice(16), slice(16, 32)):
+                (F.cross_entropy(model(x[part]), y[part]) / 2).backward()
+            largest = max(float(item.grad.abs().max()) for item in model.parameters() if item.grad is not None)
+            for item in model.parameters():
+                assert item.grad is not None
+                item.grad.clamp_(-1e-3, 1e-3)
+            optimizer.step()
+    assert [step.gradient_peaks is None for step in monitor.record.steps] == [True, *[False] * 4]
+    assert monitor.record.steps[-1].gradient_peaks == pytest.approx((largest, 1e-3))
+    assert monitor.record.steps[-1].clip_limit is None
+
+
 def test_evaluation_is_told_from_training() -> None:
     model = net(norm=True, dropout=0.5)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
@@ -183,6 +202,58 @@ def test_evaluation_with_gradients_is_told_by_the_mode() -> None:
         train(model, 8, optimizer)
     assert [item.step for item in monitor.record.evaluated("train")] == [8, 16]
     assert len(monitor.record.losses) == 24
+
+
+def test_a_loss_of_evaluation_outside_the_block_without_gradients() -> None:
+    model = net()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    with Monitor() as monitor:
+        for _ in range(4):
+            model.train()
+            train(model, 40, optimizer)
+            for part in (X[:100] + 9.0, X[100:200] - 9.0):
+                model.eval()
+                with torch.no_grad():
+                    outputs = model(part)
+                F.cross_entropy(outputs, Y[:100])
+    assert [item.step for item in monitor.record.evaluated("validation")] == [40, 80, 120, 160]
+    assert [item.step for item in monitor.record.evaluated("test")] == [40, 80, 120, 160]
+    assert max(item.loss for item in monitor.record.evaluated("batches")) < 1.2
+
+
+def test_classes_of_a_loss_that_is_written_by_hand() -> None:
+    torch.manual_seed(0)
+    w = torch.zeros(8, 3, requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr=0.1)
+    rare = torch.where(torch.arange(256) < 250, 0, 1)
+    with Monitor() as monitor:
+        for _ in range(70):
+            rows = torch.randperm(256)[:64]
+            loss = -(X[rows] @ w).log_softmax(1)[torch.arange(64), rare[rows]].mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert monitor.record.header.classes == 3
+    assert monitor.record.header.chance_loss is None
+    probe = monitor.record.probe("data")
+    assert probe is not None
+    assert 20 < probe.numbers["imbalance_ratio"] < 80
+
+
+def test_a_rectifier_that_is_written_as_a_clamp() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(8, 16), nn.Linear(16, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            hidden = self.first(x).clamp(min=0)
+            return self.last(hidden) - (1 - hidden).clamp(min=0).mean() + torch.clamp(hidden, 0, 1).mean()
+
+    model = Net()
+    with Monitor() as monitor:
+        train(model, 3)
+    assert [layer.type for layer in monitor.record.steps[0].layers] == ["Linear", "ReLU", "Linear"]
 
 
 def test_an_evaluation_on_the_training_data_is_called_so() -> None:

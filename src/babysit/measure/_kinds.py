@@ -86,6 +86,8 @@ class StepRecord:
         skipped: Steps that a gradient scaler has skipped since the sampled step before.
         descent: Cosine between the gradient and minus the update: 1 for plain gradient descent, below zero where the
             weights go uphill.
+        gradient_peaks: The largest element of all gradients after the backward pass and as the update takes them; taken
+            at steps that are looked at closely.
     """
 
     step: int
@@ -99,6 +101,7 @@ class StepRecord:
     cleared: bool | None = None
     skipped: int = 0
     descent: float | None = None
+    gradient_peaks: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

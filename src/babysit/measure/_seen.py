@@ -95,7 +95,7 @@ class Forward:
         norms: Batch normalisations with running statistics inside.
         norms_training: How many of them normalised with the batch's statistics.
         norms_fresh: How many of them normalise with running statistics that no batch has ever updated.
-        dropouts: Dropout modules with a probability above zero inside.
+        dropouts: Modules with dropout of a probability above zero inside, recurrent nets and attention among them.
         dropouts_training: How many of them were active.
         fewest_values: Fewest values that a batch normalisation took its statistics of a channel over.
         fewest_module: The one.

@@ -88,6 +88,15 @@ class Curve:
         blocks = self.blocks()
         return np.array([np.median(part) for part in np.array_split(blocks, min(count, len(blocks)))])
 
+    def level_error(self, count: int = 10) -> float:
+        """Standard error of one of ``count`` levels, from the scatter within them: 1.25 σ/√n, as of a median.
+
+        The lowest of ten levels of noise alone lies one and a half such errors below their mean.
+        """
+        blocks = self.blocks()
+        parts = [part for part in np.array_split(blocks, min(count, len(blocks))) if len(part) > 1]
+        return float(np.median([1.25 * part.std(ddof=1) / math.sqrt(len(part)) for part in parts])) if parts else 0.0
+
     @property
     def final(self) -> float:
         """Median level of the last tenth; NaN for an empty curve."""
@@ -95,9 +104,9 @@ class Curve:
         return float(levels[-1])
 
 
-def repeated_losses(run: RunRecord) -> NDArray[np.float64]:
-    """The finite losses of the training split's evaluations: the same examples each time, so no mini-batch noise."""
-    losses = [item.loss for item in run.evaluated("train") if math.isfinite(item.loss)]
+def repeated_losses(run: RunRecord, split: str = "train") -> NDArray[np.float64]:
+    """The finite losses of a split's evaluations: the same examples each time, so no mini-batch noise."""
+    losses = [item.loss for item in run.evaluated(split) if math.isfinite(item.loss)]
     return np.array([min(max(loss, -_CEILING), _CEILING) for loss in losses])
 
 

@@ -18,5 +18,10 @@ def is_plain(run: RunRecord) -> bool:
     return all(kind in _PLAIN for kind in _kinds(run))
 
 
+def is_decoupled(run: RunRecord) -> bool:
+    """Whether every optimizer's weight decay stands beside the gradient, as its name says."""
+    return all("adamw" in kind for kind in _kinds(run))
+
+
 def _kinds(run: RunRecord) -> list[str]:
     return run.header.optimizer.lower().split(" + ")

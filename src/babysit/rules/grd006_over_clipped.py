@@ -18,13 +18,30 @@ from babysit.rules._words import number, percent, rate_at
 
 
 @dataclass(frozen=True)
+class _Cut:
+    """A gradient's norm, or its largest element, before clipping, and what it is clipped to."""
+
+    before: float
+    limit: float
+
+    @property
+    def factor(self) -> float:
+        return self.before / self.limit
+
+    def of(self, limit: float) -> _Cut:
+        """The same cut of a gradient of another measure."""
+        return _Cut(self.factor * limit, limit)
+
+
+@dataclass(frozen=True)
 class OverClipped(Rule):
     """The gradient is clipped to a small fraction of itself at nearly every step, and the weights hardly move.
 
     ## What it measures
     The norm of the gradient before clipping over what it is clipped to (for `clip_grad_value_`, the largest element),
     at the sampled steps that work: after the first 20, or the first tenth. And the size of the steps that are left:
-    the update over the weights.
+    the update over the weights. Clipping that is written out by hand shows in gradients that are smaller when the step
+    is taken than after the backward pass, and then always of one size: of one norm, or with one largest element.
 
     ## Why it hurts
     A limit far below every gradient is no protection against a rare large one: it replaces the gradient by its
@@ -38,7 +55,8 @@ class OverClipped(Rule):
     Language models and recurrent nets that clip to 1 with norms of 1 to 10 are far below the limit. Adam and its
     relatives divide by the gradient's size, so that only the direction is left in any case: that is information at
     most. So is a plain descent on directions whose learning rate was chosen for it and which learns: steps of the usual
-    size with a loss that comes down, and that has halved where the cut is a hundredfold.
+    size with a loss that comes down, and that has halved where the cut is a hundredfold. Gradients that are divided by
+    a number, such as that of the examples, keep their differences and are not taken for clipped ones.
 
     ## Options
     `factor` is by how much nearly every gradient has to be cut, `share` what nearly every means; `usual` is a tenth of
@@ -59,19 +77,19 @@ class OverClipped(Rule):
     far: float = threshold(100.0, unit="norm before / limit", source="the learning rate is a hundredth of what it says")
     share: float = threshold(0.9, unit="share of the sampled steps")
     usual: float = threshold(1e-4, unit="update norm / weight norm", source="CS231n 2017, lecture 6: 1e-3 / 10")
+    alike: float = threshold(1e-3, unit="× their median, sizes of gradients that are clipped by hand")
     learnt: float = threshold(0.5, unit="× initial loss")
     min_samples: int = threshold(10, unit="sampled steps")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
         steps = working_steps(run)
-        cuts = [(cut, step) for step in steps if (cut := _cut(step)) is not None]
-        clipped = [cut for cut, _ in cuts if cut > self.factor]
+        cuts = [(found, step) for step in steps if (found := _cut(step)) is not None] or self._by_hand(steps)
+        clipped = [item.factor for item, _ in cuts if item.factor > self.factor]
         if len(cuts) < self.min_samples or len(clipped) < self.share * len(cuts):
             return
         cut = median(clipped)
-        before = median(step.clipped_from or 0.0 for _, step in cuts)
-        limit = cuts[-1][1].clip_limit or 0.0
+        before, limit = median(item.before for item, _ in cuts), cuts[-1][0].limit
         moved = _moved(steps, self.min_samples)
         hurts = self._hurts(run, cut, moved)
         rate = None if is_adaptive(run) else rate_at(run, steps[-1].step)
@@ -93,6 +111,18 @@ class OverClipped(Rule):
             severity=None if hurts else Severity.INFO,
         )
 
+    def _by_hand(self, steps: Sequence[StepRecord]) -> list[tuple[_Cut, StepRecord]]:
+        """What gradients were and are, where they are of one size when the step is taken."""
+        seen = [(peaks, step) for step in steps if len(peaks := step.gradient_peaks or ()) == 2 and min(peaks) > 0]
+        largest = [(cut, step) for peaks, step in seen if math.isfinite((cut := _Cut(*peaks)).factor)]
+        norms = [(cut.of(step.gradient_norm), step) for cut, step in largest if step.gradient_norm]
+        return next((cuts for cuts in (largest, norms) if self._is_one_size([cut.limit for cut, _ in cuts])), [])
+
+    def _is_one_size(self, sizes: Sequence[float]) -> bool:
+        middle = median(sizes) if sizes else 0.0
+        same = [size for size in sizes if abs(size - middle) <= self.alike * middle < math.inf]
+        return len(same) >= self.share * max(len(sizes), 1)
+
     def _hurts(self, run: RunRecord, cut: float, moved: float | None) -> bool:
         if is_adaptive(run):
             return False
@@ -102,11 +132,11 @@ class OverClipped(Rule):
         return tiny or is_stuck(run) or (cut > self.far and not learns)
 
 
-def _cut(step: StepRecord) -> float | None:
+def _cut(step: StepRecord) -> _Cut | None:
     if step.clipped_from is None or step.clip_limit is None or not step.clip_limit > 0:
         return None
-    cut = step.clipped_from / step.clip_limit
-    return cut if math.isfinite(cut) else None
+    cut = _Cut(step.clipped_from, step.clip_limit)
+    return cut if math.isfinite(cut.factor) else None
 
 
 def _moved(steps: Sequence[StepRecord], samples: int) -> float | None:

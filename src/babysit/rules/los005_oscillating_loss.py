@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import median
 from typing import ClassVar
 
 import numpy as np
 
-from babysit.measure.record import RunRecord
+from babysit.measure.record import TRAIN, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve, count_rises, repeated_losses
 from babysit.rules._updates import late_ratio
 from babysit.rules._words import change_rate, number, percent, rate_at
+
+_ENOUGH = 10
+_SAME = 0.99
 
 
 @dataclass(frozen=True)
@@ -22,9 +26,11 @@ class OscillatingLoss(Rule):
     ## What it measures
     How often the loss climbed by more than a limit from a low before it fell as far again. It counts climbs of the
     mean loss over 512 examples (several mini-batches) that are beyond the mini-batches' noise, and climbs between
-    evaluations of the same training examples, which have no such noise and a smaller limit. Without such climbs,
-    whether the loss goes up and down from step to step: the changes of mini-batch noise correlate by −0.5 with the
-    next ones, those of an oscillation by −1; or it swings widely while the updates are far above their usual size.
+    evaluations of the same training examples, or between steps on one and the same batch without dropout, which have no
+    such noise and a smaller limit. Climbs between evaluations of the validation examples count by the larger one, as
+    running statistics that lag behind move them too. Without such climbs, whether the loss goes up and down from step
+    to step: the changes of mini-batch noise correlate by −0.5 with the next ones, those of an oscillation by −1; or it
+    swings widely while the updates are far above their usual size.
 
     ## Why it hurts
     What one stretch of training gains the next one loses, and where the training happens to stop decides how good the
@@ -98,6 +104,8 @@ class OscillatingLoss(Rule):
 
     def _climbs(self, run: RunRecord, curve: Curve) -> Iterator[Finding]:
         repeated = repeated_losses(run)
+        validation = repeated_losses(run, "validation")
+        whole = curve.losses if _is_one_batch(run) else curve.losses[:0]
         noise = self.noise * curve.block_error(self.examples)
         looks = (
             (
@@ -106,6 +114,8 @@ class OscillatingLoss(Rule):
                 max(self.size * curve.initial, noise),
             ),
             ("loss of the same training examples", repeated, self.evaluated_size * curve.initial),
+            ("loss of the same batch", whole, self.evaluated_size * curve.initial),
+            ("loss of the same validation examples", validation, self.size * curve.initial),
         )
         counts = [count_rises(values, size) if len(values) else 0 for _, values, size in looks]
         worst = int(np.argmax(counts))
@@ -124,3 +134,14 @@ class OscillatingLoss(Rule):
             ),
             steps=(0, len(curve.losses) - 1),
         )
+
+
+def _is_one_batch(run: RunRecord) -> bool:
+    """Whether every step is given the same examples, and leaves nothing out at random: losses without noise.
+
+    Batches that hold few different examples, such as the states of a small world, may be alike and are not the same.
+    """
+    forwards = [item for item in run.forwarded(TRAIN) if item.examples]
+    if len(forwards) < _ENOUGH or any(item.dropouts_training for item in forwards):
+        return False
+    return median(min(item.repeated, item.distinct) / item.examples for item in forwards) > _SAME

@@ -18,9 +18,9 @@ class ChanceLevel(Rule):
     """After enough steps, or at every learning rate, the loss is that of the best constant prediction.
 
     ## What it measures
-    The lowest level of the loss against the chance level: −ln(1/C) for C balanced classes, the variance of the targets
-    for a squared error. And, where many learning rates were tried for a few steps each, whether any brought the loss
-    down at all.
+    The lowest level of the loss against the chance level, −ln(1/C) for C balanced classes, the variance of the targets
+    for a squared error, as far as the mini-batches' noise lets it tell; and the mean of the later half against it. And,
+    where many learning rates were tried for a few steps each, whether any brought the loss down at all.
 
     ## Why it hurts
     Nothing of the inputs arrives at the outputs, or nothing of the error arrives at the weights. More steps will not
@@ -36,7 +36,8 @@ class ChanceLevel(Rule):
     are small, or the accuracy moves although the loss does not.
 
     ## Options
-    `guessing` is the share of the chance level that still counts as guessing.
+    `guessing` is the share of the chance level that still counts as guessing, `errors` what noise may take off the
+    lowest of the levels, down to `floor` at most.
 
     ## References
     CS231n 2017, lecture 6: all weights zero, and the deep networks whose activations or gradients vanish, do not train.
@@ -49,6 +50,8 @@ class ChanceLevel(Rule):
     source: ClassVar[str] = LECTURE
 
     guessing: float = threshold(0.98, unit="× chance level")
+    errors: float = threshold(2.0, unit="standard errors of a level")
+    floor: float = threshold(0.9, unit="× chance level")
     min_steps: int = threshold(200, unit="steps")
     moved: float = threshold(1.5, unit="× accuracy of guessing")
     small_steps: float = threshold(1e-3, unit="largest update norm / weight norm", source=LECTURE)
@@ -82,17 +85,20 @@ class ChanceLevel(Rule):
         curve = Curve.of(run)
         if curve.chance is None or len(curve.losses) < self.min_steps:
             return
-        lowest = float(curve.levels().min())
+        lowest, late = float(curve.levels().min()), float(curve.losses[len(curve.losses) // 2 :].mean())
+        guessed = self.guessing * curve.chance
+        limit = max(guessed - self.errors * curve.level_error(), self.floor * curve.chance)
         peak = peak_ratio(run)
         too_slow = peak is not None and 0 < peak < self.small_steps
-        if lowest < self.guessing * curve.chance or too_slow or self._accuracy_moved(run):
+        if lowest < limit or late < guessed or too_slow or self._accuracy_moved(run):
             return
         rate = rate_at(run, 0)
         yield self.finding(
             f"after {len(curve.losses)} steps the loss has not been below {precisely(lowest)}, where guessing gives "
             f"{precisely(curve.chance)}: the network has learnt nothing",
             evidence=(
-                Evidence("lowest level of the loss", lowest, self.guessing * curve.chance),
+                Evidence("lowest level of the loss", lowest, limit),
+                Evidence("mean loss of the later half", late, guessed),
                 *(() if peak is None else (Evidence("largest update / weights", peak),)),
             ),
             remedies=(*_REMEDIES, change_rate(rate, 0.1)),

@@ -11,6 +11,7 @@ from typing import ClassVar
 from babysit.measure.record import LayerStats, RunRecord, StepRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._coverage import trains_nothing
+from babysit.rules._progress import is_stuck
 from babysit.rules._words import change_rate, names, number
 
 
@@ -21,7 +22,10 @@ class NoUpdate(Rule):
     ## What it measures
     The norm of the update, weights after minus before, of every layer at every sampled step, and the norm of the
     gradient beside it. It speaks where all updates are exactly zero although gradients are not, at a learning rate
-    above zero; and where no parameter of any optimizer has a gradient when its step is taken.
+    above zero; where no parameter of any optimizer has a gradient when its step is taken, or every gradient, those of
+    the biases included, is exactly zero then and was not after the backward pass; and where every step changes the
+    weights, and yet each layer's norm is the same, to the last digit, before all of them, while the loss stays where it
+    began.
 
     ## Why it hurts
     Nothing is learnt, while the time, the progress bar and the gradients look like a training.
@@ -29,13 +33,15 @@ class NoUpdate(Rule):
     ## What to try
     See that the optimizer was given the parameters of this very model, and not those of a copy or of layers that were
     replaced after it was made; that `zero_grad()` does not stand between `backward()` and `step()`; that
-    `optimizer.step()` is called, and not skipped by a condition or a gradient scaler. If the learning rate times the
+    `optimizer.step()` is called, and not skipped by a condition or a gradient scaler; that nothing loads a kept state
+    into the model after each step. If the learning rate times the
     gradient is below the rounding of the weights (6e-8 of a weight in float32, 4e-3 in bfloat16), raise the rate or
     keep the weights in float32.
 
     ## When it is a false alarm
-    When the steps are gathered over more than `min_samples` calls. Layers whose gradient is zero do not count, nor do
-    runs of which a single sampled step changed a weight.
+    When the steps are gathered over more than `min_samples` calls. Layers whose gradient is zero do not count beside
+    others, nor do runs of which a single sampled step changed a weight. Weights that are kept at one norm on purpose
+    (on a sphere, or binary ones) change their direction: they learn, and the rule is silent then.
 
     ## Options
     `min_samples` steps must have been sampled, so that a gradient summed over a few batches is not taken for it.
@@ -52,18 +58,62 @@ class NoUpdate(Rule):
 
     min_samples: int = threshold(20, unit="sampled steps")
     min_looks: int = threshold(3, unit="looks at who trains what", source="steps 0, 1 and 4")
+    most: float = threshold(0.9, unit="share of the sampled steps that change weights")
     rounding: float = threshold(6e-8, unit="lr × gradient norm / weight norm", source="half of float32's epsilon")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
         measured = [step for step in run.steps if any(layer.update_norm is not None for layer in step.layers)]
         if not all(layer.update_norm in (None, 0.0) for step in measured for layer in step.layers):
+            yield from self._undone(run, measured)
             return
-        tried = [step for step in measured if (step.lr is None or step.lr > 0) and any(map(_has_gradient, step.layers))]
+        tried = [step for step in measured if _is_at_work(step) and any(map(_has_gradient, step.layers))]
+        cleared = [step for step in measured if _is_at_work(step) and _is_cleared(step)]
         if len(tried) >= self.min_samples:
             yield self._unmoved(measured, tried)
         elif not tried and len(run.coverage) >= self.min_looks and trains_nothing(run.coverage):
             yield from self._without_gradient(run, measured)
+        elif len(cleared) >= self.min_samples and all(step.gradient_norm == 0 for step in measured):
+            yield self._of_zeros(cleared)
+
+    def _undone(self, run: RunRecord, measured: Sequence[StepRecord]) -> Iterator[Finding]:
+        """What steps change is put back before the next one."""
+        if len(measured) < self.min_samples or not is_stuck(run):
+            return
+        moving = [step for step in measured if any(layer.update_norm for layer in step.layers)]
+        norms = {
+            tuple((layer.module, layer.weight_norm) for layer in step.layers if layer.weight_norm is not None)
+            for step in measured
+        }
+        if len(moving) < self.most * len(measured) or len(norms) > 1:
+            return
+        sizes = [layer.update_ratio for step in moving for layer in step.layers if layer.update_ratio is not None]
+        yield self.finding(
+            f"every step changes the weights (by {number(median(sizes)) if sizes else 'something'} of themselves), and "
+            f"before the next one they are as they were: each layer's norm is the same at all {len(measured)} sampled "
+            "steps; something puts them back",
+            evidence=(
+                Evidence("different sets of weight norms", float(len(norms)), 1.0),
+                Evidence("sampled steps that change weights", float(len(moving)), self.most * len(measured), "steps"),
+            ),
+            remedies=_UNDONE,
+            module=next(iter(norms))[0][0] if next(iter(norms)) else "",
+            steps=(measured[0].step, measured[-1].step),
+        )
+
+    def _of_zeros(self, measured: Sequence[StepRecord]) -> Finding:
+        return self.finding(
+            f"the backward pass makes gradients (up to {number(median(_peak(step) for step in measured))}), and at all "
+            f"{len(measured)} sampled steps every one of them is exactly zero when the step is taken, so that nothing "
+            "is learnt: they are cleared between backward() and step()",
+            evidence=(
+                Evidence("largest gradient after the backward pass", median(_peak(step) for step in measured), 0.0),
+                Evidence("largest gradient when the step is taken", 0.0),
+                Evidence("sampled steps", float(len(measured)), float(self.min_samples), "steps"),
+            ),
+            remedies=_CLEARED[:1],
+            steps=(measured[0].step, measured[-1].step),
+        )
 
     def _unmoved(self, measured: Sequence[StepRecord], tried: Sequence[StepRecord]) -> Finding:
         wanted = [size for step in tried if (size := _wanted(step)) is not None]
@@ -113,6 +163,19 @@ class NoUpdate(Rule):
         )
 
 
+def _is_at_work(step: StepRecord) -> bool:
+    return step.lr is None or step.lr > 0
+
+
+def _is_cleared(step: StepRecord) -> bool:
+    return step.gradient_norm == 0 and 0 < _peak(step) < math.inf
+
+
+def _peak(step: StepRecord) -> float:
+    """The largest gradient after the backward pass; 0 where unknown."""
+    return step.gradient_peaks[0] if step.gradient_peaks else 0.0
+
+
 def _has_gradient(layer: LayerStats) -> bool:
     return layer.update_norm is not None and layer.gradient_norm is not None and 0 < layer.gradient_norm < math.inf
 
@@ -134,4 +197,8 @@ _REMEDIES = (
 _CLEARED = (
     "call optimizer.zero_grad() before loss.backward() or after optimizer.step(), never between the two",
     "see that the loss is made of the model's outputs, without detach(), .data, .item() or numpy",
+)
+_UNDONE = (
+    "load the best weights once, after the training, and not after each step",
+    "see that the model is not built or loaded anew inside the loop, and that nothing copies old weights into it",
 )

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from babysit.measure.record import DEAD_BATCHES, LayerStats
 from babysit.watch.gather import Gather, Values
+from babysit.watch.graph import made_by
 from babysit.watch.values import has_no_values
 
 Alive = NDArray[np.bool_]
@@ -56,6 +57,13 @@ FUNCTIONS: Mapping[Callable[..., Any], str] = {
     for function in functions
 }
 """Functional activation → the module that does the same."""
+
+_CLAMPS = frozenset({torch.clamp, torch.clamp_min, Tensor.clamp, Tensor.clamp_min, torch.clip, Tensor.clip})
+_LAYERS = frozenset(
+    {"addmm", "mm", "linear", "addmv", "mv", "convolution", "mkldnnconvolution"}
+    | {"nativebatchnorm", "cudnnbatchnorm", "nativelayernorm", "nativegroupnorm"}
+)
+"""Operations of layers that a rectifier stands behind."""
 
 
 @dataclass
@@ -146,9 +154,19 @@ class FunctionalActivations(TorchFunctionMode):
         """Call the function; tell of it where it is an activation."""
         output = func(*args, **(kwargs or {}))
         kind = FUNCTIONS.get(func)
+        if func in _CLAMPS and _rectifies(args, kwargs or {}):
+            kind = "ReLU"
         if kind is not None:
             self._tell(kind, output)
         return output
+
+
+def _rectifies(args: Any, kwargs: Mapping[str, Any]) -> bool:
+    """Whether a clamp is a ReLU: at zero, from below alone, of what a layer puts out; not that of a hinge loss."""
+    low = args[1] if len(args) > 1 else kwargs.get("min")
+    high = args[2] if len(args) > 2 else kwargs.get("max")
+    number = isinstance(low, int | float) and low == 0
+    return number and high is None and bool(args) and isinstance(args[0], Tensor) and made_by(args[0]) in _LAYERS
 
 
 def first_tensor(value: Any) -> Tensor | None:

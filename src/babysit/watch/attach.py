@@ -20,6 +20,7 @@ from torch.optim.optimizer import (
 )
 
 from babysit.watch.calls import LOSSES, Call
+from babysit.watch.parameters import largest_gradient
 from babysit.watch.values import has_no_values
 
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -226,7 +227,7 @@ class Attachment:
     def _wrap_clip_value(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def clip_grad_value_(parameters: Any, clip_value: float, *args: Any, **kwargs: Any) -> Any:
             parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-            largest = _largest_gradient(parameters) if self._active else None
+            largest = largest_gradient(parameters) if self._active else None
             original(parameters, clip_value, *args, **kwargs)
             if largest is not None:
                 self._tell(self._listener.clipped, largest, float(clip_value))
@@ -286,10 +287,3 @@ def _call(
     if not (isinstance(outputs, Tensor) and isinstance(targets, Tensor)) or has_no_values(outputs):
         return None
     return Call(name, outputs, targets, given, result if isinstance(result, Tensor) else None)
-
-
-def _largest_gradient(parameters: list[Tensor]) -> Tensor | None:
-    gradients = [item.grad.detach() for item in parameters if item.grad is not None and not item.grad.is_sparse]
-    if not gradients or len({item.device for item in gradients}) > 1:
-        return None
-    return torch.stack(list(torch._foreach_norm(gradients, float("inf")))).max()

@@ -119,7 +119,7 @@ def modes_of(model: nn.Module) -> Modes:
     """The mode that a model's normalisations and dropouts are in."""
     norms = [item for item in model.modules() if isinstance(item, nn.modules.batchnorm._BatchNorm)]
     tracking = [item for item in norms if item.track_running_stats]
-    dropouts = [item for item in model.modules() if isinstance(item, nn.modules.dropout._DropoutNd) and item.p > 0]
+    dropouts = [item for item in model.modules() if _drops(item)]
     return Modes(
         norms=len(tracking),
         norms_training=sum(item.training for item in tracking),
@@ -169,6 +169,15 @@ def resolve(forward: Forward, seen: SeenExamples, inputs: Inputs, phase: str) ->
 def fewest(values: Iterable[tuple[str, int]]) -> tuple[str, int | None]:
     """The normalisation with the fewest values."""
     return min(values, key=lambda item: item[1], default=("", None))
+
+
+def _drops(module: nn.Module) -> bool:
+    """Whether the module leaves something out in training mode: dropout, also inside recurrent nets and attention."""
+    if isinstance(module, nn.modules.dropout._DropoutNd):
+        return module.p > 0
+    if isinstance(module, nn.RNNBase):
+        return module.dropout > 0 and module.num_layers > 1
+    return isinstance(module, nn.MultiheadAttention) and module.dropout > 0
 
 
 def _is_fresh(norm: nn.modules.batchnorm._BatchNorm) -> bool:

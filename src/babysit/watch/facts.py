@@ -64,6 +64,16 @@ def observe(call: Call) -> Targets:
     return Targets(call.name, counts, sums, rows, targets.numel(), weighted, smoothing)
 
 
+@torch.no_grad()
+def observe_picked(targets: Tensor, classes: int) -> Targets | None:
+    """Count the targets of a loss that is written out by hand; ``None`` where they are none of the classes."""
+    flat = targets.long().cpu()
+    if not 2 <= classes <= _MOST_CLASSES or not len(flat) or not bool(((flat >= 0) & (flat < classes)).all()):
+        return None
+    counts = torch.bincount(flat, minlength=classes)
+    return Targets("", counts, None, len(flat), len(flat), weighted=False, smoothing=0.0)
+
+
 @dataclass
 class Facts:
     """Learns from the calls in training what the loss is and what a constant prediction would lose.

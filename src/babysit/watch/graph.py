@@ -27,6 +27,9 @@ _PRODUCTS = frozenset({"addmm", "mm", "linear", "convolution", "mkldnnconvolutio
 _ERRORS = frozenset({"neg", "mean", "sum", "mul", "div", "sqrt", "pow", "square", "abs", "add"} | _VIEWS)
 _FEW_NODES = 16
 
+_AVERAGES = frozenset({"neg", "mean", "sum", "mul", "div"} | _VIEWS)
+_LOG_PROBABILITIES = frozenset({"logsoftmax", "log", "sub"})
+
 NameOf = Callable[[Tensor], str]
 
 
@@ -102,6 +105,9 @@ def parameters_of(view: GraphView) -> list[Tensor]:
 def first_input(view: GraphView) -> Tensor | None:
     """What the first product with a parameter was given, where that has no gradient: the data."""
     for node in reversed(view.nodes):
+        rows = _rows_of_data(node)
+        if rows is not None:
+            return rows
         layer = _layer(node)
         if layer is not None and layer.data is None:
             for name in ("_saved_mat1", "_saved_self", "_saved_input", "_saved_mat2"):
@@ -109,6 +115,65 @@ def first_input(view: GraphView) -> Tensor | None:
                 if isinstance(kept, Tensor) and kept.dim() > 1:
                     return kept
     return None
+
+
+def _rows_of_data(node: Any) -> Tensor | None:
+    """What the product of a matrix with a vector was given, where that is a parameter alone, as in a linear model."""
+    if operation(node) != "mv":
+        return None
+    (matrix, _), (vector, _) = node.next_functions
+    kept = node._saved_self if matrix is None and leaf_of(vector) is not None else None
+    return kept if isinstance(kept, Tensor) else None
+
+
+def picked_classes(loss: Tensor) -> tuple[Tensor, int] | None:
+    """The classes whose log-probabilities a hand-written loss averages, one a row, and how many classes there are.
+
+    ``None`` where the loss is no such average. A product with anything but a number, as with what an action has earned,
+    makes it something else.
+
+    Example:
+        >>> scores = torch.zeros(3, 4, requires_grad=True).log_softmax(1)
+        >>> picked_classes(-scores[torch.arange(3), torch.tensor([2, 0, 2])].mean())
+        (tensor([2, 0, 2]), 4)
+    """
+    node = loss.grad_fn
+    for _ in range(_FEW_NODES):
+        if node is None:
+            return None
+        kind = operation(node)
+        following = [edge for edge, _ in node.next_functions if edge is not None]
+        if len(following) != 1:
+            return None
+        if kind in ("index", "gather"):
+            return _picked(node, kind) if operation(following[0]) in _LOG_PROBABILITIES else None
+        if kind not in _AVERAGES or not _is_by_a_number(node):
+            return None
+        node = following[0]
+    return None
+
+
+def _picked(node: Any, kind: str) -> tuple[Tensor, int] | None:
+    """The column that is taken from each row of a matrix."""
+    if kind == "gather":
+        source, index = node._saved_self, node._saved_index
+        single = source.dim() == 2 and index.dim() == 2 and index.shape[1] == 1 and node._saved_dim % 2 == 1  # or −1
+        return (index.detach()[:, 0], source.shape[1]) if single and len(index) == len(source) else None
+    sizes, indices = node._saved_self_sym_sizes, node._saved_indices
+    if len(sizes) != 2 or len(indices) != 2 or any(item is None or item.dim() != 1 for item in indices):
+        return None
+    rows, columns = indices
+    if columns.dtype == torch.bool or not len(rows) == len(columns) == sizes[0]:
+        return None
+    if not torch.equal(rows, torch.arange(len(rows), device=rows.device)):
+        return None
+    return columns.detach(), int(sizes[1])
+
+
+def _is_by_a_number(node: Any) -> bool:
+    """Whether a product or quotient is with a single number; true of other operations."""
+    factors = (getattr(node, name, None) for name in ("_saved_other", "_saved_self"))
+    return all(not isinstance(item, Tensor) or item.numel() == 1 for item in factors)
 
 
 def linear_chains(view: GraphView, name_of: NameOf) -> tuple[LinearChain, ...]:

@@ -239,6 +239,8 @@ class Observer:
     def scaled(self, loss: Tensor, scaled: Tensor) -> None:
         """A gradient scaler has multiplied a loss."""
         self._scaled = weakref.ref(scaled), loss.detach()
+        if self._current is not None:
+            self._current.is_scaled = True
 
     def optimizer_steps(self) -> int:
         """Steps of all optimizers so far."""

@@ -132,6 +132,14 @@ class UpdateSample:
         return [item.parameter for item in self._before.values()]
 
 
+def largest_gradient(parameters: Iterable[Tensor]) -> Tensor | None:
+    """The largest element of all gradients; ``None`` where there are none, or they are on several devices."""
+    gradients = [item.grad.detach() for item in parameters if item.grad is not None and not item.grad.is_sparse]
+    if not gradients or len({item.device for item in gradients}) > 1:
+        return None
+    return torch.stack(list(torch._foreach_norm(gradients, float("inf")))).max()
+
+
 def identical_units(parameter: Tensor) -> Tensor:
     """Share of the rows of a weight that equal another row exactly.
 

@@ -146,7 +146,8 @@ class Phases:
             return
         examples = call.outputs.shape[0] if call.outputs.dim() else 1
         numbers = light(call.value, score_of(call, self._facts.variance()), examples)
-        if not call.outputs.requires_grad and not torch.is_grad_enabled():
+        # what has no graph and comes of a model in evaluation mode is evaluation, in a block without gradients or not
+        if not call.outputs.requires_grad and not call.result.requires_grad and self._is_evaluating:
             self._call_in_pass(call, numbers, step)
         elif len(self._calls) < _MOST_OPEN:
             closely = sample is not None and sample.detailed and len(self._calls) < _CLOSE_CALLS
@@ -174,6 +175,20 @@ class Phases:
                 self.due.append(_built(call.build, step))
         self._forwards.clear()
         self._calls.clear()
+
+    def targets_picked(self, targets: Targets) -> None:
+        """A loss that is written out by hand has these targets."""
+        self._observed += 1
+        self._facts.learn(targets.name, targets)
+
+    @property
+    def _is_evaluating(self) -> bool:
+        return not torch.is_grad_enabled() or self._mode is False
+
+    @property
+    def wants_targets(self) -> bool:
+        """Whether the targets of a loss that no function of torch has computed are still to be counted."""
+        return not self.values and self._observed < OBSERVED
 
     def pass_boundary(self) -> None:
         """Whatever is evaluated from here on belongs to another pass."""

@@ -15,7 +15,7 @@ from babysit.measure.record import LayerStats, StepRecord
 from babysit.watch.activations import ActivationSample
 from babysit.watch.gather import Gather, Values
 from babysit.watch.names import Names
-from babysit.watch.parameters import UpdateSample, identical_units
+from babysit.watch.parameters import UpdateSample, identical_units, largest_gradient
 
 _MOST_BACKWARDS = 8
 
@@ -33,6 +33,7 @@ class StepSample:
         gather: Numbers on their way to the host.
         called: Paths of the modules that were called.
         clip: Norm before clipping, and its limit.
+        peaks: Largest element of the gradients after the backward pass, and when the step is taken.
         left: For each optimizer, whether any gradient was left at the beginning of each backward pass.
     """
 
@@ -45,6 +46,7 @@ class StepSample:
     called: set[str] = field(default_factory=set)
     fewest: list[tuple[str, int]] = field(default_factory=list)
     clip: tuple[Callable[[], Values] | None, float] | None = None
+    peaks: list[Tensor] = field(default_factory=list)
     left: dict[int, list[Callable[[], Values]]] = field(default_factory=dict)
     backwards: int = 0
 
@@ -52,6 +54,7 @@ class StepSample:
         """Copy the numbers to the host, once, and make the record; its loss is for the caller to fill in."""
         activations = self.activations.reduce(self.gather)
         updates = self.updates.reduce(names, self.gather)
+        peaks = self.gather.put(torch.stack(self.peaks).float()) if len(self.peaks) == 2 else None
         symmetry = self._symmetry(names) if self.structural else {}
         self.gather.read()
         moved = updates()
@@ -73,11 +76,25 @@ class StepSample:
             gradient_norm=moved.gradient_norm,
             clipped_from=clipped_from,
             clip_limit=None if self.clip is None else self.clip[1],
+            gradient_peaks=None if peaks is None else tuple(float(value) for value in peaks()),
             backwards=max(1, self.backwards),
             cleared=self._cleared(),
             skipped=skipped,
             descent=moved.descent,
         )
+
+    def note_peak(self, parameters: Sequence[Tensor], *, taken: bool) -> None:
+        """Look at the largest gradient.
+
+        Args:
+            parameters: All that are trained.
+            taken: Whether the step is about to be taken, and not a backward pass over, of which the last one counts.
+        """
+        if taken and not self.peaks:
+            return
+        peak = largest_gradient(parameters)
+        if peak is not None:
+            self.peaks = [*self.peaks[:1], peak] if taken else [peak]
 
     def note_gradients_before(self, optimizer: int, parameters: Sequence[Tensor]) -> None:
         """Look whether any gradient is left when a backward pass begins.

@@ -16,9 +16,17 @@ from babysit.measure.record import TRAIN, Forward, Graph, LossTail, Record, RunH
 from babysit.measure.sampling import is_sampled
 from babysit.watch.activations import ActivationSample, Alive
 from babysit.watch.batches import available_beside
-from babysit.watch.facts import Facts
+from babysit.watch.facts import Facts, observe_picked
 from babysit.watch.gather import Gather
-from babysit.watch.graph import compared_shapes, first_input, linear_chains, own_sign, parameters_of, read_graph
+from babysit.watch.graph import (
+    compared_shapes,
+    first_input,
+    linear_chains,
+    own_sign,
+    parameters_of,
+    picked_classes,
+    read_graph,
+)
 from babysit.watch.inputs import BATCHES
 from babysit.watch.losses import LossLog
 from babysit.watch.movement import Movement
@@ -55,6 +63,7 @@ class Training:
         step: Steps taken.
         sample: The sampled step that goes on; ``None`` where the step is not sampled.
         phases: What was seen of models and loss functions.
+        is_scaled: Whether a gradient scaler multiplies the loss.
     """
 
     def __init__(
@@ -69,6 +78,7 @@ class Training:
         self.header = header
         self.facts = Facts()
         self.phases = Phases(write, self.facts)
+        self.is_scaled = False
         self.sample: StepSample | None = None
         self._names = names
         self._write = write
@@ -123,6 +133,8 @@ class Training:
         if self.sample is not None and self.sample.detailed and not self.phases.has_seen_a_model:
             self._look_at_bare_tensors(loss)
         self.phases.backward_begins(self.step, self.sample)
+        if self.sample is not None and self.sample.detailed and self.phases.wants_targets:
+            self._look_at_own_loss(loss)
         self._backwards += 1
         self._step_losses.append(value)
         if self.sample is not None:
@@ -137,6 +149,8 @@ class Training:
     def backward_ends(self) -> None:
         """It has been differentiated."""
         if self._optimizers:
+            if self.sample is not None and self._looks_at_peaks(self.sample):
+                self.sample.note_peak(self.parameters, taken=False)
             return
         self._movement.note(self._movement.parameters)
         if not self._by_hand:
@@ -167,6 +181,8 @@ class Training:
             return
         scale = getattr(optimizer, "grad_scale", None)
         factor = float(scale) if isinstance(scale, Tensor) and scale.device.type == "cpu" else 1.0
+        if self._looks_at_peaks(sample):
+            sample.note_peak(self.parameters, taken=True)
         sample.updates.begin(optimizer.param_groups, type(optimizer).__name__, factor)
         if sample.structural and self._is_first(optimizer):
             self._called |= sample.called
@@ -264,6 +280,17 @@ class Training:
         if batch is not None:
             forward = Forward(self.step, TRAIN, "", True, tuple(batch.shape), available=available_beside(batch))
             self.phases.forward_seen(forward, batch, self.sample)
+
+    def _looks_at_peaks(self, sample: StepSample) -> bool:
+        """Whether what happens to gradients between a backward pass and the step is the script's doing."""
+        return sample.detailed and not self.is_scaled and len(self.optimizers) == 1
+
+    def _look_at_own_loss(self, loss: Tensor) -> None:
+        """The targets of a loss that is written out by hand, from the graph."""
+        picked = picked_classes(loss)
+        targets = None if picked is None else observe_picked(*picked)
+        if targets is not None:
+            self.phases.targets_picked(targets)
 
     def _finish_step(self, lr: float | None) -> None:
         if self._step_losses:
