@@ -27,6 +27,7 @@ NAMES = {
     "PRE001": "unexpected-initial-loss",
     "PRE002": "regularization-without-effect",
     "PRE003": "unfittable-subset",
+    "PRE004": "gradient-mismatch",
     "INI001": "symmetric-units",
     "INI002": "shrinking-activations",
     "INI003": "growing-activations",
