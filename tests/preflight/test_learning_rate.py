@@ -11,7 +11,9 @@ from torch.nn import functional as F
 
 from babysit.fit.losses import REGRESSION
 from babysit.measure.record import Probe
-from babysit.preflight.learning_rate import EXPLODES, FALLS, RATES, probe_learning_rates
+from babysit.preflight.batch import Batch
+from babysit.preflight.learning_rate import EXPLODES, FALLS, RATES, probe_learning_rates, probe_rates
+from babysit.preflight.subject import Subject, call
 
 TwoLayers = Callable[..., nn.Sequential]
 Data = tuple[Tensor, Tensor]
@@ -164,3 +166,120 @@ def test_it_can_be_interrupted() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         probe_learning_rates(Valley(1.0), half_squared, batches(1.0), sgd, between=between)
+
+
+def supervised(
+    model: nn.Module,
+    parts: list[Data],
+    loss_fn: Callable[[Tensor, Tensor], Tensor],
+    optimizer: torch.optim.Optimizer | None = None,
+) -> tuple[Subject, list[Batch]]:
+    parts_ = [Batch(x, y, len(x)) for x, y in parts]
+    subject = Subject(model, parts_[0], call, lambda net, batch: loss_fn(call(net, batch), batch.targets), optimizer)
+    return subject, parts_
+
+
+def parts_of(digits: Data, count: int) -> list[Data]:
+    x, y = digits
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    return [(x[rows], y[rows]) for rows in order[: count * 32].reshape(count, 32)]
+
+
+def test_a_subject_s_rates_are_those_of_its_loss_and_optimizer(two_layers: TwoLayers, digits: Data) -> None:
+    model = two_layers(64, std=0.1)
+    parts = parts_of(digits, 40)
+    probe = probe_rates(*supervised(model, parts, F.cross_entropy, sgd(model, 0.5)))
+    other = probe_learning_rates(model, F.cross_entropy, parts, sgd)
+    assert probe.series == other.series
+    assert probe.texts == other.texts
+    assert other.numbers.items() <= probe.numbers.items()
+    assert probe.numbers["given"] == 0.5
+
+
+def test_the_suggestion_on_a_parabola() -> None:
+    probe = probe_rates(*supervised(model := Valley(1.0), batches(1.0), half_squared, sgd(model, 1e-3)))
+    ratios = dict(zip(probe.series["lr"], probe.series["ratio"], strict=True))
+    enough = [rate for rate in ratios if 1 - ratios[rate] >= 0.9 * (1 - min(ratios.values()))]
+    assert probe.numbers["suggested"] == enough[0]
+    assert probe.numbers["suggested"] < probe.numbers["best"]
+    assert probe.numbers["suggested_ratio"] == ratios[enough[0]]
+    assert probe.numbers["best_ratio"] == min(ratios.values())
+
+
+@pytest.mark.parametrize("kind", ["sgd", "momentum", "adam"])
+@pytest.mark.parametrize("count", [1, 8, 40])
+def test_a_training_at_the_suggested_rate_goes_well(kind: str, count: int, two_layers: TwoLayers, digits: Data) -> None:
+    def make(model: nn.Module, rate: float) -> torch.optim.Optimizer:
+        if kind == "adam":
+            return torch.optim.Adam(model.parameters(), lr=rate)
+        return torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9 if kind == "momentum" else 0.0)
+
+    def train(rate: float) -> float:
+        network = two_layers(64, std=0.1)
+        optimizer = make(network, rate)
+        losses = []
+        for x, y in parts_of(digits, 50) * 3:
+            loss = F.cross_entropy(network(x), y)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            losses.append(loss.item())
+        return sum(losses[-50:]) / 50
+
+    model = two_layers(64, std=0.1)
+    probe = probe_rates(*supervised(model, parts_of(digits, count), F.cross_entropy, make(model, 1e-3)))
+    rate = probe.numbers["suggested"]
+    reached = train(rate)
+    assert reached < 0.35, (rate, reached)
+    assert reached < train(rate / 10)
+
+
+def test_parameter_groups_keep_the_ratio_of_their_rates() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    optimizer = torch.optim.SGD(
+        [{"params": model[0].parameters()}, {"params": model[1].parameters(), "lr": 0.01}], lr=0.1
+    )
+    seen: list[list[float]] = []
+
+    class Noted(torch.optim.SGD):
+        def step(self, closure=None):  # type: ignore[no-untyped-def]
+            seen.append([group["lr"] for group in self.param_groups])
+            return super().step(closure)
+
+    optimizer.__class__ = Noted
+    parts = [(torch.randn(4, 2), torch.arange(4) % 2)]
+    probe_rates(*supervised(model, parts, F.cross_entropy, optimizer), rates=(1e-3, 1e-2))
+    assert {(round(first, 9), round(second, 9)) for first, second in seen} == {(1e-3, 1e-4), (1e-2, 1e-3)}
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.01]
+
+
+def test_nothing_of_a_subject_is_changed(two_layers: TwoLayers, digits: Data) -> None:
+    model = two_layers(64, std=0.1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    subject, parts = supervised(model, parts_of(digits, 2), F.cross_entropy, optimizer)
+    subject.loss(model, parts[0]).backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    before = {name: item.clone() for name, item in model.state_dict().items()}
+    state, drawn = str(optimizer.state_dict()), torch.get_rng_state()
+    probe_rates(subject, parts, time_limit=5.0)
+    assert all(torch.equal(before[name], item) for name, item in model.state_dict().items())
+    assert str(optimizer.state_dict()) == state
+    assert torch.equal(torch.get_rng_state(), drawn)
+
+
+def test_what_has_no_rate_or_no_time_says_so(two_layers: TwoLayers, digits: Data) -> None:
+    model = two_layers(64, std=0.1)
+    subject, parts = supervised(model, parts_of(digits, 1), F.cross_entropy, torch.optim.LBFGS(model.parameters()))
+    assert "L-BFGS" in probe_rates(subject, parts).texts["reason"]
+    subject, parts = supervised(model, parts_of(digits, 1), F.cross_entropy)
+    late = probe_rates(subject, parts, time_limit=1e-6)
+    assert "trying 19 rates takes" in late.texts["reason"]
+    assert not late.numbers
+
+
+def test_where_nothing_falls_nothing_is_suggested(two_layers: TwoLayers, digits: Data) -> None:
+    blind = two_layers(64, std=0.0)
+    blind[2].requires_grad_(False)
+    x, y = digits
+    found = probe_rates(*supervised(blind, [(x[:32], y[:32])], F.cross_entropy)).numbers
+    assert not {"suggested", "best"} & found.keys()
