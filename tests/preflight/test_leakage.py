@@ -157,7 +157,7 @@ def test_a_reason_where_it_cannot_be_told(name: str, subjects: ModuleType) -> No
 
 def test_the_gradient_is_that_of_the_formula(subjects: ModuleType) -> None:
     """Of x + s · (mean of the batch) with equal weights, every other example has s/N of 1 + s/N."""
-    scale, size = 0.5, 8
+    scale, size = 0.5, 4
 
     class Shares(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

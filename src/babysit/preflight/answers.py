@@ -6,7 +6,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import torch
@@ -81,11 +81,29 @@ def answers(subject: Subject, batch: Batch, seed: int = 0) -> list[Tensor]:
         return [item.clone() for item in floating(subject.forward(model, own(batch)))]
 
 
-@torch.no_grad()
 def answer(subject: Subject, batch: Batch, seed: int = 0) -> Tensor:
     """The one that counts as the output."""
-    with asked(subject, seed) as model:
-        return finite(subject.output(model, own(batch))).clone()
+    return output_of(answers(subject, batch, seed), batch)
+
+
+def output_of(found: Sequence[Tensor], batch: Batch) -> Tensor:
+    """The first tensor with a row for every example, or the first at all, as :meth:`Subject.output` has it.
+
+    Raises:
+        NotApplicable: There is none, or it is not finite.
+    """
+    if not found:
+        raise NotApplicable("the model gives no floating-point numbers")
+    return finite(next((item for item in found if item.dim() and len(item) == batch.size), found[0]))
+
+
+def some(subject: Subject, count: int) -> tuple[Batch, list[Tensor]]:
+    """A few examples, or the batch where the model takes no fewer; with everything that is answered to them."""
+    if not subject.fixed_size and count < subject.batch.size and batch_axis(subject.batch) == 0:
+        with suppress(Exception):  # edges that lead to other nodes, a size that is set
+            few = subject.few(count)
+            return few, answers(subject, few)
+    return subject.batch, answers(subject, subject.batch)
 
 
 @torch.no_grad()

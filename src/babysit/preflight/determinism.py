@@ -24,12 +24,16 @@ from babysit.preflight.answers import (
     first_difference,
     own,
     rounding,
+    some,
     trace,
     worst,
 )
+from babysit.preflight.batch import Batch
 from babysit.preflight.subject import Subject
 
 NAME = "determinism"
+EXAMPLES = 8
+"""Of the batch, where the model takes any number."""
 SEEDS = (1, 2)
 """Of the evaluations that are compared with the first, whose seed is 0."""
 _DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)
@@ -54,8 +58,7 @@ def probe_determinism(subject: Subject, *, time_limit: float = 5.0) -> Probe:
 
 
 def _measure(subject: Subject, clock: Clock) -> Probe:
-    batch = subject.batch
-    base = answers(subject, batch)
+    batch, base = some(subject, EXAMPLES)
     if not base:
         raise NotApplicable("the model gives no floating-point numbers")
     for item in base:
@@ -73,13 +76,13 @@ def _measure(subject: Subject, clock: Clock) -> Probe:
     }
     texts: dict[str, str] = {}
     if numbers["difference"] > 0:
-        numbers["dropout"] = float(_drops(subject))
+        numbers["dropout"] = float(_drops(subject, batch))
         numbers["forced"] = float(_stays_in_training(subject))
         texts["module"] = first_difference(trace(subject, batch), trace(subject, batch, SEEDS[0]), lambda item: item)
     changing = sorted({type(module).__name__ for module in subject.model.modules() if _changes_mode(module)})
     texts["mode_layers"] = ", ".join(changing)
     if not changing and not clock.over:
-        numbers |= _mode_difference(subject)
+        numbers |= _mode_difference(subject, batch)
     return Probe(NAME, numbers=numbers, texts=texts)
 
 
@@ -90,11 +93,11 @@ def _apart(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
 
 
 @torch.no_grad()
-def _mode_difference(subject: Subject) -> dict[str, float]:
+def _mode_difference(subject: Subject, batch: Batch) -> dict[str, float]:
     losses = []
     for training in (False, True):
         with asked(subject, training=training) as model:
-            losses.append(subject.loss(model, own(subject.batch)).detach().reshape(-1)[:1])
+            losses.append(subject.loss(model, own(batch)).detach().reshape(-1)[:1])
     return {"mode_difference": difference(*losses)}
 
 
@@ -110,9 +113,9 @@ def _stays_in_training(subject: Subject) -> bool:
 
 
 @torch.no_grad()
-def _drops(subject: Subject) -> bool:
+def _drops(subject: Subject, batch: Batch) -> bool:
     with asked(subject) as model, _dropouts() as calls:
-        subject.forward(model, own(subject.batch))
+        subject.forward(model, own(batch))
     return bool(calls)
 
 

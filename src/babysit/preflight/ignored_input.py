@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from contextlib import suppress
 
 import torch
@@ -30,7 +31,7 @@ EXAMPLES = 20
 """The lecture's."""
 STEPS = 60
 """Full-batch steps at each rate: twenty examples are well on their way by then."""
-FEWEST = 20
+FEWEST = 8
 """Steps without which the two trainings are not compared."""
 RATES = (1e-3, 1e-2)
 """Adam's usual rate; a higher one where real inputs got no further."""
@@ -68,8 +69,10 @@ def _measure(subject: Subject, clock: Clock) -> Probe:
     for rate in RATES:
         real_losses, variation = _train(subject, batch, batch, rate, STEPS, Clock(clock.left / 2), axis)
         count = len(real_losses) - 1
+        if count < FEWEST:
+            break
         blank_losses, _ = _train(subject, blank, None, rate, count, clock, axis)
-        if min(len(real_losses), len(blank_losses)) <= FEWEST:
+        if len(blank_losses) <= count:
             break
         real, without = (statistics.fmean(losses[-LAST:]) for losses in (real_losses, blank_losses))
         if not best or real / without < best["real_loss"] / best["blank_loss"]:
@@ -134,6 +137,7 @@ def _train(
 ) -> tuple[list[float], float]:
     """Losses before every step and after the last; and how the outputs vary with the example then."""
     losses: list[float] = []
+    left: list[float] = []
     with asked(subject, training=True) as model:
         optimizer = torch.optim.Adam([item for item in model.parameters() if item.requires_grad], lr=rate)
         while True:
@@ -142,7 +146,8 @@ def _train(
             finite(loss.detach())
             if not loss.requires_grad:
                 raise NotApplicable("the loss has no gradient")
-            if len(losses) > steps or clock.over:
+            left.append(clock.left)
+            if len(losses) > steps or clock.over or _is_too_slow(left):
                 break
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -152,6 +157,11 @@ def _train(
         if not _needs_targets(subject, model, judged):
             raise NotApplicable("the loss does not use the targets: they may be among the inputs")
         return losses, _variation(subject, model, judged, axis)
+
+
+def _is_too_slow(left: Sequence[float]) -> bool:
+    """Whether the second step took so long that there is no time for enough of them; the first sets things up."""
+    return len(left) == 3 and FEWEST * (left[1] - left[2]) > left[0]
 
 
 @torch.no_grad()

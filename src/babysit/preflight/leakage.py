@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from babysit.measure.record import Probe
@@ -16,14 +15,15 @@ from babysit.preflight.answers import (
     Clock,
     NotApplicable,
     answer,
-    asked,
+    answers,
     attempt,
     batch_axis,
     difference,
     first_difference,
-    own,
+    output_of,
     pick,
     rounding,
+    some,
     trace,
     worst,
 )
@@ -32,7 +32,7 @@ from babysit.preflight.gradients import input_gradients
 from babysit.preflight.subject import Subject
 
 NAME = "batch-leakage"
-EXAMPLES = 8
+EXAMPLES = 4
 """Of the batch, where the model takes any number."""
 CLEAR = 1e-5
 """A dependence below this is not looked into further."""
@@ -57,9 +57,9 @@ def _measure(subject: Subject, clock: Clock) -> Probe:
     axis = batch_axis(subject.batch)
     if subject.batch.size < 2:
         raise NotApplicable("a batch of a single example has no other examples")
-    batch = _few(subject, axis)
-    output_axis = _output_axis(subject, batch, axis)
-    base = answer(subject, batch)
+    batch, found = some(subject, EXAMPLES)
+    base = output_of(found, batch)
+    output_axis = _output_axis(subject, batch, axis, tuple(base.shape))
     rows = sorted({0, batch.size // 2, batch.size - 1})
     numbers = {
         "examples": float(batch.size),
@@ -69,7 +69,7 @@ def _measure(subject: Subject, clock: Clock) -> Probe:
     changes = _changes(subject, batch, axis, base, output_axis, rows, clock)
     if changes:
         numbers["difference"] = worst([value for value, _, _ in changes])
-    gradient = _by_gradient(subject, batch, axis, output_axis, rows)
+    gradient = None if changes and clock.over else _by_gradient(subject, batch, axis, output_axis, rows)
     if gradient is not None:
         numbers["gradient"] = gradient
     if not {"difference", "gradient"} & set(numbers):
@@ -83,30 +83,13 @@ def _measure(subject: Subject, clock: Clock) -> Probe:
     return Probe(NAME, numbers=numbers, texts=texts)
 
 
-def _few(subject: Subject, axis: int) -> Batch:
-    """Some examples, where the model takes them without the others."""
-    if subject.fixed_size or axis == 1:
-        return subject.batch
-    few = subject.few(EXAMPLES)
-    try:
-        answer(subject, few)
-    except NotApplicable:
-        raise
-    except Exception:  # edges that lead to other nodes, a size that is set
-        return subject.batch
-    return few
-
-
-def _output_axis(subject: Subject, batch: Batch, axis: int) -> int:
+def _output_axis(subject: Subject, batch: Batch, axis: int, shape: tuple[int, ...]) -> int:
     """The dimension of the output that grows with the batch."""
-    shape = tuple(answer(subject, batch).shape)
     grown: tuple[int, ...] | None = None
     if not subject.fixed_size:
         try:
             places = [*range(batch.size), batch.size - 1]
-            with asked(subject) as model, torch.no_grad():
-                larger = pick(batch, places, axis)
-                outputs = [tuple(item.shape) for item in tensors_of(subject.forward(model, own(larger)))]
+            outputs = [tuple(item.shape) for item in answers(subject, pick(batch, places, axis))]
             grown = next((item for item in outputs if len(item) == len(shape) and _by_one(shape, item)), None)
         except Exception:  # a model may have a size of its own: shapes have to do
             grown = None
@@ -160,8 +143,7 @@ def _by_gradient(subject: Subject, batch: Batch, axis: int, output_axis: int, ro
     """The largest gradient by another example over the largest by any; ``None`` where there is none."""
 
     def output(outputs: object) -> Tensor:
-        found = [item for item in tensors_of(outputs) if item.is_floating_point()]
-        return next((item for item in found if item.dim() and len(item) == batch.size), found[0])
+        return output_of([item for item in tensors_of(outputs) if item.is_floating_point()], batch)
 
     try:
         parts = [lambda item, row=row: item.select(output_axis, row) for row in rows]

@@ -54,7 +54,7 @@ class InputIgnored(Rule):
     moved: float = threshold(0.005, unit="share by which the loss fell")
     alike: float = threshold(0.97, unit="× loss on blank inputs")
     better: float = threshold(1.03, unit="× loss on blank inputs")
-    varies: float = threshold(0.02, unit="relative")
+    varies: float = threshold(0.01, unit="relative")
     constant: float = threshold(1e-5, unit="relative", source="a hundred roundings of float32")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
