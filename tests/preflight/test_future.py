@@ -80,7 +80,25 @@ def with_targets_inside(s: ModuleType, *, causal: bool) -> Subject:
     return Subject(Inside(), batch, lambda net, b: net(*b.inputs), lambda net, b: net(*b.inputs)[1])
 
 
+def forecast(s: ModuleType, *, bidirectional: bool) -> Subject:
+    """Of a series of measurements."""
+    torch.manual_seed(0)
+
+    class Forecaster(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.GRU(2, 8, batch_first=True, bidirectional=bidirectional)
+            self.head = nn.Linear(16 if bidirectional else 8, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.layer(x)[0])
+
+    series = torch.randn(16, 13, 2).cumsum(1)
+    return s.subject(Forecaster(), series[:, :-1], series[:, 1:], F.mse_loss)
+
+
 LEAKS: dict[str, Build] = {
+    "forecast, bidirectional": lambda s: forecast(s, bidirectional=True),
     "no mask": lambda s: s.text(s.GPT(causal=False)),
     "no mask, flat": lambda s: s.text(s.GPT(causal=False, flat=True), form="flat"),
     "no mask, targets inside": lambda s: with_targets_inside(s, causal=False),
@@ -95,6 +113,7 @@ LEAKS: dict[str, Build] = {
 }
 
 CAUSAL: dict[str, Build] = {
+    "forecast": lambda s: forecast(s, bidirectional=False),
     "gpt": lambda s: s.text(s.GPT()),
     "gpt, flat": lambda s: s.text(s.GPT(flat=True), form="flat"),
     "gpt, targets inside": lambda s: with_targets_inside(s, causal=True),

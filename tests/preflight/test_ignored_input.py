@@ -85,6 +85,9 @@ USED: dict[str, Build] = {
         s.Recurrent(classes=3), torch.randint(20, (32, 9)), torch.arange(32) % 3
     ),
     "discriminator": discriminator,
+    "a graph": lambda s: s.subject(
+        Graph(), (torch.randn(24, 10), torch.randint(24, (2, 30))), torch.arange(24) % 3, size=24
+    ),
     "regression": lambda s: _regression(s, 0.0),
 }
 
@@ -97,6 +100,17 @@ NOT_APPLICABLE: dict[str, tuple[Build, str]] = {
     "frozen": (lambda s: s.table(s.MLP().requires_grad_(False)), "failed"),
     "fails": (lambda s: s.table(nn.Linear(7, 3)), "the model failed: RuntimeError"),
 }
+
+
+class Graph(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(10, 3)
+
+    def forward(self, x: Tensor, edges: Tensor) -> Tensor:
+        h = self.layer(x)
+        return h.index_add(0, edges[1], h[edges[0]])
 
 
 class Mute(nn.Module):

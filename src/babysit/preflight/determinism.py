@@ -32,7 +32,7 @@ from babysit.preflight.batch import Batch
 from babysit.preflight.subject import Subject
 
 NAME = "determinism"
-EXAMPLES = 8
+EXAMPLES = 4
 """Of the batch, where the model takes any number."""
 SEEDS = (1, 2)
 """Of the evaluations that are compared with the first, whose seed is 0."""

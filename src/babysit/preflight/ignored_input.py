@@ -59,8 +59,9 @@ def probe_ignored_input(subject: Subject, *, time_limit: float = 10.0) -> Probe:
 def _measure(subject: Subject, clock: Clock) -> Probe:
     axis = batch_axis(subject.batch)
     targets = tensors_of(subject.batch.targets)
-    # where examples cannot be taken apart, as when targets of sequences are flattened, all are trained on
-    is_whole = axis == 1 or any(item.dim() and len(item) != subject.batch.size for item in targets)
+    # where examples cannot be taken apart, as with flattened targets or the edges of a graph, all are trained on
+    unequal = [item for item in subject.batch.tensors() if item.dim() > 1 and len(item) != subject.batch.size]
+    is_whole = any(item.dim() and len(item) != subject.batch.size for item in targets) or bool(unequal)
     batch = subject.batch if is_whole else subject.few(EXAMPLES)
     _refuse(batch, axis)
     blank = _blank(batch, axis)
@@ -68,13 +69,13 @@ def _measure(subject: Subject, clock: Clock) -> Probe:
     curves: dict[str, tuple[float, ...]] = {}
     for rate in RATES:
         real_losses, variation = _train(subject, batch, batch, rate, STEPS, Clock(clock.left / 2), axis)
-        count = len(real_losses) - 1
-        if count < FEWEST:
+        if len(real_losses) <= FEWEST:
             break
-        blank_losses, _ = _train(subject, blank, None, rate, count, clock, axis)
-        if len(blank_losses) <= count:
+        blank_losses, _ = _train(subject, blank, None, rate, len(real_losses) - 1, clock, axis)
+        count = min(len(real_losses), len(blank_losses))
+        if count <= FEWEST:
             break
-        real, without = (statistics.fmean(losses[-LAST:]) for losses in (real_losses, blank_losses))
+        real, without = (statistics.fmean(losses[:count][-LAST:]) for losses in (real_losses, blank_losses))
         if not best or real / without < best["real_loss"] / best["blank_loss"]:
             best = {
                 "initial_loss": real_losses[0],
@@ -82,7 +83,7 @@ def _measure(subject: Subject, clock: Clock) -> Probe:
                 "blank_loss": without,
                 "variation": variation,
                 "lr": rate,
-                "steps": float(count),
+                "steps": float(count - 1),
                 "examples": float(min(EXAMPLES, batch.size)),
             }
             curves = {"real": tuple(real_losses), "blank": tuple(blank_losses)}
@@ -137,7 +138,7 @@ def _train(
 ) -> tuple[list[float], float]:
     """Losses before every step and after the last; and how the outputs vary with the example then."""
     losses: list[float] = []
-    left: list[float] = []
+    left: list[float] = [clock.left]
     with asked(subject, training=True) as model:
         optimizer = torch.optim.Adam([item for item in model.parameters() if item.requires_grad], lr=rate)
         while True:
@@ -152,7 +153,7 @@ def _train(
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        if judged is None:
+        if judged is None or len(losses) <= FEWEST:
             return losses, 0.0
         if not _needs_targets(subject, model, judged):
             raise NotApplicable("the loss does not use the targets: they may be among the inputs")
@@ -160,8 +161,10 @@ def _train(
 
 
 def _is_too_slow(left: Sequence[float]) -> bool:
-    """Whether the second step took so long that there is no time for enough of them; the first sets things up."""
-    return len(left) == 3 and FEWEST * (left[1] - left[2]) > left[0]
+    """Whether there is no time for enough steps, judged by the second, as the first sets things up."""
+    if len(left) == 2:  # only a forward pass
+        return FEWEST * (left[0] - left[1]) > left[0]
+    return len(left) == 4 and FEWEST * (left[2] - left[3]) > left[0]
 
 
 @torch.no_grad()
