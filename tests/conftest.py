@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -24,6 +26,18 @@ torch.set_num_threads(1)
 def zoo() -> Callable[[str], Watched]:
     """``zoo("sick/los007_mlp")``: a training of the zoo, watched; each is trained once a session."""
     return _zoo
+
+
+@pytest.fixture(scope="session")
+def subjects() -> ModuleType:
+    """The module beside this file: models to be checked before training."""
+    torch.set_num_threads(1)
+    spec = spec_from_file_location("subjects", Path(__file__).parent / "subjects.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @cache

@@ -31,6 +31,10 @@ PROBES = {
     "initial-loss": ("loss", "expected", "spread"),
     "regularization": ("strength", "loss_without", "loss_with", "penalty", "weight_norm_before", "weight_norm_after"),
     "overfit": ("examples", "loss", "score", "epochs", "lr", "target_loss", "initial_loss"),
+    "batch-leakage": ("difference", "gradient", "control", "precision"),
+    "input-ignored": ("initial_loss", "real_loss", "blank_loss", "variation", "steps"),
+    "determinism": ("difference", "repeat", "precision", "per_example", "dropout", "forced"),
+    "future-leakage": ("difference", "gradient", "control", "precision", "shifted"),
     "inputs": ("mean", "std", "largest_offset", "smallest_std", "largest_std"),
     "data": ("nonfinite", "imbalance_ratio", "overlap_train_validation", "examples_validation", "examples_test"),
 }

@@ -89,7 +89,7 @@ def check_subject(
     refuse_unusable(subject)
     trial = record_trial(subject, batches, time_limit=0.2 * seconds)
     trial_seconds = time.perf_counter() - start
-    wanted = [item for item in EXPERIMENTS if any(_selected(config, code) for code in item.codes)]
+    wanted = [item for item in EXPERIMENTS if _any(config, item.codes)]
     probes, times = {}, {}
     for item in wanted:
         begin = time.perf_counter()
@@ -103,7 +103,9 @@ def check_subject(
         *(_judged(item, trial, bad, trial_seconds / len(JUDGED)) for item in JUDGED if _any(config, item.codes)),
         *(_experiment(item, probes[item.name], bad, times[item.name]) for item in wanted),
     ]
-    return Report(tuple(checks), diagnosis, record, seconds=time.perf_counter() - start)
+    rates = probes.get("learning-rate")
+    suggestion = {"lr": rates.numbers["suggested"]} if rates and "suggested" in rates.numbers else {}
+    return Report(tuple(checks), diagnosis, record, suggestion, time.perf_counter() - start)
 
 
 def refuse_unusable(subject: Subject) -> None:
@@ -165,7 +167,7 @@ def _experiment(item: Experiment, probe: Probe, bad: set[str], seconds: float) -
 
 
 def _any(config: Config, codes: Sequence[str]) -> bool:
-    return any(_selected(config, code) for code in codes)
+    return any(_selected(config, code) for code in codes) or not (codes or config.select)
 
 
 def _selected(config: Config, code: str) -> bool:

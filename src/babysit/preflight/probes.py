@@ -11,6 +11,13 @@ from torch import Tensor, nn
 from babysit.measure.record import Probe, RunRecord
 from babysit.preflight.batch import Batch
 from babysit.preflight.decay import probe_decay
+from babysit.preflight.determinism import probe_determinism
+from babysit.preflight.future import probe_future
+from babysit.preflight.gradient import probe_gradient
+from babysit.preflight.ignored_input import probe_ignored_input
+from babysit.preflight.isolation import isolated
+from babysit.preflight.leakage import probe_leakage
+from babysit.preflight.learning_rate import probe_rates
 from babysit.preflight.overfit import EXAMPLES, fit_by_heart
 from babysit.preflight.start import guessing, probe_start
 from babysit.preflight.subject import Subject
@@ -78,8 +85,6 @@ def _overfit(given: Given) -> Probe:
 
 def _is_random(subject: Subject, batch: Batch) -> bool:
     """Whether noise is drawn for the loss, as diffusion models do, so that nothing can be learnt by heart."""
-    from babysit.preflight.isolation import isolated
-
     with isolated(subject.model) as model:
         model.eval()
         first = subject.loss(model, batch).item()
@@ -101,6 +106,28 @@ def _say_decay(probe: Probe) -> tuple[str, str]:
     return f"a step of decay alone shrinks the weights by {share:.2g} of themselves", "more than nothing"
 
 
+def _say_gradient(probe: Probe) -> tuple[str, str]:
+    numbers = probe.numbers
+    looked = f"{numbers['entries']:.0f} entries of {numbers['parameters']:.0f} parameters"
+    kinks = f", {numbers['kinks']:.0f} kinks left out" if numbers["kinks"] else ""
+    return f"relative error {numbers['error']:.1g} in {looked}{kinks}", "below 1e-3"
+
+
+def _say_ignored(probe: Probe) -> tuple[str, str]:
+    numbers = probe.numbers
+    initial, real, blank = (numbers[name] for name in ("initial_loss", "real_loss", "blank_loss"))
+    return f"loss {initial:.3g} → {real:.3g} with them, {blank:.3g} with zeros", "lower with them"
+
+
+def _say_rates(probe: Probe) -> tuple[str, str]:
+    numbers, verdicts = probe.numbers, probe.texts["verdicts"].split(",")
+    falls = [rate for rate, said in zip(probe.series["lr"], verdicts, strict=True) if said == "falls"]
+    given = f", yours is {numbers['given']:.2g}" if "given" in numbers else ""
+    if not falls:
+        return f"no rate of {len(verdicts)} brings the loss down{given}", "some"
+    return f"the loss falls at {falls[0]:.1g} … {falls[-1]:.1g}: {numbers['suggested']:.2g} suggested{given}", ""
+
+
 EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(
         "initial-loss",
@@ -116,6 +143,51 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         lambda given: probe_decay(given.subject),
         _say_decay,
     ),
-    Experiment("overfit", f"Overfit {EXAMPLES} examples", ("PRE003",), _overfit, _say_overfit, share=0.3),
+    Experiment(
+        "gradient",
+        "Gradient check",
+        ("PRE004",),
+        lambda given: probe_gradient(given.subject, time_limit=given.seconds),
+        _say_gradient,
+        share=0.2,
+    ),
+    Experiment(
+        "batch-leakage",
+        "Examples apart",
+        ("PRE005",),
+        lambda given: probe_leakage(given.subject, time_limit=given.seconds),
+        lambda _: ("no output depends on another example's input", ""),
+    ),
+    Experiment(
+        "future-leakage",
+        "No look ahead",
+        ("PRE008",),
+        lambda given: probe_future(given.subject, time_limit=given.seconds),
+        lambda probe: (f"{probe.numbers.get('positions', 0):.0f} positions looked at", ""),
+    ),
+    Experiment(
+        "determinism",
+        "Evaluation repeats",
+        ("PRE007",),
+        lambda given: probe_determinism(given.subject, time_limit=given.seconds),
+        lambda probe: (f"two evaluations differ by {probe.numbers['difference']:.1g}", "nothing"),
+    ),
+    Experiment(
+        "input-ignored",
+        "Inputs are used",
+        ("PRE006",),
+        lambda given: probe_ignored_input(given.subject, time_limit=given.seconds),
+        _say_ignored,
+        share=0.15,
+    ),
+    Experiment("overfit", f"Overfit {EXAMPLES} examples", ("PRE003",), _overfit, _say_overfit, share=0.25),
+    Experiment(
+        "learning-rate",
+        "Learning-rate range",
+        (),
+        lambda given: probe_rates(given.subject, given.batches, time_limit=given.seconds),
+        _say_rates,
+        share=0.3,
+    ),
 )
 """In the order in which they are made."""
