@@ -68,7 +68,7 @@ EXPLAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "GEN002",
         ),
         "DAT001": ("INI004", "LOS003"),
-        "INI002": ("INI004", "PRE003", *_UNITS, "GRD001", *_CURVE[1:3], "LOS008", "UPD001", "GEN002"),
+        "INI002": ("INI004", "PRE003", "PRE006", *_UNITS, "GRD001", *_CURVE[1:3], "LOS008", "UPD001", "GEN002"),
         "INI003": (*_START, *_UNITS, *_GRADIENTS, "LOS001", *_OUTCOME),
         "GRD002": ("GRD003", "LOS001", *_CURVE, *_UPDATES, "GEN002", *_UNITS),
         "GRD003": ("LOS001", "LOS002", "LOS004", "LOS005", "LOS008", *_UPDATES, *_SCORES),

@@ -138,9 +138,9 @@ def _train(
 ) -> tuple[list[float], float]:
     """Losses before every step and after the last; and how the outputs vary with the example then."""
     losses: list[float] = []
-    left: list[float] = [clock.left]
     with asked(subject, training=True) as model:
         optimizer = torch.optim.Adam([item for item in model.parameters() if item.requires_grad], lr=rate)
+        left = [clock.left]
         while True:
             loss = subject.loss(model, own(batch))
             losses.append(loss.item())

@@ -29,7 +29,8 @@ class InputIgnored(Rule):
 
     ## What to try
     Follow one example to the model: is it scaled twice, clipped, overwritten or replaced on the way? Then through the
-    layers: a layer whose outputs are all the same, for dead rectifiers or a saturated activation, is where it is lost.
+    layers: a layer whose outputs are all the same, for dead rectifiers, a saturated activation or weights that shrink
+    the signal in a deep network (INI002), is where it is lost.
     Check that the forward pass uses the variable it was given.
 
     ## When it is a false alarm
