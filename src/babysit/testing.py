@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from babysit.errors import BabysitError
 from babysit.measure.record import (
     Evaluation,
     LayerStats,
@@ -26,6 +27,8 @@ from babysit.rules._pages import sections
 
 if TYPE_CHECKING:
     from babysit.diagnose import Diagnosis
+    from babysit.preflight import Report
+    from babysit.preflight.subject import Subject
 
 _BLOCK = 64
 
@@ -71,6 +74,50 @@ def watch_script(script: str | Path, *arguments: str, out: Path | None = None) -
     finally:
         sys.argv = before
     return Watched(monitor.diagnosis, monitor.records, monitor.notes, printed.getvalue(), error)
+
+
+def check_script(script: str | Path, *arguments: str, seconds: float = 5.0) -> Report | BabysitError | None:
+    """Check a training script in this process as `babysit check` does; it goes no further than its first update.
+
+    Args:
+        script: The file.
+        *arguments: What its ``sys.argv`` holds beside its name.
+        seconds: About what the check may take.
+
+    Returns:
+        The report, the refusal of a script whose step cannot be taken again, or ``None`` where it trains nothing.
+    """
+    from babysit.preflight.api import check_subject
+    from babysit.preflight.capture import Capture
+    from babysit.rules._config import DEFAULTS
+
+    outcome: list[Report | BabysitError] = []
+
+    def found(subject: Subject) -> None:
+        try:
+            outcome.append(check_subject(subject, [subject.batch], seconds=seconds, config=DEFAULTS))
+        except BabysitError as error:
+            outcome.append(error)
+        raise _CheckedError
+
+    def refused(error: BabysitError) -> None:
+        outcome.append(error)
+        raise _CheckedError
+
+    before, capture = sys.argv, Capture(found, refused)
+    sys.argv = [str(script), *arguments]
+    capture.start()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(_CheckedError, SystemExit):
+            runpy.run_path(str(script), run_name="__main__")
+    finally:
+        sys.argv = before
+        capture.stop()
+    return outcome[0] if outcome else None
+
+
+class _CheckedError(BaseException):
+    """Ends a script that has been checked."""
 
 
 def record(

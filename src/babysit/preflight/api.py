@@ -20,6 +20,7 @@ from babysit.preflight.judged import JUDGED
 from babysit.preflight.probes import EXPERIMENTS, Experiment, Given
 from babysit.preflight.report import Check, Mark, Report
 from babysit.preflight.subject import Subject, call, current
+from babysit.preflight.threads import fewest_threads
 from babysit.preflight.trial import record_trial
 from babysit.rules import Severity
 from babysit.rules._catalogue import all_rules
@@ -84,9 +85,14 @@ def check_subject(
     subject: Subject, batches: Sequence[Batch], *, seconds: float = SECONDS, config: Config | None = None
 ) -> Report:
     """The same for whatever a subject was made from."""
-    start = time.perf_counter()
     config = read_config(Path.cwd()) if config is None else config
     refuse_unusable(subject)
+    with fewest_threads(subject):
+        return _checked(subject, batches, seconds, config)
+
+
+def _checked(subject: Subject, batches: Sequence[Batch], seconds: float, config: Config) -> Report:
+    start = time.perf_counter()
     trial = record_trial(subject, batches, time_limit=0.2 * seconds)
     trial_seconds = time.perf_counter() - start
     wanted = [item for item in EXPERIMENTS if _any(config, item.codes)]

@@ -25,6 +25,7 @@ from babysit.watch.names import Names
 
 TODO = "write a function that returns (model, loss_fn, batch), and check FILE.py:FUNCTION"
 _MOST = 20_000
+_RANDOM = ("rand", "normal", "bernoulli", "multinomial", "exponential", "poisson")
 
 
 @dataclass
@@ -67,6 +68,7 @@ class Capture(TorchFunctionMode):
         self._handle: Any = None
         self._call = nn.Module.__call__
         self._backward = torch.autograd.backward
+        self._grad = torch.autograd.grad
 
     def start(self) -> None:
         """Attach to torch."""
@@ -80,8 +82,19 @@ class Capture(TorchFunctionMode):
             backward(tensors, *args, **kwargs)
             self._backward_ends()
 
+        grad = self._grad
+
+        def gradient(outputs: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._done or kwargs.get("create_graph"):  # a part of the loss, as a gradient penalty is
+                return grad(outputs, *args, **kwargs)
+            self._backward_begins(outputs)
+            result = grad(outputs, *args, **kwargs)
+            self._backward_ends()
+            return result
+
         nn.Module.__call__ = called  # type: ignore[method-assign]
         torch.autograd.backward = differentiate
+        torch.autograd.grad = gradient
         self._handle = register_optimizer_step_pre_hook(lambda optimizer, *_: self._step_begins(optimizer))
 
     def stop(self) -> None:
@@ -90,6 +103,7 @@ class Capture(TorchFunctionMode):
         self._stop_recording()
         nn.Module.__call__ = self._call  # type: ignore[method-assign]
         torch.autograd.backward = self._backward
+        torch.autograd.grad = self._grad
         if self._handle is not None:
             self._handle.remove()
             self._handle = None
@@ -101,6 +115,8 @@ class Capture(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if not self._recording or self._depth or not torch.is_grad_enabled() or len(self._calls) > _MOST:
             return func(*args, **kwargs)
+        if not self._depends_on_a_model(func, (args, kwargs)):
+            return func(*args, **kwargs)  # what it gives is data, which is the same when the step is taken again
         copies = self._copies((args, kwargs))
         result = func(*args, **kwargs)
         if self._recording and (tensors_of(result) or result is None):  # it ends within Tensor.backward
@@ -123,6 +139,11 @@ class Capture(TorchFunctionMode):
             self._depth -= 1
         self._note(_Seen(None, module, args, kwargs, result, copies))
         return result
+
+    def _depends_on_a_model(self, function: Callable[..., Any], given: Any) -> bool:
+        if any(word in getattr(function, "__name__", "") for word in _RANDOM):
+            return False
+        return any(id(item) in self._made or isinstance(item, nn.Parameter) for item in tensors_of(given))
 
     def _copies(self, given: Any) -> dict[int, Tensor]:
         """The data among what is given, before anything can write to them."""
