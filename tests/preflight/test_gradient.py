@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from babysit.preflight.batch import Batch
 from babysit.preflight.gradient import probe_gradient
@@ -190,6 +191,50 @@ class Tricks(nn.Module):
         return self.last(passed) + own
 
 
+class Choice(nn.Module):
+    def forward(self, inputs: Tensor) -> Tensor:
+        return F.gumbel_softmax(inputs, 0.7, hard=True)
+
+
+class Penalised(nn.Module):
+    """A critic whose loss holds a gradient of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.critic = nn.Sequential(nn.Linear(10, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        inputs = inputs.detach().clone().requires_grad_()
+        outputs = self.critic(inputs)
+        (gradient,) = torch.autograd.grad(outputs.sum(), inputs, create_graph=True)
+        return outputs.mean() + 10 * (gradient.norm(dim=1) - 1).square().mean()
+
+
+class Checkpointed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(10, 16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 10))
+        self.head = nn.Linear(10, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.head(checkpoint(self.body, inputs.requires_grad_(), use_reentrant=True))
+
+
+class Sines(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(2, 32), nn.Linear(32, 32), nn.Linear(32, 1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.last(torch.sin(30 * self.second(torch.sin(30 * self.first(inputs)))))
+
+
+def advantage(outputs: Tensor, _targets: Tensor) -> Tensor:
+    value = outputs[:, 0]
+    gain = (1 - value).detach()
+    return -(F.log_softmax(outputs[:, 1:], dim=1)[:, 0] * gain / gain.std()).mean() + (1 - value).abs().mean()
+
+
 def tokens() -> Tensor:
     return torch.randint(0, 30, (8, 7), generator=torch.Generator().manual_seed(1))
 
@@ -238,6 +283,16 @@ HEALTHY: dict[str, Callable[[], Subject]] = {
         nn.Linear(10, 1), torch.randn(8, 10), torch.randn(8, 1) * 1e3, lambda a, b: F.mse_loss(a, b, reduction="sum")
     ),
     "stop-gradients": lambda: subject(Tricks(), torch.randn(8, 10), classes()),
+    "straight-through Gumbel softmax": lambda: subject(
+        nn.Sequential(nn.Linear(10, 8), Choice(), nn.Linear(8, 3)), torch.randn(8, 10), classes()
+    ),
+    "class weights in single precision": lambda: subject(
+        nn.Linear(10, 3), torch.randn(8, 10), classes(), nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 3.0]))
+    ),
+    "actor and critic": lambda: subject(nn.Linear(10, 3), torch.randn(8, 10), classes(), advantage),
+    "gradient penalty": lambda: subject(Penalised(), torch.randn(8, 10), classes(), lambda a, _: a),
+    "checkpointed": lambda: subject(Checkpointed(), torch.randn(8, 10), classes()),
+    "sines": lambda: subject(Sines(), torch.rand(8, 2), torch.randn(8, 1), F.mse_loss),
     "weight norm": lambda: subject(
         nn.utils.parametrizations.weight_norm(nn.Linear(10, 3)), torch.randn(8, 10), classes()
     ),

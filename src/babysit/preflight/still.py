@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from babysit.preflight.batch import map_tensors
+
 SEED = 0
 SAME = 1e-12
 """Two values of a loss this close are the same, relative to it: sums in another order on a GPU."""
@@ -164,7 +166,9 @@ class _Constants(TorchFunctionMode):
         kwargs = kwargs or {}
         given = list(_tensors((*args, *kwargs.values())))
         seen = any(item.requires_grad for item in given)
-        result = func(*args, **kwargs)
+        if func is torch.nn.functional.gumbel_softmax and seen:
+            return self._gumbel_softmax(*args, **kwargs)
+        result = _promoting(func, args, kwargs)
         if isinstance(result, float):
             return self._constant(result, given) if seen and not self._within_own() else result
         if isinstance(result, Tensor) and result.is_floating_point():
@@ -181,6 +185,18 @@ class _Constants(TorchFunctionMode):
             ):
                 return tuple(self._constant(item, given) for item in result)
         return result
+
+    def _gumbel_softmax(self, logits: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Detaches within torch, out of sight: done again here, with what is detached as a constant."""
+        names = ("tau", "hard", "eps", "dim")
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        soft = torch.nn.functional.gumbel_softmax(logits, **{**given, "hard": False})
+        if not given.get("hard", False):
+            return soft
+        dim = given.get("dim", -1)
+        chosen = torch.zeros_like(soft).scatter(dim, soft.argmax(dim, keepdim=True), 1.0)
+        constant: Tensor = self._constant(soft.detach(), [])
+        return chosen - constant + soft
 
     def _constant(self, value: Any, given: list[Tensor]) -> Any:
         is_tensor = isinstance(value, Tensor)
@@ -215,6 +231,25 @@ class _Constants(TorchFunctionMode):
                 return True
             frame = frame.f_back
         return False
+
+
+def _promoting(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Call a function; where it refuses to mix precisions, with constants (as class weights are) in the higher one."""
+    try:
+        return func(*args, **kwargs)
+    except RuntimeError:
+        given = list(_tensors((*args, *kwargs.values())))
+        if not any(_is_lower(item) for item in given) or not any(item.dtype == torch.float64 for item in given):
+            raise
+
+    def promote(item: Tensor) -> Tensor:
+        return item.double() if _is_lower(item) else item
+
+    return func(*map_tensors(args, promote), **map_tensors(dict(kwargs), promote))
+
+
+def _is_lower(item: Tensor) -> bool:
+    return item.is_floating_point() and item.dtype != torch.float64 and not item.requires_grad
 
 
 def _forwards() -> Iterator[CodeType]:

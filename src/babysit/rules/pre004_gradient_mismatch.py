@@ -33,11 +33,11 @@ class GradientMismatch(Rule):
 
     ## When it is a false alarm
     Backward passes that are meant to differ: gradient reversal, straight-through estimators written as an
-    `autograd.Function` or as `gumbel_softmax(hard=True)`, gradients clipped within the model.
+    `autograd.Function`, gradients clipped within the model by hooks. What is detached on purpose is no mismatch.
 
     ## Options
     Relative errors for a warning and for an error. With kinks left out, healthy networks stay below 2e-5 (measured on
-    fifteen kinds, from multilayer perceptrons to transformers), so that the limits lie far above; an error of one per
+    thirty kinds, from multilayer perceptrons to transformers), so that the limits lie far above; an error of one per
     cent in one entry has to be found, so that they lie below that.
 
     ## References
