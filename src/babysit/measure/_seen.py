@@ -54,6 +54,7 @@ class LossCall:
         accuracy: Share of the targets that are the largest output (or on the right side of the decision, for binary
             ones); ``None`` where the targets are no classes.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+        smoothing: Of the labels: above 0 the loss cannot reach zero.
     """
 
     step: int
@@ -72,6 +73,7 @@ class LossCall:
     counts: tuple[int, ...] = ()
     accuracy: float | None = None
     reduction: str = "mean"
+    smoothing: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from babysit.diagnose import diagnose
+from babysit.diagnose import Diagnosis, diagnose
 from babysit.errors import InputError
 from babysit.measure.record import Probe, RunRecord
 from babysit.preflight.batch import Batch, map_tensors, tensors_of
@@ -21,7 +22,7 @@ from babysit.preflight.probes import EXPERIMENTS, Experiment, Given
 from babysit.preflight.report import Check, Mark, Report
 from babysit.preflight.subject import Subject, call, current
 from babysit.preflight.threads import fewest_threads
-from babysit.preflight.trial import record_trial
+from babysit.preflight.trial import record_attempt, record_trial
 from babysit.rules import Severity
 from babysit.rules._catalogue import all_rules
 from babysit.rules._config import Config, read_config
@@ -86,7 +87,13 @@ def check_subject(
 ) -> Report:
     """The same for whatever a subject was made from."""
     config = read_config(Path.cwd()) if config is None else config
-    refuse_unusable(subject)
+    try:
+        refuse_unusable(subject)
+    except InputError as error:
+        report = explained(subject, error, config)
+        if report is None:
+            raise
+        return report
     with fewest_threads(subject):
         return _checked(subject, batches, seconds, config)
 
@@ -104,7 +111,7 @@ def _checked(subject: Subject, batches: Sequence[Batch], seconds: float, config:
     record = dataclasses.replace(trial, probes=(*trial.probes, *probes.values()))
     codes = {code for codes in [item.codes for item in JUDGED] + [item.codes for item in EXPERIMENTS] for code in codes}
     diagnosis = diagnose(record, [rule for rule in all_rules() if rule.code in codes], config)
-    bad = {item.code for item in diagnosis.findings if item.severity is not Severity.INFO} | set(diagnosis.folded)
+    bad = _bad(diagnosis)
     checks = [
         *(_judged(item, trial, bad, trial_seconds / len(JUDGED)) for item in JUDGED if _any(config, item.codes)),
         *(_experiment(item, probes[item.name], bad, times[item.name]) for item in wanted),
@@ -112,6 +119,29 @@ def _checked(subject: Subject, batches: Sequence[Batch], seconds: float, config:
     rates = probes.get("learning-rate")
     suggestion = {"lr": rates.numbers["suggested"]} if rates and "suggested" in rates.numbers else {}
     return Report(tuple(checks), diagnosis, record, suggestion, time.perf_counter() - start)
+
+
+def explained(subject: Subject, error: InputError, config: Config) -> Report | None:
+    """A report on a step that cannot be taken, where the rules say why; ``None`` where they do not."""
+    start = time.perf_counter()
+    with contextlib.suppress(Exception):
+        trial = record_attempt(subject)
+        rules = [rule for rule in all_rules() if rule.code.startswith(("DAT", "LOS"))]
+        diagnosis = diagnose(trial, rules, config)
+        if diagnosis.verdict == "errors":
+            notes = (f"nothing else could be checked: {error}",)
+            seconds = time.perf_counter() - start
+            checks = tuple(
+                item
+                for item in (_judged(item, trial, _bad(diagnosis), seconds) for item in JUDGED)
+                if item.mark == "failed"
+            )
+            return Report(checks, diagnosis, trial, seconds=seconds, notes=notes)
+    return None
+
+
+def _bad(diagnosis: Diagnosis) -> set[str]:
+    return {item.code for item in diagnosis.findings if item.severity is not Severity.INFO} | set(diagnosis.folded)
 
 
 def refuse_unusable(subject: Subject) -> None:

@@ -21,6 +21,7 @@ from babysit.preflight.batch import Batch, map_tensors, tensors_of
 from babysit.preflight.isolation import isolated
 from babysit.preflight.replay import Container, Operation, Source, Step, same
 from babysit.preflight.subject import Subject
+from babysit.watch.calls import LOSSES
 from babysit.watch.names import Names
 
 TODO = "write a function that returns (model, loss_fn, batch), and check FILE.py:FUNCTION"
@@ -118,7 +119,12 @@ class Capture(TorchFunctionMode):
         if not self._depends_on_a_model(func, (args, kwargs)):
             return func(*args, **kwargs)  # what it gives is data, which is the same when the step is taken again
         copies = self._copies((args, kwargs))
-        result = func(*args, **kwargs)
+        try:
+            result = func(*args, **kwargs)
+        except Exception:
+            if getattr(func, "__name__", "") in LOSSES:
+                self._loss_raised(_Seen(func, None, args, kwargs, torch.zeros(()), copies))
+            raise
         if self._recording and (tensors_of(result) or result is None):  # it ends within Tensor.backward
             self._note(_Seen(func, None, args, kwargs, result, copies))
         return result
@@ -167,9 +173,23 @@ class Capture(TorchFunctionMode):
     def _backward_ends(self) -> None:
         if self._done:
             return
-        optimizers = [item for item in gc.get_objects() if issubclass(type(item), Optimizer)]
-        if self._optimizer is not None or not optimizers:  # it takes closures, or updates are written by hand
+        # either it takes closures, or updates are written by hand
+        if self._optimizer is not None or not self._is_optimized():
             self._hand_over()
+
+    def _loss_raised(self, seen: _Seen) -> None:
+        """The script is about to end here; what the loss function was given may say why."""
+        self._note(seen)
+        self._loss = seen.result
+        self._hand_over(verified=False)
+
+    def _is_optimized(self) -> bool:
+        """Whether there is an optimizer for what was called."""
+        own = {id(item) for call in self._calls if call.module is not None for item in call.module.parameters()}
+        optimizers = [item for item in gc.get_objects() if issubclass(type(item), Optimizer)]
+        return any(
+            id(item) in own for optimizer in optimizers for group in optimizer.param_groups for item in group["params"]
+        )
 
     def _step_begins(self, optimizer: Optimizer) -> None:
         if self._done:
@@ -184,11 +204,11 @@ class Capture(TorchFunctionMode):
         if _get_current_function_mode_stack()[-1:] == [self]:  # type: ignore[no-untyped-call]
             self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, *, verified: bool = True) -> None:
         self.stop()
         assert self._loss is not None
         try:
-            subject = subject_of(self._calls, self._loss, self._optimizer)
+            subject = subject_of(self._calls, self._loss, self._optimizer, verified=verified)
         except InputError as error:
             self._refused(error)
             return
@@ -197,8 +217,14 @@ class Capture(TorchFunctionMode):
         self._found(subject)
 
 
-def subject_of(calls: list[_Seen], loss: Tensor, optimizer: Optimizer | None) -> Subject:
+def subject_of(calls: list[_Seen], loss: Tensor, optimizer: Optimizer | None, *, verified: bool = True) -> Subject:
     """Make of the recorded calls what can be checked.
+
+    Args:
+        calls: From the first model to the loss.
+        loss: What is differentiated.
+        optimizer: That is about to take a step, if any is.
+        verified: Take the step again to see whether the same loss comes out.
 
     Raises:
         InputError: The loss does not come from the recorded calls, or comes out otherwise when they are made again.
@@ -224,7 +250,8 @@ def subject_of(calls: list[_Seen], loss: Tensor, optimizer: Optimizer | None) ->
     size = next((len(item) for item in [*inputs, *targets] if item.dim()), 1)
     batch = Batch(tuple(inputs), tuple(targets), size)
     subject = Subject(model, batch, step.outputs_of, step.loss_of, optimizer, fixed_size=True)
-    _verify(subject, loss)
+    if verified:
+        _verify(subject, loss)
     return subject
 
 
@@ -286,6 +313,6 @@ def _verify(subject: Subject, loss: Tensor) -> None:
     except Exception as error:
         found = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
         raise InputError("the step", expected="one that can be taken again", found=found, todo=TODO) from error
-    if same(first, second) and not same(first, loss):
+    if same(first, second, 1e-7) and not same(first, loss):
         found = f"{first.item():.6g}, not {loss.item():.6g}, when the step is taken again"
         raise InputError("the loss", expected="the same loss for the same batch", found=found, todo=TODO)

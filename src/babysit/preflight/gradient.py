@@ -69,6 +69,7 @@ class _Found:
     when: str = ""
     gave_up: bool = False
     errors: dict[str, float] = field(default_factory=dict)
+    largest_loss: float = 0.0
 
     def note(self, name: str, index: tuple[int, ...], compared: _Compared, floor: float, when: str) -> None:
         """An entry that is no kink."""
@@ -185,6 +186,8 @@ class _Comparison:
         for item in self.parameters.values():
             item.grad = None
         self.loss = still.differentiate()
+        # a loss near zero is made of numbers that are not, whose rounding counts
+        found.largest_loss = max(found.largest_loss, abs(self.loss))
         self.gradients = {name: _taken(item) for name, item in self.parameters.items()}
         scales = [float(item.abs().max()) for item in self.gradients.values() if item.numel()]
         if not all(scale < float("inf") for scale in scales):
@@ -313,7 +316,7 @@ class _Comparison:
 
     def _floor(self, step: float) -> float:
         """Gradients below this are not told from zero: the differences' rounding is far less."""
-        return max(self.negligible, 1e5 * EPSILON * abs(self.loss) / step)
+        return max(self.negligible, 1e5 * EPSILON * self.found.largest_loss / step)
 
 
 def _taken(parameter: Tensor) -> Tensor:

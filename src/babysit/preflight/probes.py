@@ -67,8 +67,10 @@ class Experiment:
 def _overfit(given: Given) -> Probe:
     subject, call = given.subject, given.trial.calls[0] if given.trial.calls else None
     level = guessing(given.trial)
-    if call is None or isinstance(level, str) or call.name not in _ZERO_AT_BEST:
+    if call is None or isinstance(level, str) or call.name not in _ZERO_AT_BEST or call.smoothing:
         return Probe("overfit", texts={"reason": "the lowest value of this loss is unknown"})
+    if call.classes == subject.batch.size > 1 and subject.fixed_size:
+        return Probe("overfit", texts={"reason": "each example is told from the others of its batch"})
     few = subject.few(EXAMPLES)
 
     def evaluate(model: nn.Module) -> tuple[Tensor, float]:

@@ -60,8 +60,11 @@ class Subject:
         if self.optimizer is None:
             return torch.optim.Adam(model.parameters(), **({"lr": 1e-3} | settings))
         own = dict(zip(map(id, self.model.parameters()), model.parameters(), strict=True))
-        made = copy.deepcopy(self.optimizer, dict(own))
-        made.__dict__.pop("step", None)  # a schedule has put one there that steps the original
+        made = object.__new__(type(self.optimizer))
+        memo: dict[int, Any] = {**own, id(self.optimizer): made}
+        for name, value in vars(self.optimizer).items():
+            if name != "step":  # a schedule has put one there that steps the original
+                made.__dict__[name] = copy.deepcopy(value, memo)
         for group in made.param_groups:
             group.update(settings)
         return made

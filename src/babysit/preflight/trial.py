@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -14,8 +15,8 @@ from babysit.preflight.isolation import isolated
 from babysit.preflight.subject import Subject
 from babysit.watch import Monitor
 
-STEPS = 12
-"""Enough for every layer to be seen, and for updates to be those of an optimizer with momentum that has warmed up."""
+STEPS = 17
+"""Enough for every layer to be seen, for momentum to have warmed up, and for steps 1, 4 and 16, at which coverage is read."""
 
 
 def record_trial(
@@ -48,6 +49,16 @@ def record_trial(
                 optimizer.step(_given(loss))
                 if not step:  # which may have imported half of torch
                     end = time.monotonic() + time_limit
+    return monitor.records[0]
+
+
+def record_attempt(subject: Subject) -> RunRecord:
+    """What can be recorded of a step that raises."""
+    with isolated(subject.model) as model:
+        monitor = Monitor(models=[model])
+        with monitor, contextlib.suppress(Exception):
+            model.train(subject.model.training)
+            subject.loss(model, subject.batch)
     return monitor.records[0]
 
 

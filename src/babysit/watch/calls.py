@@ -124,6 +124,7 @@ def measure_call(call: Call, gather: Gather, *, whole: bool = False) -> Callable
             counts=tuple(int(count) for count in counts()) if counts is not None else (),
             accuracy=None if math.isnan(accuracy) else accuracy,
             reduction=call.reduction,
+            smoothing=float(call.options.get("label_smoothing", 0.0)),
         )
 
     return build

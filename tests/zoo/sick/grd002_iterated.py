@@ -39,7 +39,7 @@ def main(seed: int) -> None:
     y = torch.tensor(digits.target[order])
     x = ((x - x[:1400].mean(0)) / (x[:1400].std(0) + 1e-6)).clamp(-3, 3)
 
-    model = Flow(dim=32, n_steps=30, step_size=1.0)
+    model = Flow(dim=32, n_steps=60, step_size=1.0)
     criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for iteration in range(1, 251):

@@ -1,0 +1,173 @@
+"""`bs.check` as a user calls it: batches of all shapes, refusals, and nothing changed."""
+
+from __future__ import annotations
+
+import copy
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+import babysit as bs
+from babysit.errors import InputError
+from babysit.preflight import CheckError, Report
+from babysit.rules._config import DEFAULTS
+
+CLASSES = 5
+
+
+@pytest.fixture
+def data() -> tuple[Tensor, Tensor]:
+    """Inputs of spread 1 and classes that depend on them."""
+    torch.manual_seed(0)
+    x = torch.randn(64, 20)
+    return x, x[:, :CLASSES].argmax(dim=1)
+
+
+def mlp(*last: nn.Module) -> nn.Sequential:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, CLASSES), *last)
+
+
+def check(*args: Any, **kwargs: Any) -> Report:
+    return bs.check(*args, config=DEFAULTS, **({"seconds": 2.0} | kwargs))
+
+
+def test_a_healthy_model_passes_every_check_that_applies(data: tuple[Tensor, Tensor]) -> None:
+    model = mlp()
+    report = check(model, F.cross_entropy, data, torch.optim.AdamW(model.parameters(), 1e-3), seconds=20.0)
+    assert report.findings == ()
+    marks = {item.name: item.mark for item in report.checks}
+    not_applicable = {name for name, mark in marks.items() if mark == "not applicable"}
+    assert not_applicable == {"normalisation", "future-leakage"}
+    assert {mark for name, mark in marks.items() if name not in not_applicable} == {"passed"}
+    assert report.raise_for("info") is report
+    assert 1e-4 <= report.suggestion["lr"] <= 0.1
+    record = report.record.probe("initial-loss")
+    assert record is not None
+    assert record.numbers["expected"] == pytest.approx(np.log(CLASSES))
+
+
+def test_nothing_is_changed(data: tuple[Tensor, Tensor]) -> None:
+    x, y = data
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(20, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, CLASSES))
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    F.cross_entropy(model(x), y).backward()
+    optimizer.step()
+    schedule.step()
+
+    def state() -> Any:
+        gradients = [item.grad for item in model.parameters()]
+        modes = [module.training for module in model.modules()]
+        parts = (model.state_dict(), optimizer.state_dict(), gradients, modes, torch.get_rng_state())
+        return copy.deepcopy((*parts, np.random.get_state()[1], random.getstate(), x, y, torch.get_num_threads()))
+
+    before = state()
+    check(model, F.cross_entropy, (x, y), optimizer)
+    torch.testing.assert_close(state(), before, rtol=0, atol=0, equal_nan=True)
+    assert type(model).__call__ is nn.Module.__call__
+
+
+@pytest.mark.parametrize(
+    ("model", "loss_fn", "code"),
+    [
+        (lambda: mlp(nn.Softmax(dim=1)), nn.CrossEntropyLoss(), "LOS007"),
+        (lambda: mlp(), nn.CrossEntropyLoss(reduction="sum"), "PRE001"),
+        (lambda: nn.Sequential(nn.Linear(20, 64), nn.Linear(64, CLASSES)), nn.CrossEntropyLoss(), "ACT004"),
+        (lambda: mlp(), nn.NLLLoss(), "LOS009"),
+    ],
+)
+def test_faults_are_named(
+    data: tuple[Tensor, Tensor], model: Callable[[], nn.Module], loss_fn: nn.Module, code: str
+) -> None:
+    report = check(model(), loss_fn, data)
+    assert code in {item.code for item in report.findings}
+    assert report.verdict in ("errors", "warnings")
+    failed = [item for item in report.checks if item.mark == "failed"]
+    assert any(code in item.codes for item in failed)
+    with pytest.raises(CheckError, match=code):
+        report.raise_for("warning")
+
+
+class TwoInputs(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = mlp()
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        return self.body(torch.cat([left, right], dim=1))
+
+
+class OwnLoss(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = mlp()
+
+    def forward(self, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        logits = self.body(x)
+        return {"loss": F.cross_entropy(logits, labels), "logits": logits}
+
+
+def test_batches_as_models_take_them(data: tuple[Tensor, Tensor]) -> None:
+    x, y = data
+    loader = DataLoader(TensorDataset(x, y), batch_size=32, shuffle=True)
+    two = (x[:, :10], x[:, 10:], y)
+    named = {"left": x[:, :10], "right": x[:, 10:], "labels": y}
+    for model, loss_fn, batch in (
+        (mlp(), F.cross_entropy, loader),
+        (TwoInputs(), F.cross_entropy, two),
+        (TwoInputs(), F.cross_entropy, named),
+        (OwnLoss(), None, {"x": x, "labels": y}),
+        (mlp(), F.cross_entropy, [(x, y), (x, y)]),
+    ):
+        report = check(model, loss_fn, batch)
+        assert report.findings == (), (type(model), type(batch))
+        assert next(item for item in report.checks if item.name == "initial-loss").mark == "passed"
+
+
+@pytest.mark.parametrize(
+    ("model", "loss_fn", "batch", "said"),
+    [
+        (mlp, F.cross_entropy, (torch.randn(8, 7), torch.zeros(8).long()), "accept inputs of shape (8, 7)"),
+        (mlp, lambda out, _: out, (torch.randn(8, 20), torch.zeros(8)), "a scalar tensor, found a tensor of shape"),
+        (mlp, lambda out, _: out.detach().mean(), (torch.randn(8, 20), torch.zeros(8)), "trainable parameters"),
+        (mlp, lambda *_: 1.0, (torch.randn(8, 20), torch.zeros(8)), "found float"),
+        (mlp, F.cross_entropy, {"x": torch.randn(8, 20)}, "among its keys, found x"),
+        (mlp, F.cross_entropy, torch.randn(8, 20), "(inputs, targets)"),
+        (mlp, F.cross_entropy, [], "an empty iterable"),
+    ],
+)
+def test_refusals_are_one_line(model: Callable[[], nn.Module], loss_fn: Any, batch: Any, said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        check(model(), loss_fn, batch)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_model_that_cannot_be_copied_is_refused(data: tuple[Tensor, Tensor]) -> None:
+    model = mlp()
+    model.lock = threading.Lock()
+    with pytest.raises(InputError, match=r"copy.deepcopy can copy, found TypeError"):
+        check(model, F.cross_entropy, data)
+
+
+def test_selected_rules_alone_are_asked(data: tuple[Tensor, Tensor]) -> None:
+    from dataclasses import replace
+
+    report = bs.check(mlp(), F.cross_entropy, data, seconds=2.0, config=replace(DEFAULTS, select=("PRE001", "DAT")))
+    assert {item.name for item in report.checks} == {"inputs", "targets", "loss-function", "initial-loss"}
+
+
+def test_the_fixture_fails_a_test(data: tuple[Tensor, Tensor], babysit_check: Callable[..., Report]) -> None:
+    assert babysit_check(mlp(), F.cross_entropy, data, config=DEFAULTS, seconds=2.0).verdict == "healthy"
+    with pytest.raises(CheckError, match="LOS007"):
+        babysit_check(mlp(nn.Softmax(dim=1)), F.cross_entropy, data, config=DEFAULTS, seconds=2.0)
