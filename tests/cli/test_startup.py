@@ -20,7 +20,7 @@ try:
 except SystemExit as end:
     print(json.dumps({{"code": end.code, "modules": sorted(sys.modules)}}), file=sys.stderr)
 """
-COMMANDS = ["train", "predict", "report", "judge", "rules", "rule"]
+COMMANDS = ["train", "predict", "run", "check", "report", "judge", "rules", "rule"]
 
 
 def loaded_by(*arguments: str, cwd: Path | None = None) -> tuple[str, set[str]]:

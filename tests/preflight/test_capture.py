@@ -171,4 +171,4 @@ def test_a_loss_that_no_model_leads_to_is_refused() -> None:
     finally:
         capture.stop()
     assert isinstance(refused[0], InputError)
-    assert "one that a model's outputs lead to" in str(refused[0])
+    assert "a model (torch.nn.Module) that leads to it" in str(refused[0])

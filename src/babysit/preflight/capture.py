@@ -231,7 +231,8 @@ def subject_of(calls: list[_Seen], loss: Tensor, optimizer: Optimizer | None, *,
     """
     kept = _needed(calls, loss)
     if not any(item.module is not None for item in kept):
-        raise InputError("the loss", expected="one that a model's outputs lead to", found="none", todo=TODO)
+        expected = "a model (torch.nn.Module) that leads to it"
+        raise InputError("the loss", expected=expected, found="none", todo=TODO)
     model, paths = _model_of([item.module for item in kept if item.module is not None])
     names = {id(parameter): name for name, parameter in [*model.named_parameters(), *model.named_buffers()]}
     inputs: list[Tensor] = []

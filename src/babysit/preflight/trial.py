@@ -16,7 +16,7 @@ from babysit.preflight.subject import Subject
 from babysit.watch import Monitor
 
 STEPS = 17
-"""Enough for every layer to be seen, for momentum to have warmed up, and for steps 1, 4 and 16, at which coverage is read."""
+"""Enough for momentum to have warmed up, and for steps 1, 4 and 16, at which it is read what a step reaches."""
 
 
 def record_trial(

@@ -51,6 +51,7 @@ class UnexpectedInitialLoss(Rule):
     far_high: float = threshold(2.0, unit="× expected loss", source="torchtest2")
     low: float = threshold(0.8, unit="× expected loss")
     far_low: float = threshold(0.5, unit="× expected loss")
+    allowed: float = threshold(0.5, unit="of cross-entropy", source="He-initialised outputs of spread 1 add so much")
     spreads: float = threshold(2.0, unit="× spread over batches")
     summed: float = threshold(0.25, unit="relative difference from the batch size")
 
@@ -64,10 +65,12 @@ class UnexpectedInitialLoss(Rule):
         factor = loss / expected
         spread = probe.numbers.get("spread", 0.0)
         certain = not abs(loss - expected) <= self.spreads * spread
-        if self.low <= factor <= self.high or not certain:
+        name = probe.texts.get("loss_name") or run.header.loss_name or "loss"
+        is_entropy = run.header.task == "classification" or "cross_entropy" in name or name == "nll_loss"
+        near = is_entropy and abs(loss - expected) <= self.allowed
+        if self.low <= factor <= self.high or near or not certain:
             return
         far = not self.far_low <= factor <= self.far_high
-        name = probe.texts.get("loss_name") or run.header.loss_name or "loss"
         cause, remedies = self._cause(run, factor)
         yield self.finding(
             f"the initial {name} is {number(loss)}, expected {number(expected)} "
