@@ -111,6 +111,13 @@ def test_the_ways_to_fail() -> None:
     assert "explodes" in next(RULE.check(made(1e4, [100.0, 200.0]))).message
 
 
+def test_far_beyond_the_limit_half_of_guessing_is_a_failure() -> None:
+    for gradient, share, count in ((1e7, 0.6, 1), (1e7, 0.4, 0), (2e4, 0.6, 0)):
+        found = list(RULE.check(made(gradient, [share * CHANCE] * 99)))
+        assert len(found) == count
+        assert all(item.severity == "error" for item in found)
+
+
 def test_held_against_guessing_not_against_a_first_loss_that_is_large_itself() -> None:
     assert len(list(RULE.check(made(1e5, [CHANCE] * 60, loss=1e4)))) == 1
 

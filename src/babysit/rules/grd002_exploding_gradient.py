@@ -29,9 +29,10 @@ class ExplodingGradient(Rule):
     guessing, for a classification): by how many times that level the loss would change if the layer's weights changed
     by their own size, to first order. No learning rate has been at work at that step, so the network itself is at
     fault. It is an error where the training then fails: the loss explodes, becomes NaN, or stays at the level of
-    guessing; and a warning where plain gradient descent, unclipped, came through it. Of recurrent layers, and others
-    that one pass uses several times, which multiply the gradient by their weights each time, also how often it jumps
-    later on, where nothing clips it and the loss has not run away.
+    guessing (at half of it, where the gradient is beyond its limit a hundredfold); and a warning where plain gradient
+    descent, unclipped, came through it. Of recurrent layers, and others that one pass uses several times, which
+    multiply the gradient by their weights each time, also how often it jumps later on, where nothing clips it and the
+    loss has not run away.
 
     ## Why it hurts
     At a thousand, a change of the weights by a thousandth changes the loss beyond recognition: no step along the
@@ -66,6 +67,8 @@ class ExplodingGradient(Rule):
 
     largest: float = threshold(1e3, unit="gradient norm × weight norm / loss", source="40 × the largest healthy one")
     guessing: float = threshold(0.9, unit="× chance level, or × initial loss where that is unknown")
+    far: float = threshold(100.0, unit="× the limit of gradient × weights", source="4,000 × the largest healthy one")
+    slow: float = threshold(0.5, unit="× chance level, or × initial loss, of a training that starts so far beyond it")
     exploded: float = threshold(3.0, unit="× initial loss", source=LECTURE)
     jump: float = threshold(100.0, unit="gradient norm × weight norm / loss", source="8 × the largest healthy one")
     jumping: float = threshold(0.05, unit="share of the sampled steps")
@@ -82,7 +85,8 @@ class ExplodingGradient(Rule):
         limits = {module: self.jump if module in again else self.largest for module in found}
         beyond = {module: limits[module] for module in found if found[module].sensitivity > limits[module]}
         bounded = all(item.sensitivity < math.inf for item in found.values())
-        failure = self._failure(run, curve)
+        beside = max((found[module].sensitivity / limit for module, limit in beyond.items()), default=0.0)
+        failure = self._failure(run, curve, self.slow if beside > self.far else self.guessing)
         clips = any(step.clip_limit is not None for step in run.steps)
         enough = has_floor(run, curve) and len(curve.losses) >= self.min_steps
         if begin.step == 0 and beyond and bounded:
@@ -142,7 +146,7 @@ class ExplodingGradient(Rule):
                 severity=Severity.WARNING,
             )
 
-    def _failure(self, run: RunRecord, curve: Curve) -> str:
+    def _failure(self, run: RunRecord, curve: Curve, guessing: float) -> str:
         broken = next((step for step, loss in enumerate(run.losses) if not math.isfinite(loss)), None)
         if broken is not None:
             return f"the loss is not finite at step {broken}"
@@ -152,7 +156,7 @@ class ExplodingGradient(Rule):
         if peak > self.exploded * curve.initial > 0 and curve.final > self.guessing * (curve.chance or curve.initial):
             return f"the loss then explodes to {number(peak)}"
         enough = len(curve.losses) >= self.min_steps
-        if enough and curve.final > self.guessing * (curve.chance or curve.initial):
+        if enough and curve.final > guessing * (curve.chance or curve.initial):
             return f"after {len(curve.losses)} steps the loss is no better than {number(curve.final)}"
         return ""
 
