@@ -36,12 +36,12 @@ _START = ("INI004", "PRE001", "PRE003")
 
 EXPLAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "DAT007": (*_OUTCOME, *_UNITS, "LOS001"),
-        "DAT010": (*_OUTCOME, "ACT005"),
+        "DAT007": (*_OUTCOME, *_UNITS, "LOS001", "PRE001", "PRE003"),
+        "DAT010": (*_OUTCOME, "ACT005", "PRE003", "PRE006"),
         "DAT003": (*_OUTCOME, *_UNITS, "GRD003", "LOS001", "PRE001", "PRE003"),
         "DAT004": (*_OUTCOME, *_UNITS, *_GRADIENTS, "DAT006"),
-        "LOS009": (*_OUTCOME, *_UNITS, "GRD002", "GRD003", "LOS001", "LOS006"),
-        "LOS007": (*_OUTCOME, *_UNITS, "GRD001", "INI004"),
+        "LOS009": (*_OUTCOME, *_UNITS, "GRD002", "GRD003", "LOS001", "LOS006", "PRE001", "PRE003", "PRE006"),
+        "LOS007": (*_OUTCOME, *_UNITS, "GRD001", "INI004", "PRE003"),
         "LOS006": (*_OUTCOME, *_UNITS, "GRD002", "GRD003", "LOS001"),
         "GRD005": (*_OUTCOME, *_UNITS, "GRD002", "LOS001"),
         "UPD003": ("LOS003", "LOS004", "LOS008", "UPD001", "GEN002", "INI001", "GRD004"),

@@ -1,7 +1,7 @@
 """Disease progression of 60 diabetes patients, a wide network of bare tensors, Adam.
 
 Sick, GEN001 overfitting: 60 noisy targets and 14,000 weights without any regularisation: the squared error on the
-training patients goes to zero, on the others it triples. A competent diagnosis names overfitting.
+training patients goes to zero, on the others it grows. A competent diagnosis names overfitting.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Classification of 120 samples with 200 measured genes each, six of which matter; an MLP, SGD with momentum.
 
 Sick, GEN001 overfitting: more features than samples, a wide network and no weight decay. Every training sample is right
-and every second new one is wrong. A competent diagnosis names overfitting.
+and a good third or more of the new ones is wrong. A competent diagnosis names overfitting.
 """
 
 import sys
