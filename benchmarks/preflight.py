@@ -12,6 +12,7 @@ folded under its cause.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
@@ -46,6 +47,7 @@ class Result:
     failed: list[str]
     refused: str
     seconds: float
+    peers: dict[str, tuple[bool, float]]
 
     @property
     def named(self) -> bool:
@@ -53,25 +55,72 @@ class Result:
         return bool(also & set(self.warned)) or self.code in self.folded
 
 
-def check(task: tuple[str, str, int]) -> Result:
+def complaints(subject) -> dict[str, tuple[bool, float]]:
+    """Whether other tools, where they are installed, complain of anything at all, and the seconds they take."""
+    import copy
+
+    found = {}
+    single = sum(item.function is None for item in subject.loss.__self__.operations) == 1
+    with contextlib.suppress(ImportError):
+        import torchtest2
+
+        if single:
+            model = copy.deepcopy(subject.model)
+
+            def loss_fn(outputs, _):
+                return subject.loss.__self__.rest_of(outputs, model, subject.batch)
+
+            start = time.perf_counter()
+            try:
+                report = torchtest2.check_model(
+                    model,
+                    subject.batch.inputs,
+                    subject.batch.targets,
+                    loss_fn=loss_fn,
+                    optimizer=subject.optimizer_for(model),
+                )
+                found["torchtest2"] = bool(report.failures or report.warnings), time.perf_counter() - start
+            except Exception:
+                found["torchtest2"] = True, time.perf_counter() - start
+    with contextlib.suppress(ImportError):
+        import guardtower
+
+        model = copy.deepcopy(subject.model)
+        start = time.perf_counter()
+        try:
+            report = guardtower.audit(
+                model, lambda: subject.loss(model, subject.batch), optimizer=subject.optimizer_for(model)
+            )
+            found["guardtower"] = bool(report.errors or report.warnings), time.perf_counter() - start
+        except Exception:
+            found["guardtower"] = True, time.perf_counter() - start
+    return found
+
+
+def check(task: tuple[str, str, int, bool]) -> Result:
     """Check one script."""
     import torch
 
     from babysit.testing import check_script
 
     torch.set_num_threads(1)
-    name, code, seed = task
+    name, code, seed, with_peers = task
     start = time.perf_counter()
+    others: dict[str, tuple[bool, float]] = {}
     try:
-        report = check_script(ZOO / name, str(seed))
+        report = check_script(
+            ZOO / name, str(seed), also=lambda subject: others.update(complaints(subject) if with_peers else {})
+        )
     except Exception as error:
         report = error
     seconds = time.perf_counter() - start
     if report is None or isinstance(report, Exception):
-        return Result(name, code, seed, [], [], {}, [], str(report), seconds)
+        return Result(name, code, seed, [], [], {}, [], str(report), seconds, others)
     warned = {item.code: item.message for item in report.findings if item.severity != "info"}
     failed = [f"{item.name}: {item.measured}" for item in report.checks if item.mark == "not applicable"]
-    return Result(name, code, seed, list(warned), sorted(report.diagnosis.folded), warned, failed, "", report.seconds)
+    return Result(
+        name, code, seed, list(warned), sorted(report.diagnosis.folded), warned, failed, "", report.seconds, others
+    )
 
 
 def main() -> None:
@@ -80,6 +129,7 @@ def main() -> None:
     parser.add_argument("--only", default="*", help="shell pattern of names such as sick/los*")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--verbose", action="store_true", help="a line for each script that is not as it should be")
+    parser.add_argument("--peers", action="store_true", help="torchtest2 and guardtower beside, where installed")
     parser.add_argument("--json", type=Path, help="write every result there")
     options = parser.parse_args()
     scripts = [(f"healthy/{path.name}", "") for path in sorted(ZOO.glob("healthy/*.py"))]
@@ -89,7 +139,10 @@ def main() -> None:
         if (code := path.name.partition("_")[0].upper()) in BEFORE
     ]
     tasks = [
-        (name, code, seed) for name, code in scripts if fnmatch(name, options.only) for seed in range(options.seeds)
+        (name, code, seed, options.peers)
+        for name, code in scripts
+        if fnmatch(name, options.only)
+        for seed in range(options.seeds)
     ]
     os.environ["OMP_NUM_THREADS"] = "1"
     results = []
@@ -121,6 +174,13 @@ def table(results: list[Result]) -> str:
     refused = sum(bool(item.refused) for item in results)
     times = [item.seconds for item in results if not item.refused]
     lines.append(f"\nhealthy: {alarms} of {len(healthy)} with a warning; {refused} of {len(results)} scripts refused")
+    for peer in sorted({name for item in results for name in item.peers}):
+        of_sick, of_healthy = ([x.peers[peer] for x in items if peer in x.peers] for items in (sick, healthy))
+        lines.append(
+            f"{peer}: complains of anything in {sum(bad for bad, _ in of_sick)} of {len(of_sick)} sick and "
+            f"{sum(bad for bad, _ in of_healthy)} of {len(of_healthy)} healthy ones, "
+            f"{statistics.median(seconds for _, seconds in of_sick + of_healthy):.1f} s"
+        )
     if times:
         lines.append(f"seconds: median {statistics.median(times):.1f}, longest {max(times):.1f}")
     return "\n".join(lines)

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import runpy
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,13 +76,16 @@ def watch_script(script: str | Path, *arguments: str, out: Path | None = None) -
     return Watched(monitor.diagnosis, monitor.records, monitor.notes, printed.getvalue(), error)
 
 
-def check_script(script: str | Path, *arguments: str, seconds: float = 5.0) -> Report | BabysitError | None:
+def check_script(
+    script: str | Path, *arguments: str, seconds: float = 5.0, also: Callable[[Subject], None] = lambda _: None
+) -> Report | BabysitError | None:
     """Check a training script in this process as `babysit check` does; it goes no further than its first update.
 
     Args:
         script: The file.
         *arguments: What its ``sys.argv`` holds beside its name.
         seconds: About what the check may take.
+        also: Called with what was checked, once it was.
 
     Returns:
         The report, the refusal of a script whose step cannot be taken again, or ``None`` where it trains nothing.
@@ -98,6 +101,7 @@ def check_script(script: str | Path, *arguments: str, seconds: float = 5.0) -> R
             outcome.append(check_subject(subject, [subject.batch], seconds=seconds, config=DEFAULTS))
         except BabysitError as error:
             outcome.append(error)
+        also(subject)
         raise _CheckedError
 
     def refused(error: BabysitError) -> None:

@@ -77,6 +77,16 @@ class Step:
             result = self._take(item, model, batch, made)
         return result
 
+    def rest_of(self, outputs: Any, model: nn.Module, batch: Batch) -> Tensor:
+        """The loss from what the only call of a model gave."""
+        made: dict[int, Tensor] = {}
+        for item in self.operations:
+            if item.function is None:
+                made.update(zip(item.made, tensors_of(outputs), strict=False))
+            else:
+                self._take(item, model, batch, made)
+        return made[self.loss.place]
+
     def loss_of(self, model: nn.Module, batch: Batch) -> Tensor:
         """The loss."""
         made: dict[int, Tensor] = {}

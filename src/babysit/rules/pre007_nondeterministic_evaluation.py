@@ -32,8 +32,8 @@ class NondeterministicEvaluation(Rule):
 
     ## When it is a false alarm
     Models that sample on purpose: a variational autoencoder that draws its code in evaluation too, Monte Carlo dropout,
-    a generator that draws its own noise. They get a warning at most; use the mean in evaluation, or leave the rule out.
-    A model whose only output is its loss may draw noise for it, as diffusion models do, and is not judged unless a
+    a generator that draws its own noise. Noise that is no dropout is information only; modules kept in training mode
+    get a warning. A model whose only output is its loss may draw noise for it, as diffusion models do, and is not judged unless a
     dropout function is on. Order of summation on a GPU changes less than the limit.
 
     ## Options
@@ -75,8 +75,15 @@ class NondeterministicEvaluation(Rule):
             evidence=[Evidence("difference of outputs", difference, limit)],
             remedies=remedies,
             module=module,
-            severity=Severity.ERROR if drops and not is_forced else Severity.WARNING,
+            severity=_severity(drops, is_forced),
         )
+
+
+def _severity(drops: bool, is_forced: bool) -> Severity:
+    """Dropout functions are left on by mistake; modules may stay in training mode, and draw noise, on purpose."""
+    if not drops:
+        return Severity.INFO
+    return Severity.WARNING if is_forced else Severity.ERROR
 
 
 def _cause(drops: bool, is_forced: bool) -> tuple[str, tuple[str, ...]]:
