@@ -33,8 +33,8 @@ class NondeterministicEvaluation(Rule):
     ## When it is a false alarm
     Models that sample on purpose: a variational autoencoder that draws its code in evaluation too, Monte Carlo dropout,
     a generator that draws its own noise. Noise that is no dropout is information only; modules kept in training mode
-    get a warning. A model whose only output is its loss may draw noise for it, as diffusion models do, and is not judged unless a
-    dropout function is on. Order of summation on a GPU changes less than the limit.
+    get a warning. A model whose only output is its loss may draw noise for it, as diffusion models do, and is not
+    judged unless a dropout function is on. Order of summation on a GPU changes less than the limit.
 
     ## Options
     `limit` is relative.
