@@ -98,7 +98,7 @@ def check_script(
 
     def found(subject: Subject) -> None:
         try:
-            outcome.append(check_subject(subject, [subject.batch], seconds=seconds, config=DEFAULTS))
+            outcome.append(check_subject(subject, [subject.batch, *subject.others], seconds=seconds, config=DEFAULTS))
         except BabysitError as error:
             outcome.append(error)
         also(subject)

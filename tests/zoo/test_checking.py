@@ -37,7 +37,7 @@ def run(name: str, *, checked: bool) -> tuple[tuple[Any, ...], list[Report | Bab
 
         def found(subject: Subject) -> None:
             own = list(steps)
-            outcome.append(check_subject(subject, [subject.batch], seconds=3.0, config=DEFAULTS))
+            outcome.append(check_subject(subject, [subject.batch, *subject.others], seconds=3.0, config=DEFAULTS))
             steps[:] = own  # without those of the check's own optimizers
 
         if checked:

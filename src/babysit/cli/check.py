@@ -136,7 +136,11 @@ class _Asked:
         if self.json_file == "-":
             sys.stdout = sys.__stdout__
         try:
-            self._end(self.tell(check_subject(subject, [subject.batch], seconds=self.seconds, config=self.config)))
+            self._end(
+                self.tell(
+                    check_subject(subject, [subject.batch, *subject.others], seconds=self.seconds, config=self.config)
+                )
+            )
         except BabysitError as error:
             self._refused(error)
 

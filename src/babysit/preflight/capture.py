@@ -6,7 +6,9 @@ be computed again with other weights and other data, whatever the script makes i
 
 from __future__ import annotations
 
+import dataclasses
 import gc
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,7 @@ from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from babysit.errors import InputError
 from babysit.preflight.batch import Batch, map_tensors, tensors_of
 from babysit.preflight.isolation import isolated
+from babysit.preflight.more_data import find_more
 from babysit.preflight.replay import Container, Operation, Source, Step, same
 from babysit.preflight.subject import Subject
 from babysit.watch.calls import LOSSES
@@ -214,6 +217,9 @@ class Capture(TorchFunctionMode):
             return
         self._calls.clear()
         self._made.clear()
+        more = find_more(subject.batch, sys._getframe())
+        if more is not None:
+            subject = dataclasses.replace(subject, others=more.batches, extreme=more.extreme)
         self._found(subject)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ class Subject:
         loss: ``(model, batch) -> scalar``, to be differentiated.
         optimizer: As training will use it; ``None`` where there is none yet.
         held_out: A batch of the data for evaluation; ``None`` without one.
+        others: Further batches of the training data, spread evenly over all of it.
+        extreme: One with its most unusual examples; ``None`` where only the first batch is known.
         fixed_size: Whether forward and loss work for batches of this size only, as they were recorded from a script.
     """
 
@@ -36,6 +38,8 @@ class Subject:
     loss: Loss
     optimizer: torch.optim.Optimizer | None = None
     held_out: Batch | None = None
+    others: Sequence[Batch] = ()
+    extreme: Batch | None = None
     fixed_size: bool = False
 
     def few(self, count: int) -> Batch:

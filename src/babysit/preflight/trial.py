@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ def record_trial(
 
     Args:
         subject: Left as it is.
-        batches: To take in turn; the subject's own without any.
+        batches: To take in turn; the subject's own without any. Its extreme one comes last, whatever the time.
         steps: At most.
         time_limit: Seconds after which no further step is begun.
 
@@ -49,7 +50,15 @@ def record_trial(
                 optimizer.step(_given(loss))
                 if not step:  # which may have imported half of torch
                     end = time.monotonic() + time_limit
-    return monitor.records[0]
+            if subject.extreme is not None:
+                with contextlib.suppress(Exception):  # what it was given is recorded all the same
+                    optimizer.zero_grad()
+                    subject.loss(model, subject.extreme).backward()  # type: ignore[no-untyped-call]
+                    optimizer.step()
+    record = monitor.records[0]
+    # batches that are spread over all data stand for an epoch
+    header = dataclasses.replace(record.header, steps_per_epoch=len(batches)) if subject.others else record.header
+    return dataclasses.replace(record, header=header)
 
 
 def record_attempt(subject: Subject) -> RunRecord:
