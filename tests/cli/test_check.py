@@ -100,7 +100,7 @@ def test_a_function(babysit: Any, tmp_path: Path) -> None:
         (("absent.py",), "no such file"),
         (("nothing.py",), "expected a script that trains a model, found it ended without"),
         (("idle.py",), "it ended without a backward pass"),
-        (("bare.py",), "expected a model (torch.nn.Module) that leads to it"),
+        (("constant.py",), "expected a model that leads to it"),
         (("fails.py",), "exit code 3"),
         (("--seconds", "0", "build.py:setup"), "a number above 0"),
         (("--select", "NONE", "build.py:setup"), "NONE"),
@@ -114,8 +114,8 @@ def test_wrong_inputs_are_refused_in_one_line(
     write(tmp_path, "nothing.py", "print(1)")
     write(tmp_path, "idle.py", "import torch")
     write(tmp_path, "fails.py", "import torch, sys; sys.exit(3)")
-    bare = "import torch\nw = torch.zeros(2, requires_grad=True)\n(w * 2).sum().backward()\n"
-    write(tmp_path, "bare.py", bare)
+    constant = "import torch\ntorch.zeros(2, requires_grad=True).backward(torch.ones(2))\n"
+    write(tmp_path, "constant.py", constant)
     ended = babysit.run("check", *arguments, cwd=tmp_path)
     assert ended.code == 2, (ended.out, ended.err)
     assert said in ended.err

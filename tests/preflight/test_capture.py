@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -116,7 +115,7 @@ def test_parts_of_a_model_called_one_by_one_and_data_drawn_between() -> None:
     assert torch.equal(subject.batch.targets[-1], x)
 
 
-def test_lbfgs_gradients_on_their_own_and_updates_by_hand() -> None:
+def test_lbfgs() -> None:
     torch.manual_seed(0)
     model = nn.Linear(4, 3)
     x, y = torch.randn(8, 4), torch.randint(0, 3, (8,))
@@ -135,11 +134,15 @@ def test_lbfgs_gradients_on_their_own_and_updates_by_hand() -> None:
         assert isinstance(made, torch.optim.LBFGS)
         made.step(lambda: subject.loss(twin, subject.batch))
 
+
+def test_gradients_on_their_own_for_updates_by_hand() -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    x, y = torch.randn(8, 4), torch.randint(0, 3, (8,))
+
     def by_hand() -> None:
         torch.autograd.grad(F.cross_entropy(model(x), y), list(model.parameters()))
 
-    optimizer = subject = made = None  # type: ignore[assignment]
-    gc.collect()
     assert loss_of(captured(by_hand)) == pytest.approx(F.cross_entropy(model(x), y).item())
 
 
@@ -157,18 +160,49 @@ def test_evaluation_before_training_is_passed_over() -> None:
     assert captured(train).batch.size == 8
 
 
-def test_a_loss_that_no_model_leads_to_is_refused() -> None:
-    weight = torch.zeros(3, requires_grad=True)
-    model, x = nn.Linear(4, 3), torch.randn(8, 4)
-    optimizer = torch.optim.SGD([weight], 0.1)
-    refused: list[BabysitError] = []
-    capture = Capture(lambda _: None, refused.append)
-    capture.start()
-    try:
-        model(x)
-        weight.sum().backward()
+def test_a_model_of_bare_tensors() -> None:
+    torch.manual_seed(0)
+    first, last = torch.randn(4, 8, requires_grad=True), torch.zeros(3, 8).requires_grad_()
+    x, y = torch.randn(16, 4), torch.randint(0, 3, (16,))
+
+    def train() -> None:
+        loss = F.cross_entropy(F.linear(torch.tanh(x @ first), last), y)
+        for weight, gradient in zip((first, last), torch.autograd.grad(loss, [first, last]), strict=True):
+            weight.data -= gradient
+
+    subject = captured(train)
+    assert [id(item) for item in subject.model.parameters()] == [id(first), id(last)]
+    assert torch.equal(subject.batch.inputs[0], x)
+    assert torch.equal(subject.batch.targets[0], y)
+    assert loss_of(subject) == pytest.approx(torch.tensor(3.0).log().item())
+    with isolated(subject.model) as twin:
+        assert torch.equal(subject.output(twin, subject.batch), torch.zeros(16, 3))
+
+
+def test_the_data_that_a_batch_was_taken_from_are_found() -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    x, y = torch.randn(200, 2, 2), torch.randint(0, 3, (200,))
+    x[77, 0, 0], y[123] = float("nan"), 5
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    def train() -> None:
+        rows = torch.arange(8, 40)
+        F.cross_entropy(model(x[rows].flatten(1)), y[rows]).backward()
         optimizer.step()
-    finally:
-        capture.stop()
-    assert isinstance(refused[0], InputError)
-    assert "a model (torch.nn.Module) that leads to it" in str(refused[0])
+        assert len(x) == len(y)
+
+    subject = captured(train)
+    assert {batch.size for batch in subject.others} == {32}
+    seen = torch.cat([batch.targets[0] for batch in subject.others])
+    assert len(seen) == 15 * 32
+    assert subject.extreme is not None
+    assert subject.extreme.inputs[0].isnan().any()
+    assert int(subject.extreme.targets[0].max()) == 5
+
+
+def test_a_loss_without_any_model_is_refused() -> None:
+    from babysit.preflight.capture import subject_of
+
+    with pytest.raises(InputError, match="a model that leads to it"):
+        subject_of([], torch.zeros(()), None)

@@ -63,7 +63,6 @@ class Capture(TorchFunctionMode):
         self._found = found
         self._refused = refused
         self._depth = 0
-        self._recording = False
         self._done = False
         self._calls: list[_Seen] = []
         self._made: dict[int, Tensor] = {}
@@ -100,6 +99,7 @@ class Capture(TorchFunctionMode):
         torch.autograd.backward = differentiate
         torch.autograd.grad = gradient
         self._handle = register_optimizer_step_pre_hook(lambda optimizer, *_: self._step_begins(optimizer))
+        self.__enter__()  # type: ignore[no-untyped-call]
 
     def stop(self) -> None:
         """Leave torch as it was."""
@@ -117,7 +117,7 @@ class Capture(TorchFunctionMode):
     ) -> Any:
         """A function of torch was called."""
         kwargs = dict(kwargs or {})
-        if not self._recording or self._depth or not torch.is_grad_enabled() or len(self._calls) > _MOST:
+        if self._done or self._depth or not torch.is_grad_enabled() or len(self._calls) > _MOST:
             return func(*args, **kwargs)
         if not self._depends_on_a_model(func, (args, kwargs)):
             return func(*args, **kwargs)  # what it gives is data, which is the same when the step is taken again
@@ -128,7 +128,9 @@ class Capture(TorchFunctionMode):
             if getattr(func, "__name__", "") in LOSSES:
                 self._loss_raised(_Seen(func, None, args, kwargs, torch.zeros(()), copies))
             raise
-        if self._recording and (tensors_of(result) or result is None):  # it ends within Tensor.backward
+        if (
+            not self._done and self._loss is None and (tensors_of(result) or result is None)
+        ):  # it ends within Tensor.backward
             self._note(_Seen(func, None, args, kwargs, result, copies))
         return result
 
@@ -137,9 +139,6 @@ class Capture(TorchFunctionMode):
         if self._done or self._depth or not is_model or not torch.is_grad_enabled():
             return call(module, *args, **kwargs)
         self.saw_model = True
-        if not self._recording:
-            self._recording = True
-            self.__enter__()  # type: ignore[no-untyped-call]
         copies = self._copies((args, kwargs))
         self._depth += 1
         try:
@@ -150,16 +149,17 @@ class Capture(TorchFunctionMode):
         return result
 
     def _depends_on_a_model(self, function: Callable[..., Any], given: Any) -> bool:
-        if any(word in getattr(function, "__name__", "") for word in _RANDOM):
+        name = getattr(function, "__name__", "")
+        if name not in LOSSES and any(word in name for word in _RANDOM):
             return False
-        return any(id(item) in self._made or isinstance(item, nn.Parameter) for item in tensors_of(given))
+        return any(id(item) in self._made or item.requires_grad for item in tensors_of(given))
 
     def _copies(self, given: Any) -> dict[int, Tensor]:
         """The data among what is given, before anything can write to them."""
         return {
             id(item): item.detach().clone()
             for item in tensors_of(given)
-            if id(item) not in self._made and not isinstance(item, nn.Parameter)
+            if id(item) not in self._made and not item.requires_grad
         }
 
     def _note(self, seen: _Seen) -> None:
@@ -189,6 +189,7 @@ class Capture(TorchFunctionMode):
     def _is_optimized(self) -> bool:
         """Whether there is an optimizer for what was called."""
         own = {id(item) for call in self._calls if call.module is not None for item in call.module.parameters()}
+        own |= {id(item) for call in self._calls for item in tensors_of((call.args, call.kwargs)) if _is_loose(item)}
         optimizers = [item for item in gc.get_objects() if issubclass(type(item), Optimizer)]
         return any(
             id(item) in own for optimizer in optimizers for group in optimizer.param_groups for item in group["params"]
@@ -202,7 +203,6 @@ class Capture(TorchFunctionMode):
             self._hand_over()
 
     def _stop_recording(self) -> None:
-        self._recording = False
         # while one of the functions is handled, as Tensor.backward is one, this mode is not in place
         if _get_current_function_mode_stack()[-1:] == [self]:  # type: ignore[no-untyped-call]
             self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
@@ -236,23 +236,23 @@ def subject_of(calls: list[_Seen], loss: Tensor, optimizer: Optimizer | None, *,
         InputError: The loss does not come from the recorded calls, or comes out otherwise when they are made again.
     """
     kept = _needed(calls, loss)
-    if not any(item.module is not None for item in kept):
-        expected = "a model (torch.nn.Module) that leads to it"
-        raise InputError("the loss", expected=expected, found="none", todo=TODO)
-    model, paths = _model_of([item.module for item in kept if item.module is not None])
+    if not kept:
+        raise InputError("the loss", expected="a model that leads to it", found="none", todo=TODO)
+    model, paths = _model_of(kept)
     names = {id(parameter): name for name, parameter in [*model.named_parameters(), *model.named_buffers()]}
     inputs: list[Tensor] = []
     targets: list[Tensor] = []
     made: dict[int, int] = {}
     operations: list[Operation] = []
     for item in kept:
-        source = _Sources(item, made, names, inputs, targets)
+        source = _Sources(item, made, names, inputs, targets, not paths)
         args, kwargs = map_tensors(item.args, source), map_tensors(item.kwargs, source)  # type: ignore[arg-type]
         places = []
         for tensor in tensors_of(item.result):
             places.append(made.setdefault(id(tensor), len(made)))
         path = "" if item.module is None else paths[id(item.module)]
-        operations.append(Operation(item.function, path, args, kwargs, tuple(places)))
+        is_layer = not paths and source._meets_a_parameter()
+        operations.append(Operation(item.function, path, args, kwargs, tuple(places), is_layer))
     step = Step(operations, Source("made", made[id(loss)]))
     size = next((len(item) for item in [*inputs, *targets] if item.dim()), 1)
     batch = Batch(tuple(inputs), tuple(targets), size)
@@ -271,6 +271,11 @@ class _Sources:
     names: dict[int, str]
     inputs: list[Tensor]
     targets: list[Tensor]
+    is_bare: bool
+
+    def _meets_a_parameter(self) -> bool:
+        """Whether the call is one of a layer of bare tensors."""
+        return any(id(item) in self.names for item in tensors_of((self.call.args, self.call.kwargs)))
 
     def __call__(self, tensor: Tensor) -> Source:
         """The source of one tensor."""
@@ -278,7 +283,8 @@ class _Sources:
             return Source("made", self.made[id(tensor)])
         if id(tensor) in self.names:
             return Source("parameter", name=self.names[id(tensor)])
-        kind, data = ("input", self.inputs) if self.call.module is not None else ("target", self.targets)
+        is_input = self.call.module is not None or (self.is_bare and self._meets_a_parameter())
+        kind, data = ("input", self.inputs) if is_input else ("target", self.targets)
         data.append(self.call.copies.get(id(tensor), tensor.detach()))
         return Source(kind, len(data) - 1)
 
@@ -296,16 +302,25 @@ def _needed(calls: list[_Seen], loss: Tensor) -> list[_Seen]:
     return kept[::-1]
 
 
-def _model_of(modules: list[nn.Module]) -> tuple[nn.Module, dict[int, str]]:
-    """One model that holds all that were called, and the path of each in it."""
+def _model_of(kept: list[_Seen]) -> tuple[nn.Module, dict[int, str]]:
+    """One model that holds all that were called and all bare tensors that are trained, and the path of each call."""
     names = Names()
+    modules = [item.module for item in kept if item.module is not None]
     roots = list({id(root): root for root in (names.add(module) for module in modules)}.values())
-    if len(roots) == 1:
+    own = {id(parameter) for root in roots for parameter in root.parameters()}
+    given = [tensor for item in kept for tensor in tensors_of((item.args, item.kwargs))]
+    loose = list({id(item): item for item in given if _is_loose(item) and id(item) not in own}.values())
+    if len(roots) == 1 and not loose:
         model = roots[0]
     else:
-        model = Container({f"{type(root).__name__.lower()}_{number}": root for number, root in enumerate(roots, 1)})
+        named = {f"{type(root).__name__.lower()}_{number}": root for number, root in enumerate(roots, 1)}
+        model = Container(named, loose)
     paths = {id(module): path for path, module in model.named_modules()}
     return model, {id(module): paths[id(module)] for module in modules}
+
+
+def _is_loose(tensor: Tensor) -> bool:
+    return tensor.requires_grad and tensor.is_leaf
 
 
 def _verify(subject: Subject, loss: Tensor) -> None:

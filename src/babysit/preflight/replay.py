@@ -38,6 +38,7 @@ class Operation:
         args: With a :class:`Source` in the place of every tensor.
         kwargs: Likewise.
         made: Places of the tensors it gives, in order.
+        is_layer: Whether it stands for a layer, where there are no modules.
     """
 
     function: Callable[..., Any] | None
@@ -45,13 +46,21 @@ class Operation:
     args: Any
     kwargs: Any
     made: tuple[int, ...]
+    is_layer: bool = False
 
 
 class Container(nn.Module):
-    """Several models that are trained together."""
+    """Several models that are trained together, and tensors that are trained without one.
 
-    def __init__(self, models: Mapping[str, nn.Module]) -> None:
+    Args:
+        models: By name.
+        tensors: Leaves that require a gradient; they are parameters as they are, not copies.
+    """
+
+    def __init__(self, models: Mapping[str, nn.Module], tensors: Sequence[Tensor] = ()) -> None:
         super().__init__()
+        for number, tensor in enumerate(tensors):
+            self._parameters[f"tensor_{number}"] = tensor  # type: ignore[assignment]
         for name, model in models.items():
             self.add_module(name, model)
 
@@ -69,8 +78,9 @@ class Step:
     loss: Source
 
     def outputs_of(self, model: nn.Module, batch: Batch) -> Any:
-        """What the last call of a model gives."""
-        last = max(place for place, item in enumerate(self.operations) if item.function is None)
+        """What the last call of a model gives, or the last layer of bare tensors."""
+        calls = [place for place, item in enumerate(self.operations) if item.function is None]
+        last = max(calls or [place for place, item in enumerate(self.operations) if item.is_layer])
         made: dict[int, Tensor] = {}
         result: Any = None
         for item in self.operations[: last + 1]:
