@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
-import babysit
 from babysit.preflight.batch import Batch
 from babysit.watch.batches import fingerprints
 
 BATCHES = 15
 _MOST_NUMBERS = 1 << 27
-_FOREIGN = tuple(str(Path(module.__file__).parent) for module in (babysit, torch) if module.__file__)
+_FOREIGN = (str(Path(__file__).parents[1]), str(Path(torch.__file__).parent))
 
 Rows = NDArray[np.int64]
 
