@@ -49,7 +49,8 @@ def run(name: str, *, checked: bool) -> tuple[tuple[Any, ...], list[Report | Bab
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if place % 11 == 3 else pytest.mark.slow) for place, name in enumerate(HEALTHY)]
+    "name",
+    [pytest.param(name, marks=() if place % 11 == 3 else pytest.mark.slow) for place, name in enumerate(HEALTHY)],
 )
 def test_checking_changes_nothing_and_finds_nothing(name: str) -> None:
     plain, _ = run(name, checked=False)

@@ -6,6 +6,7 @@ be computed again with other weights and other data, whatever the script makes i
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import sys
@@ -217,7 +218,9 @@ class Capture(TorchFunctionMode):
             return
         self._calls.clear()
         self._made.clear()
-        more = find_more(subject.batch, sys._getframe())
+        more = None
+        with contextlib.suppress(Exception):  # what a script holds may be of any kind
+            more = find_more(subject.batch, sys._getframe())
         if more is not None:
             subject = dataclasses.replace(subject, others=more.batches, extreme=more.extreme)
         self._found(subject)

@@ -84,6 +84,8 @@ def _rows(batch: Batch, held: Sequence[Tensor]) -> tuple[int, Rows] | None:
 
 def _like(part: Tensor, held: Iterable[Tensor]) -> Iterator[Tensor]:
     """Those of the tensors that rows of this shape and kind can come from."""
+    if not part.dim():
+        return
     for item in held:
         is_alike = item.is_floating_point() == part.is_floating_point() and item.device == part.device
         if is_alike and item[0].numel() == part[0].numel():

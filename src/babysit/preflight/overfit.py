@@ -73,7 +73,7 @@ def fit_by_heart(
         examples: How many they are.
         chance_loss: Loss of a constant prediction.
         between: Called after every step, for signals.
-        time_limit: Seconds; a loss that still falls when they are over is not judged, and the probe says why.
+        time_limit: Seconds; a loss that has not got there when they are over is not judged, and the probe says why.
     """
     end = time.monotonic() + time_limit
     curves: list[tuple[float, float, list[float], list[float]]] = []
@@ -86,7 +86,7 @@ def fit_by_heart(
         if losses[-1] <= target or time.monotonic() > end:
             break
     _, rate, losses, scores = min(curves, key=lambda curve: curve[0])
-    cut = time.monotonic() > end and (len(losses) <= STEPS // 2 or _falls(losses))
+    cut = time.monotonic() > end and math.isfinite(losses[-1])
     if losses[-1] > target and cut:
         reason = f"the loss had come to {losses[-1]:.3g} after {len(losses) - 1} steps when the time was over"
         return Probe("overfit", texts={"reason": reason})
@@ -104,11 +104,6 @@ def fit_by_heart(
         numbers={name: value for name, value in numbers.items() if name != "score" or not math.isnan(value)},
         series={"losses": tuple(losses), "scores": tuple(scores)},
     )
-
-
-def _falls(losses: list[float]) -> bool:
-    """Whether the last quarter of the steps brought the loss down by more than a twentieth."""
-    return losses[-1] < 0.95 * losses[-1 - len(losses) // 4]
 
 
 def _train(
