@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from babysit.measure.record import Probe
 from babysit.preflight.batch import Batch, tensors_of
 from babysit.preflight.isolation import isolated
+from babysit.preflight.still import randomness_kept
 from babysit.preflight.subject import Subject
 
 Trace = list[tuple[str, Tensor]]
@@ -62,16 +63,11 @@ class Clock:
 @contextmanager
 def asked(subject: Subject, seed: int = 0, *, training: bool = False) -> Iterator[nn.Module]:
     """A copy in evaluation mode; random numbers of torch, NumPy and Python begin at ``seed`` and are put back."""
-    states = random.getstate(), np.random.get_state()
-    try:
-        with isolated(subject.model, seed) as model:
-            random.seed(seed)
-            np.random.seed(seed)
-            model.train(training)
-            yield model
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
+    with randomness_kept(), isolated(subject.model, seed) as model:
+        random.seed(seed)
+        np.random.seed(seed)
+        model.train(training)
+        yield model
 
 
 @torch.no_grad()

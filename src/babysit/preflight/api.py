@@ -17,6 +17,7 @@ from babysit.diagnose import Diagnosis, diagnose
 from babysit.errors import InputError
 from babysit.measure.record import Probe, RunRecord
 from babysit.preflight.batch import Batch, map_tensors, tensors_of
+from babysit.preflight.isolation import isolated
 from babysit.preflight.judged import JUDGED
 from babysit.preflight.probes import EXPERIMENTS, Experiment, Given
 from babysit.preflight.report import Check, Mark, Report
@@ -40,7 +41,6 @@ def check(
     batch: Any,
     optimizer: torch.optim.Optimizer | None = None,
     *,
-    held_out: Any = None,
     seconds: float = SECONDS,
     config: Config | None = None,
 ) -> Report:
@@ -55,7 +55,6 @@ def check(
         batch: ``(inputs, targets)``, ``(input, input, …, targets)``, a mapping with ``labels`` or ``targets`` among
             its keys, or an iterable of such batches, as a DataLoader, of which the first eight are taken.
         optimizer: As training will use it; its rate, weight decay and parameters are checked with the rest.
-        held_out: A batch for evaluation, likewise.
         seconds: About what all of it may take; experiments that are not through by then say so.
         config: Of the rules; `[tool.babysit]` of the nearest pyproject.toml by default.
 
@@ -77,7 +76,6 @@ def check(
         forward=call,
         loss=_loss(loss_fn),
         optimizer=optimizer,
-        held_out=None if held_out is None else _batches(held_out, keeps_labels=loss_fn is None)[0],
     )
     return check_subject(subject, batches, seconds=seconds, config=config)
 
@@ -109,7 +107,7 @@ def _checked(subject: Subject, batches: Sequence[Batch], seconds: float, config:
         probes[item.name] = _made(item, Given(subject, batches, trial, item.share * seconds))
         times[item.name] = time.perf_counter() - begin
     record = dataclasses.replace(trial, probes=(*trial.probes, *probes.values()))
-    codes = {code for codes in [item.codes for item in JUDGED] + [item.codes for item in EXPERIMENTS] for code in codes}
+    codes = {code for item in JUDGED for code in item.codes} | {code for item in EXPERIMENTS for code in item.codes}
     diagnosis = diagnose(record, [rule for rule in all_rules() if rule.code in codes], config)
     bad = _bad(diagnosis)
     checks = [
@@ -150,17 +148,15 @@ def refuse_unusable(subject: Subject) -> None:
     Raises:
         InputError: They cannot be used together.
     """
-    from babysit.preflight.isolation import isolated
-
     shapes = ", ".join(str(tuple(item.shape)) for item in subject.batch.tensors())
     name = type(subject.model).__name__
-    try:
-        with isolated(subject.model):
-            pass
-    except Exception as error:
-        todo = "make it copyable (no lambdas, locks or graph-holding tensors as attributes)"
-        raise InputError(name, expected="a model that copy.deepcopy can copy", found=_said(error), todo=todo) from error
-    with isolated(subject.model) as model:
+    with contextlib.ExitStack() as stack:
+        try:
+            model = stack.enter_context(isolated(subject.model))
+        except Exception as error:
+            todo = "make it copyable (no lambdas, locks or graph-holding tensors as attributes)"
+            expected = "a model that copy.deepcopy can copy"
+            raise InputError(name, expected=expected, found=_said(error), todo=todo) from error
         try:
             loss = subject.loss(model, subject.batch)
         except InputError:

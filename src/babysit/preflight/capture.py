@@ -53,13 +53,11 @@ class Capture(TorchFunctionMode):
         refused: Called instead with the reason where the step cannot be taken again.
 
     Attributes:
-        saw_model: Whether a model with parameters was called.
         saw_backward: Whether anything was differentiated.
     """
 
     def __init__(self, found: Callable[[Subject], None], refused: Callable[[InputError], None]) -> None:
         super().__init__()
-        self.saw_model = False
         self.saw_backward = False
         self._found = found
         self._refused = refused
@@ -139,7 +137,6 @@ class Capture(TorchFunctionMode):
         is_model = next(module.parameters(), None) is not None
         if self._done or self._depth or not is_model or not torch.is_grad_enabled():
             return call(module, *args, **kwargs)
-        self.saw_model = True
         copies = self._copies((args, kwargs))
         self._depth += 1
         try:

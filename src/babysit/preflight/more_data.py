@@ -31,12 +31,10 @@ class MoreData:
     Attributes:
         batches: Spread evenly over the data, of the first batch's size.
         extreme: A batch with the rows that are not finite, or have the smallest and the largest targets.
-        examples: How many there are in all.
     """
 
     batches: tuple[Batch, ...]
     extreme: Batch
-    examples: int
 
 
 def find_more(batch: Batch, frame: FrameType | None) -> MoreData | None:
@@ -66,7 +64,7 @@ def find_more(batch: Batch, frame: FrameType | None) -> MoreData | None:
 
     order = np.random.default_rng(0).permutation(np.linspace(0, total - 1, BATCHES * batch.size).astype(np.int64))
     batches = tuple(taken(part) for part in np.split(order, BATCHES))
-    return MoreData(batches, taken(_extreme([*inputs, *targets], targets, batch.size)), total)
+    return MoreData(batches, taken(_extreme([*inputs, *targets], targets, batch.size)))
 
 
 def _rows(batch: Batch, held: Sequence[Tensor]) -> tuple[int, Rows] | None:

@@ -64,6 +64,11 @@ class Experiment:
     share: float = 0.05
 
 
+def _timed(probe: Callable[..., Probe]) -> Callable[[Given], Probe]:
+    """A probe that takes a subject and a time limit, and nothing else."""
+    return lambda given: probe(given.subject, time_limit=given.seconds)
+
+
 def _overfit(given: Given) -> Probe:
     subject, call = given.subject, given.trial.calls[0] if given.trial.calls else None
     level = guessing(given.trial)
@@ -149,7 +154,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "gradient",
         "Gradient check",
         ("PRE004",),
-        lambda given: probe_gradient(given.subject, time_limit=given.seconds),
+        _timed(probe_gradient),
         _say_gradient,
         share=0.2,
     ),
@@ -157,28 +162,28 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "batch-leakage",
         "Examples apart",
         ("PRE005",),
-        lambda given: probe_leakage(given.subject, time_limit=given.seconds),
+        _timed(probe_leakage),
         lambda _: ("no output depends on another example's input", ""),
     ),
     Experiment(
         "future-leakage",
         "No look ahead",
         ("PRE008",),
-        lambda given: probe_future(given.subject, time_limit=given.seconds),
+        _timed(probe_future),
         lambda probe: (f"{probe.numbers.get('positions', 0):.0f} positions looked at", ""),
     ),
     Experiment(
         "determinism",
         "Evaluation repeats",
         ("PRE007",),
-        lambda given: probe_determinism(given.subject, time_limit=given.seconds),
+        _timed(probe_determinism),
         lambda probe: (f"two evaluations differ by {probe.numbers['difference']:.1g}", "nothing"),
     ),
     Experiment(
         "input-ignored",
         "Inputs are used",
         ("PRE006",),
-        lambda given: probe_ignored_input(given.subject, time_limit=given.seconds),
+        _timed(probe_ignored_input),
         _say_ignored,
         share=0.15,
     ),

@@ -26,7 +26,6 @@ class Subject:
         forward: ``(model, batch) -> outputs``, whatever they are.
         loss: ``(model, batch) -> scalar``, to be differentiated.
         optimizer: As training will use it; ``None`` where there is none yet.
-        held_out: A batch of the data for evaluation; ``None`` without one.
         others: Further batches of the training data, spread evenly over all of it.
         extreme: One with its most unusual examples; ``None`` where only the first batch is known.
         fixed_size: Whether forward and loss work for batches of this size only, as they were recorded from a script.
@@ -37,7 +36,6 @@ class Subject:
     forward: Forward
     loss: Loss
     optimizer: torch.optim.Optimizer | None = None
-    held_out: Batch | None = None
     others: Sequence[Batch] = ()
     extreme: Batch | None = None
     fixed_size: bool = False

@@ -23,7 +23,7 @@ STEPS = 17
 def record_trial(
     subject: Subject, batches: Sequence[Batch] = (), *, steps: int = STEPS, time_limit: float = 1.0
 ) -> RunRecord:
-    """Train a copy for a few steps, watched; then evaluate it once where there are held-out data.
+    """Train a copy for a few steps, watched.
 
     Args:
         subject: Left as it is.

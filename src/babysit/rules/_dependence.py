@@ -13,6 +13,11 @@ CONTROLS = 10
 """Times the change that is there when nothing was changed."""
 
 
+def first_seen(module: str) -> str:
+    """Where a difference begins, as the end of a sentence; nothing where that is unknown."""
+    return f"; this is first seen in what {module} gives" if module else ""
+
+
 def dependence(numbers: Mapping[str, float], limit: float) -> list[Evidence]:
     """The difference and the gradient of a probe, as far as they are over the limit.
 

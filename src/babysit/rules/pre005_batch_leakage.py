@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
-from babysit.rules._dependence import dependence
+from babysit.rules._dependence import dependence, first_seen
 from babysit.rules._words import number, percent
 
 _NAMES = {
@@ -74,8 +74,7 @@ class BatchLeakage(Rule):
             else f"has a gradient by another's input of {number(worst['gradient'])} of the largest"
         )
         yield self.finding(
-            f"in evaluation mode the output for an example {said}"
-            + (f"; this is first seen in what {module} gives" if module else ""),
+            f"in evaluation mode the output for an example {said}" + first_seen(module),
             evidence=[_named(item) for item in found],
             remedies=(
                 (f"look at {module} and at what is done between it and the layer before" if module else "")

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from babysit.measure.record import Probe, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
-from babysit.rules._dependence import CONTROLS, ROUNDINGS
+from babysit.rules._dependence import CONTROLS, ROUNDINGS, first_seen
 from babysit.rules._words import percent
 
 
@@ -70,8 +70,7 @@ class NondeterministicEvaluation(Rule):
         module = probe.texts.get("module", "")
         cause, remedies = _cause(drops, is_forced)
         return self.finding(
-            f"two evaluations of the same batch differ by {percent(difference)}: {cause}"
-            + (f"; this is first seen in what {module} gives" if module else ""),
+            f"two evaluations of the same batch differ by {percent(difference)}: {cause}" + first_seen(module),
             evidence=[Evidence("difference of outputs", difference, limit)],
             remedies=remedies,
             module=module,

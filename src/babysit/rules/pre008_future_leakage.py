@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from babysit.measure.record import RunRecord
 from babysit.rules._base import Finding, Rule, Severity, threshold
-from babysit.rules._dependence import dependence
+from babysit.rules._dependence import dependence, first_seen
 from babysit.rules._words import number, percent
 
 _NAMES = {
@@ -72,8 +72,7 @@ class FutureLeakage(Rule):
         shifted = probe.numbers.get("shifted")
         share = f" ({percent(shifted)} of them)" if shifted is not None else ""
         yield self.finding(
-            f"the targets are the next inputs{share}, yet outputs {said}"
-            + (f"; this is first seen in what {module} gives" if module else ""),
+            f"the targets are the next inputs{share}, yet outputs {said}" + first_seen(module),
             evidence=[dataclasses.replace(item, name=_NAMES[item.name]) for item in found],
             remedies=(
                 "give attention a causal mask: is_causal=True, or "
