@@ -27,12 +27,14 @@ def refuse_write(path: Path, error: OSError) -> StorageError:
     )
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], None], *, durable: bool = True) -> None:
     """Let ``write`` fill a temporary file, then move it over ``path`` in one step.
 
     Args:
         path: The file to create or replace.
         write: Called with the temporary path, in the same folder.
+        durable: Wait until the disk has it. Without that, a kill still leaves the old content or the new one, and only
+            a power failure may leave neither.
 
     Raises:
         StorageError: The disk refused; ``path`` is as it was.
@@ -40,10 +42,12 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        if durable:
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
     except OSError as error:
         raise refuse_write(path, error) from error
     finally:
@@ -51,9 +55,9 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Replace ``path`` by ``content`` in one step."""
-    write_atomically(path, lambda temporary: _fill(temporary, content))
+    write_atomically(path, lambda temporary: _fill(temporary, content), durable=durable)
 
 
 def write_text(path: Path, content: str) -> None:

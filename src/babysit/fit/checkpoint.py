@@ -32,12 +32,13 @@ _DAMAGE = (
 """What torch raises on bytes that are not a checkpoint."""
 
 
-def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+def save_checkpoint(path: Path, state: Mapping[str, Any], *, durable: bool = True) -> None:
     """Replace ``path`` by ``state`` in one step: temporary file, fsync, rename; a SHA-256 digest ends the file.
 
     Args:
         path: Where to.
         state: Tensors, numbers, strings and containers of them.
+        durable: Wait until the disk has it; not worth it for what can be computed again.
 
     Raises:
         StorageError: The disk refused; the checkpoint that was there is intact.
@@ -45,7 +46,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     content = buffer.getvalue()
-    write_bytes(path, content + _DIGEST(content).digest())
+    write_bytes(path, content + _DIGEST(content).digest(), durable=durable)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:

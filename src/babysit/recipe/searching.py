@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import shutil
 import time
@@ -10,16 +9,23 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
-from babysit.fit.trainer import KILL_RATIO, Trainer
+from babysit.data.batches import Batches
+from babysit.fit.settings import TrainSettings
 from babysit.measure.record import RecordWriter, RoundRecord, TrialRecord
 from babysit.recipe.budget import Budget, Plan, make_plan, nominal_seconds_per_step, parse_budget
 from babysit.recipe.run import Run
 from babysit.recipe.search_space import parse_search, space_of
 from babysit.recipe.steps import StepResult
 from babysit.recipe.subject import Subject, count_flops, measure_step
-from babysit.search.engines import JournaledEngine, SingleEngine, TrialSpec
+from babysit.search.engines import Between, Engine, SingleEngine
 from babysit.search.export import trials_csv
+from babysit.search.ledgers import JournalLedger
+from babysit.search.problem import Problem
+from babysit.search.rungs import Rungs
+from babysit.search.runners import InProcess
+from babysit.search.states import FolderStates
 from babysit.search.study import Study, StudyResult
+from babysit.search.trials import TrialSpec
 from babysit.storage import write_text
 
 CHALLENGING_L2 = (3.0, 10.0)
@@ -29,6 +35,8 @@ SMALLEST_MIRRORED = 16
 FINALISTS = 2
 """Settings of the short trials that meet their challengers in the final round."""
 LEAST_LEFT = 0.25
+PROGRESS_EVERY = 20
+"""Trial-steps between two updates of the progress."""
 SEARCH_RULES = ("SRC001", "SRC002")
 
 
@@ -43,7 +51,10 @@ def search(run: Run, subject: Subject, rates: tuple[float, float]) -> tuple[Plan
     run.display.begin(8, "Search")
     plan = plan_search(run, subject)
     space = space_of(parse_search(run.options.search), rates)
-    engine = JournaledEngine(_engine(run, subject, plan), run.folder.file("outcomes.jsonl"))
+    engine: Engine = SingleEngine(
+        problem_of(subject), FolderStates(run.folder.file("trials")), _progress(run, subject, plan)
+    )
+    rungs = Rungs(engine, InProcess(engine), JournalLedger(run.folder.file("outcomes.jsonl")))
     writer = RecordWriter(run.folder.path, size=0, name="trials.jsonl")
     told: list[RoundRecord | TrialRecord] = []
 
@@ -54,13 +65,13 @@ def search(run: Run, subject: Subject, rates: tuple[float, float]) -> tuple[Plan
     study = Study(
         space,
         plan.rounds,
-        engine,
+        rungs,
         seed=run.options.seed,
         finalists=FINALISTS,
         challengers=lambda best: challengers(run, subject, best),
         tell=tell,
     )
-    with run.interrupts.deferred(), closing(engine), closing(writer):
+    with run.interrupts.deferred(), closing(rungs), closing(writer):
         result = study.run()
     write_text(run.folder.file("trials.csv"), trials_csv(result.trials))
     shutil.rmtree(run.folder.file("trials"), ignore_errors=True)
@@ -120,28 +131,20 @@ def _left_of(budget: Budget, run: Run) -> float:
     return max(budget.seconds - (time.monotonic() - run.began), LEAST_LEFT * budget.seconds)
 
 
-def _engine(run: Run, subject: Subject, plan: Plan) -> SingleEngine:
+def _progress(run: Run, subject: Subject, plan: Plan) -> Between:
     total = sum(round_.trials * round_.epochs * _share(round_.halvings) for round_ in plan.rounds)
     steps = subject.prepared.batches(subject.settings.batch_size, 0).steps_per_epoch
-    done = 0
+    done, told = 0, 0
 
-    def between() -> None:
-        nonlocal done
-        done += 1
-        if done % 20 == 0:
+    def between(trials: int) -> None:
+        nonlocal done, told
+        done += trials
+        if done - told >= PROGRESS_EVERY:
+            told = done
             run.display.progress("steps of the search", done, max(done, total * steps))
         run.interrupts.check()
 
-    def make(trial: TrialSpec) -> Trainer:
-        return _trainer(subject, trial)
-
-    return SingleEngine(
-        make,
-        subject.prepared.validation,
-        subject.prepared.task,
-        between=between,
-        folder=run.folder.file("trials"),
-    )
+    return between
 
 
 def _share(halvings: int) -> float:
@@ -149,19 +152,20 @@ def _share(halvings: int) -> float:
     return 1.0 if halvings == 0 else 2.0**-halvings + sum(2.0 ** -(halvings + 1) for _ in range(halvings))
 
 
-def _trainer(subject: Subject, trial: TrialSpec) -> Trainer:
+def problem_of(subject: Subject) -> Problem:
+    """What every trial of a search over a subject trains."""
     prepared = subject.prepared
-    settings = dataclasses.replace(subject.settings.changed(trial.params), seed=trial.seed)
-    batches = prepared.batches(settings.batch_size, trial.seed, trial.params.get("augment", subject.augment))
-    network = subject.network_for(trial.params, trial.seed)
-    return Trainer(
-        prepared.around(network),
-        prepared.task.loss,
-        batches,
-        settings,
-        total_steps=max(1, round(trial.epochs * batches.steps_per_epoch)),
-        kill_ratio=KILL_RATIO,
-        chance_loss=subject.chance,
+
+    def batches(trial: TrialSpec, settings: TrainSettings) -> Batches:
+        return prepared.batches(settings.batch_size, settings.seed, trial.params.get("augment", subject.augment))
+
+    return Problem(
+        build=lambda trial: prepared.around(subject.network_for(trial.params, trial.seed)),
+        batches=batches,
+        validation=prepared.validation,
+        task=prepared.task,
+        settings=subject.settings,
+        chance=subject.chance,
     )
 
 

@@ -18,11 +18,14 @@ import numpy as np
 from babysit.errors import InputError
 from babysit.measure.ranges import edge_of
 from babysit.measure.record import RoundRecord, TrialRecord
-from babysit.search.engines import Engine, Outcome, TrialSpec
+from babysit.search.rungs import Rungs
 from babysit.search.space import Space
+from babysit.search.trials import Outcome, TrialSpec
 
 BEST_SHARE = 0.25
 """Share of a round's trials that the next round is drawn around."""
+_TRIAL, _ORDER = 1, 2
+"""Streams of seeds."""
 AT_LEAST_BEST = 4
 """Three values of a hyperparameter that hardly matters may lie close together by chance; four seldom do."""
 
@@ -73,7 +76,7 @@ class Study:
     Args:
         space: What the first round draws from.
         rounds: Any number of coarse and fine rounds, then at most one called ``final``.
-        engine: Trains the trials.
+        rungs: Trains the trials.
         seed: Of everything that is drawn.
         finalists: Settings that meet in the final round; its trials are dealt out over them and the challengers, with
             fresh seeds.
@@ -86,7 +89,7 @@ class Study:
         self,
         space: Space,
         rounds: Sequence[RoundPlan],
-        engine: Engine,
+        rungs: Rungs,
         *,
         seed: int = 0,
         finalists: int = 3,
@@ -96,7 +99,7 @@ class Study:
     ) -> None:
         self._space = space
         self._plans = list(rounds)
-        self._engine = engine
+        self._rungs = rungs
         self._seed = seed
         self._finalists = finalists
         self._challengers = challengers
@@ -136,26 +139,44 @@ class Study:
         settings = [*settings, *(self._challengers(settings[0]) if settings else ())][: plan.trials]
         repeated = [settings[index % len(settings)] for index in range(plan.trials)] if settings else []
         first = len(self._trials)
-        trials = self._round(plan, space, repeated)
+        trials = self._round(plan, space, repeated, share_order=len(settings))
         # the killed count too: a setting that diverges with one of its seeds comes last
         return sorted(trials, key=lambda trial: _mean_score(self._trials[first:], trial.params), reverse=True)
 
-    def _round(self, plan: RoundPlan, space: Space, settings: Sequence[dict[str, Any]]) -> list[TrialRecord]:
-        """Train a round; its trials, best first, without those that were killed."""
+    def _round(
+        self, plan: RoundPlan, space: Space, settings: Sequence[dict[str, Any]], share_order: int = 0
+    ) -> list[TrialRecord]:
+        """Train a round; its trials, best first, without those that were killed.
+
+        Args:
+            plan: The round.
+            space: What the settings were drawn from.
+            settings: One a trial.
+            share_order: So many trials after each other see the same order of batches; all by default.
+        """
         number = len(self._rounds)
         record = RoundRecord(number, plan.name, plan.epochs, len(settings), space.to_ranges())
         self._rounds.append(record)
         self._tell(record)
         first = len(self._trials)
         specs = [
-            TrialSpec(first + index, number, params, self._trial_seed(first + index), plan.epochs)
+            TrialSpec(
+                first + index,
+                number,
+                params,
+                self._seed_of(_TRIAL, first + index),
+                plan.epochs,
+                self._seed_of(_ORDER, number, index // share_order if share_order else 0),
+            )
             for index, params in enumerate(settings)
         ]
+        self._rungs.ledger.begin(record, specs)
         self._planned += plan.epochs * len(specs)
         outcomes = self._halve(plan, specs)
         trials = [_to_record(spec, outcomes[spec.number], plan.epochs) for spec in specs]
         self._trials += trials
         for trial in trials:
+            self._rungs.ledger.end(trial)
             self._tell(trial)
         self._refuse_failure(trials)
         alive = [trial for trial in trials if trial.status in ("complete", "halved")]
@@ -166,17 +187,17 @@ class Study:
         outcomes: dict[int, Outcome] = {}
         alive = list(specs)
         for halving in range(plan.halvings, -1, -1):
-            for outcome in self._engine.advance(alive, plan.epochs / 2**halving):
+            for outcome in self._rungs.advance(alive, plan.epochs / 2**halving):
                 outcomes[outcome.number] = outcome
             running = [spec for spec in alive if not outcomes[spec.number].stopped]
             running.sort(key=lambda spec: outcomes[spec.number].rank, reverse=True)
             kept = running[: -(-len(running) // 2)] if halving else []
-            self._engine.release([spec.number for spec in alive if spec not in kept])
+            self._rungs.release([spec.number for spec in alive if spec not in kept])
             alive = kept
         return outcomes
 
-    def _trial_seed(self, number: int) -> int:
-        return int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0]) % 2**31
+    def _seed_of(self, *what: int) -> int:
+        return int(np.random.SeedSequence([self._seed, *what]).generate_state(1)[0]) % 2**31
 
     def _at_edge(self, space: Space, ranked: Sequence[TrialRecord]) -> bool:
         best = _best_of(ranked)
