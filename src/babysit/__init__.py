@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from babysit.search import Choice as Choice
     from babysit.search import IntUniform as IntUniform
     from babysit.search import LogUniform as LogUniform
+    from babysit.search import SearchResult as SearchResult
+    from babysit.search import Trial as Trial
     from babysit.search import Uniform as Uniform
+    from babysit.search import search as search
     from babysit.watch import Monitor as Monitor
     from babysit.watch import watch as watch
 
@@ -28,10 +31,13 @@ _HOMES = {
     "IntUniform": "babysit.search",
     "LogUniform": "babysit.search",
     "Monitor": "babysit.watch",
+    "SearchResult": "babysit.search",
+    "Trial": "babysit.search",
     "Uniform": "babysit.search",
     "check": "babysit.preflight",
     "fit": "babysit.fit",
     "load": "babysit.recipe.model_file",
+    "search": "babysit.search",
     "watch": "babysit.watch",
 }
 
@@ -41,11 +47,14 @@ __all__ = [
     "IntUniform",
     "LogUniform",
     "Monitor",
+    "SearchResult",
+    "Trial",
     "Uniform",
     "__version__",
     "check",
     "fit",
     "load",
+    "search",
     "watch",
 ]
 

@@ -34,6 +34,14 @@ class BabysitError(Exception):
         line = f"{self.subject}: expected {self.expected}, found {self.found}; {self.todo}"
         return " ".join(line.split())
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """So that it can pass from a worker process to its parent."""
+        return _again, (type(self), self.subject, self.expected, self.found, self.todo)
+
+
+def _again(kind: type[BabysitError], subject: str, expected: str, found: str, todo: str) -> BabysitError:
+    return kind(subject, expected=expected, found=found, todo=todo)
+
 
 class InputError(BabysitError):
     """An option, a file or a data set is not what it has to be."""

@@ -9,8 +9,9 @@ from babysit.fit.settings import TrainSettings
 from babysit.nn import MLPConfig
 from babysit.recipe.architecture import Configured
 from babysit.recipe.prepared import prepare
-from babysit.recipe.searching import challengers, say_value
+from babysit.recipe.searching import challengers
 from babysit.recipe.subject import Subject
+from babysit.search.given import say_value
 
 
 def subject(dataset: Any, *, in_memory: bool = True) -> Subject:

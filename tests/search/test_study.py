@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -10,16 +10,18 @@ from hypothesis import strategies as st
 
 from babysit.errors import InputError
 from babysit.measure.record import RoundRecord, TrialRecord
-from babysit.search.engines import Engine, Outcome, TrialSpec
+from babysit.search.ledgers import MemoryLedger
+from babysit.search.rungs import Rungs
 from babysit.search.space import Choice, LogUniform, Space, Uniform
 from babysit.search.study import AT_LEAST_BEST, RoundPlan, Study
+from babysit.search.trials import Outcome, TrialSpec, Unit
 
 Score = Callable[[TrialSpec, float], float]
 STEPS = 10
 
 
 @dataclass
-class KnownScore(Engine):
+class KnownScore:
     """Trains nothing: the score of a trial is a function of its settings and the epochs it has had.
 
     ``overrun``: epochs that each trial trains longer than the one before, as steps of different sizes round to.
@@ -33,14 +35,21 @@ class KnownScore(Engine):
     advanced: list[tuple[float, list[TrialSpec]]] = field(default_factory=list)
     released: list[int] = field(default_factory=list)
 
-    def advance(self, trials: Sequence[TrialSpec], epochs: float) -> Iterator[Outcome]:
-        self.advanced.append((epochs, list(trials)))
-        for trial in trials:
-            assert trial.number not in self.released, "a trial that was released is not advanced again"
-            yield self._outcome(trial, epochs)
+    def groups(self, trials: Sequence[TrialSpec]) -> list[tuple[TrialSpec, ...]]:
+        return [tuple(trials)]
 
-    def release(self, numbers: Sequence[int]) -> None:
+    def run(self, units: Iterable[Unit]) -> Iterator[tuple[Unit, list[Outcome]]]:
+        for unit in units:
+            self.advanced.append((unit.epochs, list(unit.trials)))
+            for trial in unit.trials:
+                assert trial.number not in self.released, "a trial that was released is not advanced again"
+            yield unit, [self._outcome(trial, unit.epochs) for trial in unit.trials]
+
+    def release(self, numbers: Iterable[int]) -> None:
         self.released += numbers
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def _outcome(self, trial: TrialSpec, epochs: float) -> Outcome:
         if self.failed(trial):
@@ -52,6 +61,10 @@ class KnownScore(Engine):
         loss = self.loss(trial, epochs) if self.loss else -score
         trained = epochs + self.overrun * trial.number
         return Outcome(trial.number, epochs, trained, round(epochs * STEPS), 2.3, loss, score)
+
+
+def rungs(engine: KnownScore) -> Rungs:
+    return Rungs(engine, engine, MemoryLedger())
 
 
 def exponent(trial: TrialSpec) -> float:
@@ -70,7 +83,7 @@ def rates(low: float = 1e-6, high: float = 1e-1) -> Space:
 @given(st.integers(1, 24), st.integers(0, 3), st.sampled_from([0.5, 6.0, 16.0]))
 def test_halving_keeps_exactly_the_better_half_and_lets_the_rest_go(trials: int, halvings: int, epochs: float) -> None:
     engine = KnownScore(near(-3.0))
-    Study(rates(), [RoundPlan("coarse", trials, epochs, halvings)], engine, moves=0).run()
+    Study(rates(), [RoundPlan("coarse", trials, epochs, halvings)], rungs(engine), moves=0).run()
     assert [rung for rung, _ in engine.advanced] == [epochs / 2**left for left in range(halvings, -1, -1)]
     for (_, before), (_, after) in zip(engine.advanced, engine.advanced[1:], strict=False):
         best_first = sorted(before, key=near_minus_three, reverse=True)
@@ -84,7 +97,7 @@ def near_minus_three(trial: TrialSpec) -> float:
 
 def test_a_trial_is_released_as_soon_as_it_is_out() -> None:
     engine = KnownScore(near(-3.0))
-    Study(rates(), [RoundPlan("coarse", 8, 8.0, 2)], engine, moves=0).run()
+    Study(rates(), [RoundPlan("coarse", 8, 8.0, 2)], rungs(engine), moves=0).run()
     last = [trial.number for trial in engine.advanced[-1][1]]
     middle = [trial.number for trial in engine.advanced[1][1]]
     out_first = [number for number in range(8) if number not in middle]
@@ -97,7 +110,7 @@ def test_what_counts_is_the_score_at_the_rung_not_at_the_end() -> None:
         return first if trial.number == 0 else -float(trial.number)
 
     engine = KnownScore(slow_starter)
-    result = Study(rates(), [RoundPlan("coarse", 4, 8.0, 1)], engine, moves=0).run()
+    result = Study(rates(), [RoundPlan("coarse", 4, 8.0, 1)], rungs(engine), moves=0).run()
     assert {trial.number: trial.status for trial in result.trials} == {
         0: "halved", 1: "complete", 2: "complete", 3: "halved",
     }  # fmt: skip
@@ -105,21 +118,21 @@ def test_what_counts_is_the_score_at_the_rung_not_at_the_end() -> None:
 
 def test_whoever_came_further_is_better_whatever_the_score_was_on_the_way() -> None:
     engine = KnownScore(lambda trial, epochs: -float(trial.number) - (100.0 if epochs == 8.0 else 0.0))
-    result = Study(rates(), [RoundPlan("coarse", 4, 8.0, 1)], engine, moves=0).run()
+    result = Study(rates(), [RoundPlan("coarse", 4, 8.0, 1)], rungs(engine), moves=0).run()
     assert result.ranking[:2] == (result.trials[0].params, result.trials[1].params)
     assert result.score == -100.0
 
 
 def test_further_means_the_rung_and_not_how_its_steps_were_rounded() -> None:
     engine = KnownScore(lambda trial, _epochs: -float(trial.number), overrun=0.01)
-    result = Study(rates(), [RoundPlan("coarse", 4, 8.0, 1)], engine, moves=0).run()
+    result = Study(rates(), [RoundPlan("coarse", 4, 8.0, 1)], rungs(engine), moves=0).run()
     assert result.trials[1].epochs > result.trials[0].epochs
     assert result.best == result.trials[0].params
 
 
 def test_of_equal_scores_the_lower_loss_is_better() -> None:
     engine = KnownScore(lambda _trial, _epochs: 0.5, loss=lambda trial, _epochs: float(trial.number))
-    result = Study(rates(), [RoundPlan("coarse", 4, 4.0, 1)], engine, moves=0).run()
+    result = Study(rates(), [RoundPlan("coarse", 4, 4.0, 1)], rungs(engine), moves=0).run()
     assert [trial.status for trial in result.trials] == ["complete", "complete", "halved", "halved"]
     assert result.best == result.trials[0].params
 
@@ -130,7 +143,7 @@ def test_killed_and_failed_trials_are_counted_and_never_go_on() -> None:
         killed=lambda trial, epochs: trial.number == 1 and epochs >= 4.0,
         failed=lambda trial: trial.number == 2,
     )
-    result = Study(rates(), [RoundPlan("coarse", 6, 8.0, 2)], engine, moves=0).run()
+    result = Study(rates(), [RoundPlan("coarse", 6, 8.0, 2)], rungs(engine), moves=0).run()
     # 2 is out at once, so three of the five others go on; there 1 is killed, and one of two is left
     assert [trial.status for trial in result.trials] == ["complete", "killed", "failed", "halved", "halved", "halved"]
     killed, failed = result.trials[1], result.trials[2]
@@ -141,7 +154,7 @@ def test_killed_and_failed_trials_are_counted_and_never_go_on() -> None:
 
 def test_the_statuses_and_numbers_are_those_of_the_last_rung_a_trial_saw() -> None:
     engine = KnownScore(lambda trial, epochs: epochs - trial.number)
-    result = Study(rates(), [RoundPlan("coarse", 4, 8.0, 1)], engine, moves=0).run()
+    result = Study(rates(), [RoundPlan("coarse", 4, 8.0, 1)], rungs(engine), moves=0).run()
     assert [(t.status, t.epochs, t.steps, t.score) for t in result.trials] == [
         ("complete", 8.0, 80, 8.0),
         ("complete", 8.0, 80, 7.0),
@@ -156,7 +169,7 @@ def test_finalists_meet_again_with_fresh_seeds_and_the_mean_decides() -> None:
 
     engine = KnownScore(lambda trial, _epochs: [*coarse, *final][trial.number])
     plans = [RoundPlan("coarse", 5, 4.0), RoundPlan("final", 6, 8.0)]
-    result = Study(rates(), plans, engine, finalists=2, moves=0).run()
+    result = Study(rates(), plans, rungs(engine), finalists=2, moves=0).run()
     assert [trial.params for trial in result.trials[5:]] == [result.trials[0].params, result.trials[1].params] * 3
     assert result.best == result.trials[1].params
     assert result.score == pytest.approx((0.80 + 0.70 + 0.80) / 3)
@@ -165,7 +178,7 @@ def test_finalists_meet_again_with_fresh_seeds_and_the_mean_decides() -> None:
 
 def test_every_trial_has_a_seed_of_its_own() -> None:
     engine = KnownScore(near(-3.0))
-    Study(rates(), [RoundPlan("coarse", 9, 2.0), RoundPlan("final", 6, 4.0)], engine, moves=0).run()
+    Study(rates(), [RoundPlan("coarse", 9, 2.0), RoundPlan("final", 6, 4.0)], rungs(engine), moves=0).run()
     seeds = [trial.seed for _, trials in engine.advanced for trial in trials]
     assert len(set(seeds)) == len(seeds) == 15
     assert all(0 <= seed < 2**31 for seed in seeds)
@@ -174,7 +187,7 @@ def test_every_trial_has_a_seed_of_its_own() -> None:
 def test_a_finalist_that_diverges_with_one_of_its_seeds_comes_last() -> None:
     engine = KnownScore(near(-3.0), killed=lambda trial, _epochs: trial.number == 6)  # the best one's second repeat
     plans = [RoundPlan("coarse", 4, 2.0), RoundPlan("final", 4, 4.0)]
-    result = Study(rates(), plans, engine, finalists=2, moves=0).run()
+    result = Study(rates(), plans, rungs(engine), finalists=2, moves=0).run()
     assert result.trials[6].status == "killed"
     assert result.trials[6].params == result.trials[4].params
     assert result.best == result.trials[5].params
@@ -186,7 +199,7 @@ def test_challengers_are_made_from_the_best_and_may_win() -> None:
 
     engine = KnownScore(lambda trial, _epochs: exponent(trial))
     plans = [RoundPlan("coarse", 4, 2.0), RoundPlan("final", 3, 4.0)]
-    result = Study(rates(), plans, engine, finalists=2, moves=0, challengers=stronger).run()
+    result = Study(rates(), plans, rungs(engine), finalists=2, moves=0, challengers=stronger).run()
     best = max(trial.params["lr"] for trial in result.trials if trial.round == 0)
     assert result.trials[-1].params["lr"] == pytest.approx(10 * best)
     assert result.best["lr"] == pytest.approx(10 * best)
@@ -194,16 +207,16 @@ def test_challengers_are_made_from_the_best_and_may_win() -> None:
 
 def test_an_optimum_outside_the_first_range_is_reached_by_moving_past_the_edge() -> None:
     plans = [RoundPlan("coarse", 16, 1.0), RoundPlan("fine", 16, 2.0)]
-    moving = Study(rates(1e-6, 1e-3), plans, KnownScore(near(-1.0)), moves=1).run()
+    moving = Study(rates(1e-6, 1e-3), plans, rungs(KnownScore(near(-1.0))), moves=1).run()
     assert abs(math.log10(moving.best["lr"]) + 1.0) < 0.15
     # the first range alone cannot come nearer than its edge
-    fixed = Study(rates(1e-6, 1e-3), [RoundPlan("coarse", 32, 1.0)], KnownScore(near(-1.0)), moves=0).run()
+    fixed = Study(rates(1e-6, 1e-3), [RoundPlan("coarse", 32, 1.0)], rungs(KnownScore(near(-1.0))), moves=0).run()
     assert math.log10(fixed.best["lr"]) <= -3.0
 
 
 def test_the_range_moves_down_as_well() -> None:
     plans = [RoundPlan("coarse", 16, 1.0), RoundPlan("fine", 16, 2.0)]
-    result = Study(rates(1e-2, 1e1), plans, KnownScore(near(-3.0)), moves=1).run()
+    result = Study(rates(1e-2, 1e1), plans, rungs(KnownScore(near(-3.0))), moves=1).run()
     assert abs(math.log10(result.best["lr"]) + 3.0) < 0.15
 
 
@@ -221,7 +234,7 @@ def test_there_is_an_extra_round_only_while_the_best_sit_at_an_edge(
     optimum: float, moves: int, names: list[str]
 ) -> None:
     plans = [RoundPlan("coarse", 20, 1.0), RoundPlan("fine", 20, 2.0)]
-    result = Study(rates(1e-6, 1e-2), plans, KnownScore(near(optimum)), moves=moves).run()
+    result = Study(rates(1e-6, 1e-2), plans, rungs(KnownScore(near(optimum))), moves=moves).run()
     assert [record.name for record in result.rounds] == names
     assert [record.epochs for record in result.rounds] == [1.0, *[2.0] * (len(names) - 1)]
 
@@ -229,7 +242,7 @@ def test_there_is_an_extra_round_only_while_the_best_sit_at_an_edge(
 def test_a_limit_of_the_parameter_itself_is_no_edge() -> None:
     space = Space({"dropout": Uniform(0.0, 0.5, floor=0.0)})
     engine = KnownScore(lambda trial, _epochs: -float(trial.params["dropout"]))
-    result = Study(space, [RoundPlan("coarse", 20, 1.0), RoundPlan("fine", 20, 1.0)], engine, moves=3).run()
+    result = Study(space, [RoundPlan("coarse", 20, 1.0), RoundPlan("fine", 20, 1.0)], rungs(engine), moves=3).run()
     assert [record.name for record in result.rounds] == ["coarse", "fine"]
 
 
@@ -240,7 +253,7 @@ def test_the_next_round_is_drawn_around_the_best() -> None:
         return near(-3.0)(trial, epochs) - (10.0 if trial.params["activation"] != "relu" else 0.0)
 
     plans = [RoundPlan("coarse", 60, 1.0), RoundPlan("fine", 20, 2.0)]
-    result = Study(space, plans, KnownScore(score), moves=0).run()
+    result = Study(space, plans, rungs(KnownScore(score)), moves=0).run()
     fine = result.rounds[1].ranges
     assert fine["activation"].choices == ("relu",)
     assert fine["lr"].low is not None
@@ -252,7 +265,7 @@ def test_the_next_round_is_drawn_around_the_best() -> None:
 
 def test_the_same_seed_gives_the_same_search_and_another_another() -> None:
     plans = [RoundPlan("coarse", 8, 2.0, 1), RoundPlan("fine", 6, 4.0, 1), RoundPlan("final", 3, 8.0)]
-    first, again, other = (Study(rates(), plans, KnownScore(near(-3.0)), seed=seed).run() for seed in (3, 3, 4))
+    first, again, other = (Study(rates(), plans, rungs(KnownScore(near(-3.0))), seed=seed).run() for seed in (3, 3, 4))
     assert first == again
     assert first.trials != other.trials
 
@@ -260,7 +273,7 @@ def test_the_same_seed_gives_the_same_search_and_another_another() -> None:
 def test_rounds_and_trials_are_told_in_order() -> None:
     told: list[RoundRecord | TrialRecord] = []
     plans = [RoundPlan("coarse", 3, 2.0), RoundPlan("fine", 2, 2.0)]
-    result = Study(rates(), plans, KnownScore(near(-3.0)), moves=0, tell=told.append).run()
+    result = Study(rates(), plans, rungs(KnownScore(near(-3.0))), moves=0, tell=told.append).run()
     assert [record.number for record in told if isinstance(record, TrialRecord)] == [0, 1, 2, 3, 4]
     assert told == [result.rounds[0], *result.trials[:3], result.rounds[1], *result.trials[3:]]
     assert result.rounds[0].ranges["lr"] == LogUniform(1e-6, 1e-1).to_range()
@@ -278,7 +291,7 @@ def test_rounds_and_trials_are_told_in_order() -> None:
 )
 def test_the_epochs_add_up(plans: list[RoundPlan], every: int) -> None:
     engine = KnownScore(near(-3.0), killed=lambda trial, _epochs: every > 0 and trial.number % 4 == every)
-    result = Study(rates(), plans, engine, moves=0).run()
+    result = Study(rates(), plans, rungs(engine), moves=0).run()
     had: dict[int, float] = {}
     for epochs, trials in engine.advanced:
         for trial in trials:
@@ -290,20 +303,20 @@ def test_the_epochs_add_up(plans: list[RoundPlan], every: int) -> None:
 
 def test_an_extra_round_is_planned_for_too() -> None:
     plans = [RoundPlan("coarse", 16, 2.0), RoundPlan("final", 2, 4.0)]
-    result = Study(rates(1e-6, 1e-3), plans, KnownScore(near(-1.0)), moves=1).run()
+    result = Study(rates(1e-6, 1e-3), plans, rungs(KnownScore(near(-1.0))), moves=1).run()
     assert [record.name for record in result.rounds] == ["coarse", "fine", "final"]
     assert result.epochs_planned == result.epochs_run == 16 * 2.0 + 16 * 2.0 + 2 * 4.0
 
 
 def test_when_every_trial_fails_the_first_reason_is_told() -> None:
-    study = Study(rates(), [RoundPlan("coarse", 3, 1.0)], KnownScore(near(0.0), failed=lambda _: True))
+    study = Study(rates(), [RoundPlan("coarse", 3, 1.0)], rungs(KnownScore(near(0.0), failed=lambda _: True)))
     with pytest.raises(InputError, match="3 that failed, the first with ValueError: trial 0 cannot be built"):
         study.run()
 
 
 def test_when_every_trial_is_killed_the_rate_is_too_high() -> None:
     plans = [RoundPlan("coarse", 3, 1.0), RoundPlan("fine", 2, 1.0), RoundPlan("final", 2, 1.0)]
-    study = Study(rates(), plans, KnownScore(near(0.0), killed=lambda _trial, _epochs: True))
+    study = Study(rates(), plans, rungs(KnownScore(near(0.0), killed=lambda _trial, _epochs: True)))
     with pytest.raises(InputError, match="found 5 trials that were all killed; lower the upper end"):
         study.run()
 
@@ -311,5 +324,5 @@ def test_when_every_trial_is_killed_the_rate_is_too_high() -> None:
 def test_a_round_that_is_killed_whole_leaves_the_best_of_the_one_before() -> None:
     engine = KnownScore(near(-3.0), killed=lambda trial, _epochs: trial.round > 0)
     plans = [RoundPlan("coarse", AT_LEAST_BEST, 1.0), RoundPlan("fine", 3, 2.0), RoundPlan("final", 2, 4.0)]
-    result = Study(rates(), plans, engine, moves=0).run()
+    result = Study(rates(), plans, rungs(engine), moves=0).run()
     assert result.best == max(result.trials[:AT_LEAST_BEST], key=lambda trial: trial.score).params

@@ -21,7 +21,7 @@ from babysit.fit.losses import CLASSIFICATION, REGRESSION, LossFunction, Task, c
 from babysit.fit.recording import LayerRecorder
 from babysit.fit.run_folder import header_of_begun, open_records
 from babysit.fit.settings import TrainSettings
-from babysit.fit.sources import Arrays, Data, sources
+from babysit.fit.sources import Data, sources
 from babysit.fit.threads import choose_threads, step_work, torch_threads
 from babysit.fit.trainer import Trainer
 from babysit.fit.training import Best, Extras, Training
@@ -63,7 +63,7 @@ def fit(
     model: nn.Module,
     data: Data,
     *,
-    validation: Arrays | None = None,
+    validation: Data | None = None,
     loss: LossFunction | None = None,
     optimizer: str = "momentum",
     lr: float = 0.01,
@@ -86,7 +86,7 @@ def fit(
         data: A :class:`~babysit.data.Dataset` (its inputs as they are, as float32), a pair of arrays or tensors
             ``(x, y)`` held in memory (a NumPy memory map is read batch by batch), or a DataLoader, whose order becomes
             a function of the seed unless it has a generator of its own.
-        validation: A pair ``(x, y)``; a data set brings its own. Chooses the best weights.
+        validation: A pair ``(x, y)`` or a loader, read once; a data set brings its own. Chooses the best weights.
         loss: ``(outputs, targets) -> mean loss``; cross-entropy for integer targets, squared error for others.
         optimizer: ``sgd``, ``momentum``, ``nesterov``, ``adagrad``, ``rmsprop``, ``adam`` or ``adamw``.
         lr: First learning rate.

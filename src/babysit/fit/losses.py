@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from babysit.errors import InputError
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
+Metric = Callable[[Tensor, Tensor], float | Tensor]
 
 
 def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -49,12 +50,14 @@ class Task:
         loss_name: The loss function's usual name.
         loss: Mean loss of a batch.
         score_name: What the score is called.
+        metric: ``(outputs, targets)`` of a whole split to the score, higher is better; accuracy or R² by default.
     """
 
     name: str
     loss_name: str
     loss: LossFunction
     score_name: str
+    metric: Metric | None = None
 
 
 CLASSIFICATION = Task("classification", "cross_entropy", F.cross_entropy, "accuracy")
@@ -72,10 +75,10 @@ def task_named(name: str) -> Task:
 
 
 def score(task: Task, outputs: Tensor, targets: Tensor) -> float:
-    """Accuracy, or R² = 1 − squared error over squared deviation; higher is better.
+    """The task's own metric; otherwise accuracy, or R² = 1 − squared error over squared deviation; higher is better.
 
     Args:
-        task: Which of the two.
+        task: Which of them.
         outputs: ``(N, C)`` logits, or ``(N,)`` / ``(N, 1)`` / ``(N, T)`` values.
         targets: ``(N,)`` class indices, or ``(N,)`` / ``(N, T)`` values; deviations are from the mean of each of the T.
 
@@ -83,6 +86,8 @@ def score(task: Task, outputs: Tensor, targets: Tensor) -> float:
         >>> score(REGRESSION, torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 2.0, 3.0]))
         1.0
     """
+    if task.metric is not None:
+        return float(task.metric(outputs, targets))
     if task.name == "classification":
         return (outputs.argmax(dim=1) == targets).double().mean().item()
     truth = targets.double()

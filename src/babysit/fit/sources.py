@@ -36,31 +36,81 @@ class Sources:
     targets: Tensor | None
 
 
-def sources(data: Data, validation: Arrays | None, settings: TrainSettings, device: torch.device) -> Sources:
-    """Batches and examples of whatever data there are, on the model's device.
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Data of any kind as they lie ready, whatever the batch size and the order.
 
-    Arrays are held in memory, memory maps are read batch by batch.
+    Attributes:
+        train: Examples, or a user's own loader.
+        validation: ``None`` where there is no such split.
+    """
+
+    train: Examples | Iterable[tuple[Tensor, Tensor]]
+    validation: Examples | None
+
+    @property
+    def targets(self) -> Tensor | None:
+        """All training targets; ``None`` where only a loader knows them."""
+        return self.train.y if isinstance(self.train, Examples) else None
+
+
+def given(data: Data, validation: Data | None, device: torch.device) -> Given:
+    """Whatever data there are, on a device.
+
+    Arrays are held in memory, memory maps are read batch by batch; a loader is read when it is trained on, and at once
+    where it is for validation.
 
     Raises:
         InputError: No examples, inputs and targets of different length, or arrays that hold no numbers.
     """
-    given = _examples(*validation, device) if validation is not None and len(validation[0]) else None
+    held = _validation(validation, device)
     if isinstance(data, Dataset):
         train, own = (_split(data, split, device) for split in ("train", "validation"))
-        return _of_arrays(train, given or (own if len(own) else None), settings, device)
+        return Given(train, held or (own if len(own) else None))
     if isinstance(data, tuple):
         x, y = data
-        return _of_arrays(_examples(x, y, device), given, settings, device)
-    loader = LoaderBatches(data, settings.seed, device)
-    return Sources(loader, {"validation": given} if given else {}, None)
+        return Given(_examples(x, y, device), held)
+    return Given(data, held)
 
 
-def _of_arrays(train: Examples, validation: Examples | None, settings: TrainSettings, device: torch.device) -> Sources:
-    seen = {"train": _part_of(train), "validation": validation} if validation else {}
+def batches_of(
+    train: Examples | Iterable[tuple[Tensor, Tensor]], settings: TrainSettings, device: torch.device
+) -> Batches:
+    """Shuffled batches of training examples: in the settings' size and the order of their seed."""
+    if not isinstance(train, Examples):
+        return LoaderBatches(train, settings.seed, device)
     if isinstance(train.x, Tensor):
-        return Sources(TensorBatches(train.x, train.y, settings.batch_size, settings.seed), seen, train.y)
-    batches = ArrayBatches(train.x, train.y, settings.batch_size, settings.seed, train.rows, device)
-    return Sources(batches, seen, train.y)
+        return TensorBatches(train.x, train.y, settings.batch_size, settings.seed)
+    return ArrayBatches(train.x, train.y, settings.batch_size, settings.seed, train.rows, device)
+
+
+def sources(data: Data, validation: Data | None, settings: TrainSettings, device: torch.device) -> Sources:
+    """Batches and examples of whatever data there are, on the model's device.
+
+    Raises:
+        InputError: As :func:`given` does.
+    """
+    known = given(data, validation, device)
+    seen = {"validation": known.validation} if known.validation else {}
+    if seen and isinstance(known.train, Examples):
+        seen = {"train": _part_of(known.train), **seen}
+    return Sources(batches_of(known.train, settings, device), seen, known.targets)
+
+
+def _validation(data: Data | None, device: torch.device) -> Examples | None:
+    if data is None:
+        return None
+    if isinstance(data, Dataset):
+        return _split(data, "validation", device)
+    x, y = data if isinstance(data, tuple) else _read(data)
+    return _examples(x, y, device) if len(x) else None
+
+
+def _read(loader: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    pairs = list(loader)
+    if not pairs:
+        return torch.empty(0), torch.empty(0)
+    return torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
 
 
 def _split(data: Dataset, split: str, device: torch.device) -> Examples:

@@ -18,7 +18,8 @@ from babysit.recipe.search_space import parse_search, space_of
 from babysit.recipe.steps import StepResult
 from babysit.recipe.subject import Subject, count_flops, measure_step
 from babysit.search.engines import Between, Engine, SingleEngine
-from babysit.search.export import trials_csv
+from babysit.search.export import summary_of, trials_csv
+from babysit.search.given import hyperparameters
 from babysit.search.ledgers import JournalLedger
 from babysit.search.problem import Problem
 from babysit.search.rungs import Rungs
@@ -75,7 +76,7 @@ def search(run: Run, subject: Subject, rates: tuple[float, float]) -> tuple[Plan
         result = study.run()
     write_text(run.folder.file("trials.csv"), trials_csv(result.trials))
     shutil.rmtree(run.folder.file("trials"), ignore_errors=True)
-    run.report["search"] = _summary(result)
+    run.report["search"] = summary_of(result)
     run.end_step(
         StepResult(
             8,
@@ -132,7 +133,7 @@ def _left_of(budget: Budget, run: Run) -> float:
 
 
 def _progress(run: Run, subject: Subject, plan: Plan) -> Between:
-    total = sum(round_.trials * round_.epochs * _share(round_.halvings) for round_ in plan.rounds)
+    total = sum(round_.trials * round_.epochs * round_.cost for round_ in plan.rounds)
     steps = subject.prepared.batches(subject.settings.batch_size, 0).steps_per_epoch
     done, told = 0, 0
 
@@ -145,11 +146,6 @@ def _progress(run: Run, subject: Subject, plan: Plan) -> Between:
         run.interrupts.check()
 
     return between
-
-
-def _share(halvings: int) -> float:
-    """What a round with halvings costs, as a share of training all its trials to the end."""
-    return 1.0 if halvings == 0 else 2.0**-halvings + sum(2.0 ** -(halvings + 1) for _ in range(halvings))
 
 
 def problem_of(subject: Subject) -> Problem:
@@ -169,34 +165,11 @@ def problem_of(subject: Subject) -> Problem:
     )
 
 
-def _summary(result: StudyResult) -> dict[str, object]:
-    statuses = [trial.status for trial in result.trials]
-    return {
-        "trials": len(result.trials),
-        **{status: statuses.count(status) for status in ("complete", "halved", "killed", "failed")},
-        "epochs_run": result.epochs_run,
-        "epochs_planned": result.epochs_planned,
-        "saved_fraction": 1 - result.epochs_run / result.epochs_planned,
-        "best": result.best,
-        "best_score": result.score,
-    }
-
-
 def _say(result: StudyResult, subject: Subject) -> str:
     killed = sum(trial.status == "killed" for trial in result.trials)
     saved = 1 - result.epochs_run / result.epochs_planned
     score = f"{result.score:.4f}" if math.isfinite(result.score) else str(result.score)
-    best = ", ".join(f"{name} {say_value(value)}" for name, value in result.best.items())
     return (
         f"{len(result.trials)} trials, {killed} killed, {saved:.0%} of the epochs saved; "
-        f"best {best}: validation {subject.prepared.task.score_name} {score}"
+        f"best {hyperparameters(result.best)}: validation {subject.prepared.task.score_name} {score}"
     )
-
-
-def say_value(value: object) -> str:
-    """A hyperparameter for a person."""
-    if isinstance(value, float):
-        return f"{value:.2g}"
-    if isinstance(value, tuple):
-        return "-".join(str(item) for item in value)
-    return str(value)

@@ -1,4 +1,4 @@
-"""The trials of a search as a table for spreadsheets."""
+"""What a search found, for spreadsheets and reports."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 
 from babysit.measure.record import TrialRecord
+from babysit.search.study import StudyResult
 
 _FIELDS = ("number", "round", "status", "epochs", "steps", "initial_loss", "loss", "score")
 
@@ -31,6 +32,20 @@ def trials_csv(trials: Sequence[TrialRecord]) -> str:
         values = [_cell(trial.params.get(name, "")) for name in names]
         writer.writerow([*(getattr(trial, field) for field in _FIELDS), *values, trial.reason])
     return text.getvalue()
+
+
+def summary_of(result: StudyResult) -> dict[str, object]:
+    """The part ``search`` of `report.json`."""
+    statuses = [trial.status for trial in result.trials]
+    return {
+        "trials": len(result.trials),
+        **{status: statuses.count(status) for status in ("complete", "halved", "killed", "failed")},
+        "epochs_run": result.epochs_run,
+        "epochs_planned": result.epochs_planned,
+        "saved_fraction": 1 - result.epochs_run / result.epochs_planned,
+        "best": result.best,
+        "best_score": result.score,
+    }
 
 
 def _cell(value: object) -> object:

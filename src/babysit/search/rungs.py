@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from babysit.search.engines import Engine
 from babysit.search.ledgers import Ledger
-from babysit.search.runners import Runner
+from babysit.search.runners import Groups, Runner
 from babysit.search.trials import Outcome, TrialSpec, Unit
 
 POLL_SECONDS = 0.2
@@ -18,13 +17,21 @@ class Rungs:
     """Takes trials from rung to rung.
 
     Args:
-        engine: Says which trials are trained together.
+        engine: Says which trials are trained together; an engine, or whatever else groups them.
         runner: Trains them.
         ledger: Knows what has been trained, by whomever.
+        tell: Receives trials and how they stand, whenever some are known to have come to a rung.
     """
 
-    def __init__(self, engine: Engine, runner: Runner, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        engine: Groups,
+        runner: Runner,
+        ledger: Ledger,
+        tell: Callable[[Sequence[TrialSpec], Sequence[Outcome]], None] = lambda _trials, _outcomes: None,
+    ) -> None:
         self.ledger = ledger
+        self._tell = tell
         self._engine = engine
         self._runner = runner
 
@@ -34,6 +41,7 @@ class Rungs:
         while waiting := [unit for unit in waiting if not self._known(unit)]:
             for unit, outcomes in self._runner.run(self._claimed(waiting)):
                 self.ledger.record(unit, outcomes)
+                self._tell(unit.trials, outcomes)
             if any(not self._known(unit) for unit in waiting):
                 time.sleep(POLL_SECONDS)  # somebody else is at what is left
         return [self._outcome(trial, epochs) for trial in trials]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from babysit.search.engines import Engine
-from babysit.search.trials import Outcome, Unit
+from babysit.search.trials import Outcome, TrialSpec, Unit
 
 Finished = tuple[Unit, list[Outcome]]
+
+
+class Groups(Protocol):
+    """Says which trials are trained together."""
+
+    def groups(self, trials: Sequence[TrialSpec]) -> list[tuple[TrialSpec, ...]]:
+        """Each trial in one group, a function of the arguments alone."""
 
 
 class Runner(Protocol):
@@ -48,6 +55,3 @@ class InProcess:
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-Launch = Callable[[], Runner]

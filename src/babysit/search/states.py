@@ -52,7 +52,7 @@ class FolderStates:
     that a power failure takes costs time alone: its trial is trained from its beginning again.
 
     Args:
-        folder: Created when the first state is kept.
+        folder: Created when the first state is kept, in a folder that is there.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -65,7 +65,7 @@ class FolderStates:
             StorageError: The disk refused.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(exist_ok=True)
         except OSError as error:
             raise refuse_write(self._folder, error) from error
         save_checkpoint(self._file(number), state, durable=False)

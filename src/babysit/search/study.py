@@ -46,6 +46,24 @@ class RoundPlan:
     epochs: float
     halvings: int = 0
 
+    @property
+    def cost(self) -> float:
+        """What it costs, as a share of training all its trials to the end."""
+        return 2.0**-self.halvings * (1 + self.halvings / 2)
+
+
+def plan_rounds(trials: int, epochs: float, steps_per_epoch: int) -> tuple[RoundPlan, ...]:
+    """Divide trials over the rounds of a search."""
+    final = min(6, trials // 4) if trials >= 6 else 0
+    fine = round((trials - final) * 0.4)
+    shortest = 20 / steps_per_epoch
+    rounds = (
+        RoundPlan("coarse", trials - final - fine, max(epochs / 4, min(shortest, epochs)), 2),
+        RoundPlan("fine", fine, max(epochs / 2, min(shortest, epochs)), 1),
+        RoundPlan("final", final, epochs),
+    )
+    return tuple(plan for plan in rounds if plan.trials > 0)
+
 
 @dataclass(frozen=True)
 class StudyResult:

@@ -87,5 +87,10 @@ def failure(trial: TrialSpec, epochs: float, error: Exception) -> Outcome:
         >>> failure(TrialSpec(3, 0, {}, seed=1, epochs=2.0), 1.0, ValueError("no")).stopped
         'ValueError: no'
     """
-    reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-    return Outcome(trial.number, epochs, 0.0, 0, math.nan, math.inf, -math.inf, reason, failed=True)
+    return failed(trial, epochs, f"{type(error).__name__}: {str(error).strip()}")
+
+
+def failed(trial: TrialSpec, epochs: float, reason: str) -> Outcome:
+    """The outcome of a trial that could not be trained, and why, of which the first line is kept."""
+    first = reason.strip().partition("\n")[0].rstrip()
+    return Outcome(trial.number, epochs, 0.0, 0, math.nan, math.inf, -math.inf, first, failed=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar
@@ -12,6 +13,10 @@ from babysit.search.trials import Outcome, TrialSpec
 
 Between = Callable[[int], None]
 """Called after every step with the number of trials that took it; may raise to stop."""
+
+
+WIDEST = 64
+"""Trials that are taken together at most, unless it is measured what is best."""
 
 
 def nothing_between(trials: int) -> None:
@@ -25,6 +30,8 @@ class Engine(ABC):
         problem: What they train.
         states: Where they wait for their next rung.
         between: Called after every step.
+        width: Trials that are taken together at most, by an engine that can.
+        places: Processes over which the trials of a rung are to be spread.
 
     Attributes:
         name: As it is printed and recorded.
@@ -33,10 +40,20 @@ class Engine(ABC):
 
     name: ClassVar[str]
 
-    def __init__(self, problem: Problem, states: States, between: Between = nothing_between) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        states: States,
+        between: Between = nothing_between,
+        *,
+        width: int = WIDEST,
+        places: int = 1,
+    ) -> None:
         self.problem = problem
         self.states = states
         self.between = between
+        self.width = width
+        self.places = places
         self.notes: list[str] = []
 
     @abstractmethod
@@ -53,6 +70,10 @@ class Engine(ABC):
         Trials that may go on leave their state behind, as :meth:`~babysit.fit.trainer.Trainer.state_dict` gives it,
         so that any engine can go on with them. A trial that raises costs itself alone.
         """
+
+    def width_for(self, trials: int) -> int:
+        """How many of so many trials are taken together at most, so that every place gets some."""
+        return max(1, min(self.width, math.ceil(trials / self.places)))
 
     def release(self, numbers: Sequence[int]) -> None:
         """Forget trials that will not be trained on."""

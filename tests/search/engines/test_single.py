@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,14 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from babysit.data.batches import TensorBatches
-from babysit.errors import Interrupted, RunFolderError, StorageError
+from babysit.errors import Interrupted, StorageError
 from babysit.fit.evaluation import Examples, evaluate
 from babysit.fit.losses import CLASSIFICATION
 from babysit.fit.settings import TrainSettings
 from babysit.fit.trainer import Trainer
-from babysit.search.engines import Engine, JournaledEngine, Outcome, SingleEngine, TrialSpec
-from babysit.search.space import LogUniform, Space
-from babysit.search.study import RoundPlan, Study, StudyResult
+from babysit.search.engines import Engine, SingleEngine, nothing_between
+from babysit.search.problem import Problem
+from babysit.search.states import FolderStates, MemoryStates
+from babysit.search.trials import Outcome, TrialSpec
 
 DRAW = torch.Generator().manual_seed(3)
 X = torch.randn(60, 6, generator=DRAW)
@@ -42,11 +41,22 @@ def network(seed: int) -> nn.Module:
         return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3))
 
 
+PROBLEM = Problem(
+    build=lambda trial: network(trial.seed),
+    batches=lambda _trial, settings: TensorBatches(X[:40], Y[:40], settings.batch_size, settings.seed),
+    validation=VALIDATION,
+    task=CLASSIFICATION,
+    settings=TrainSettings(optimizer="adam", schedule="cosine", batch_size=BATCH),
+    chance=math.log(3),
+)
+
+
 def trainer(trial: TrialSpec) -> Trainer:
+    """Written out again: what a trial of ``PROBLEM`` is."""
     return Trainer(
         network(trial.seed),
         CLASSIFICATION.loss,
-        TensorBatches(X[:40], Y[:40], BATCH, trial.seed),
+        TensorBatches(X[:40], Y[:40], BATCH, trial.order),
         TrainSettings(optimizer="adam", lr=trial.params["lr"], seed=trial.seed),
         total_steps=round(trial.epochs * STEPS_PER_EPOCH),
         kill_ratio=3.0,
@@ -55,30 +65,30 @@ def trainer(trial: TrialSpec) -> Trainer:
 
 
 def spec(number: int = 0, lr: float = 0.01, epochs: float = 4.0) -> TrialSpec:
-    return TrialSpec(number, 0, {"lr": lr}, seed=100 + number, epochs=epochs)
+    return TrialSpec(number, 0, {"lr": lr}, seed=100 + number, epochs=epochs, order=7)
 
 
-class Kept:
-    """Makes trainers and keeps them to look at."""
+class Kept(Problem):
+    """A problem that keeps the trainers it makes, to look at."""
 
-    def __init__(self) -> None:
-        self.trainers: list[Trainer] = []
+    def __init__(self, make: Callable[[TrialSpec], Trainer] = PROBLEM.trainer) -> None:
+        super().__init__(**vars(PROBLEM))
+        object.__setattr__(self, "make", make)
+        object.__setattr__(self, "trainers", [])
 
-    def __call__(self, trial: TrialSpec) -> Trainer:
-        self.trainers.append(trainer(trial))
+    def trainer(self, trial: TrialSpec) -> Trainer:
+        self.trainers.append(self.make(trial))
         return self.trainers[-1]
 
 
 def single(
-    make: Callable[[TrialSpec], Trainer] = trainer,
-    folder: Path | None = None,
-    between: Callable[[], None] | None = None,
+    problem: Problem = PROBLEM, folder: Path | None = None, between: Callable[[int], None] = nothing_between
 ) -> SingleEngine:
-    return SingleEngine(make, VALIDATION, CLASSIFICATION, between=between, folder=folder)
+    return SingleEngine(problem, FolderStates(folder) if folder else MemoryStates(), between)
 
 
 def advance(engine: Engine, trial: TrialSpec, epochs: float) -> Outcome:
-    (outcome,) = engine.advance([trial], epochs)
+    (outcome,) = engine.train([trial], epochs)
     return outcome
 
 
@@ -101,13 +111,12 @@ def test_a_trial_is_trained_as_it_would_be_alone(rungs: list[float]) -> None:
     outcomes = [advance(engine, spec(), epochs) for epochs in rungs]
     assert outcomes[-1] == Outcome(0, 4.0, 4.0, 20, alone.initial_loss, expected.loss, expected.score)
     assert [outcome.steps for outcome in outcomes] == [max(1, round(epochs * STEPS_PER_EPOCH)) for epochs in rungs]
-    assert len(kept.trainers) == 1, "it goes on rather than starting again"
-    assert same(weights(kept.trainers[0].model), weights(alone.model))
+    assert same(weights(kept.trainers[-1].model), weights(alone.model))
 
 
 def test_trials_do_not_touch_each_other_nor_the_caller_s_random_numbers() -> None:
     before = torch.get_rng_state()
-    together = list(single().advance([spec(0), spec(1, lr=1e9), spec(2)], 4.0))
+    together = single().train([spec(0), spec(1, lr=1e9), spec(2)], 4.0)
     assert torch.equal(torch.get_rng_state(), before)
     assert [together[0], together[2]] == [advance(single(), trial, 4.0) for trial in (spec(0), spec(2))]
 
@@ -133,12 +142,12 @@ def test_an_outcome_that_was_lost_after_its_state_was_saved_is_the_same_again(tm
 def test_released_trials_leave_nothing(tmp_path: Path) -> None:
     kept = Kept()
     engine = single(kept, tmp_path)
-    list(engine.advance([spec(0), spec(1)], 1.0))
+    engine.train([spec(0), spec(1)], 1.0)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["00000.pt", "00001.pt"]
     engine.release([0, 1, 2])
     assert list(tmp_path.iterdir()) == []
     advance(engine, spec(0), 1.0)
-    assert len(kept.trainers) == 3, "what was released begins again"
+    assert kept.trainers[-1].step == STEPS_PER_EPOCH, "what was released begins again"
 
 
 def test_a_trial_that_need_not_go_on_is_not_kept(tmp_path: Path) -> None:
@@ -162,7 +171,7 @@ def test_a_trial_whose_last_step_spoils_the_weights_is_no_candidate() -> None:
         model = nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 3))
         return Trainer(model, CLASSIFICATION.loss, TensorBatches(X, Y, 30, 0), settings, kill_ratio=3.0)
 
-    outcome = advance(single(without_normalisation), spec(epochs=0.5), 0.5)
+    outcome = advance(single(Kept(without_normalisation)), spec(epochs=0.5), 0.5)
     assert outcome.steps == 1
     assert outcome.stopped == "validation loss nan after step 1"
     assert outcome.score == -math.inf
@@ -177,14 +186,14 @@ def test_a_trial_that_cannot_be_built_is_counted_and_the_rest_goes_on(error: Exc
             raise error
         return trainer(trial)
 
-    outcomes = list(single(make).advance([spec(0), spec(1), spec(2)], 1.0))
+    outcomes = single(Kept(make)).train([spec(0), spec(1), spec(2)], 1.0)
     assert [outcome.failed for outcome in outcomes] == [False, True, False]
-    assert outcomes[1].stopped == f"{type(error).__name__}: {error}"
+    assert outcomes[1].stopped == f"{type(error).__name__}: {error}".rstrip()
     assert (outcomes[1].steps, outcomes[1].trained) == (0, 0.0)
 
 
 def test_a_signal_is_no_failure_of_the_trial() -> None:
-    def interrupt() -> None:
+    def interrupt(trials: int) -> None:
         raise Interrupted(15)
 
     with pytest.raises(Interrupted):
@@ -196,91 +205,11 @@ def test_nor_is_a_disk_that_refuses(tmp_path: Path) -> None:
         advance(single(folder=tmp_path / "gone" / "trials"), spec(), 1.0)
 
 
-def test_nor_a_state_that_was_damaged(tmp_path: Path) -> None:
+def test_a_damaged_state_costs_time_alone(tmp_path: Path) -> None:
+    expected = advance(single(), spec(), 2.0)
     advance(single(folder=tmp_path), spec(), 1.0)
     (tmp_path / "00000.pt").write_bytes(b"PK\x03\x04 something else")
-    with pytest.raises(RunFolderError, match=r"00000\.pt"):
-        advance(single(folder=tmp_path), spec(), 2.0)
-
-
-class Known(Engine):
-    """An engine whose outcomes follow from the settings; one trial is killed, one fails."""
-
-    def __init__(self) -> None:
-        self.trained: list[tuple[int, float]] = []
-
-    def advance(self, trials: Sequence[TrialSpec], epochs: float) -> Iterator[Outcome]:
-        for trial in trials:
-            self.trained.append((trial.number, epochs))
-            if trial.number == 1:
-                yield Outcome(1, epochs, 0.0, 0, math.nan, math.inf, -math.inf, "KeyError: 'x'", failed=True)
-            elif trial.number == 2:
-                yield Outcome(2, epochs, epochs / 3, 7, 2.3, math.inf, -math.inf, "loss nan at step 7")
-            else:
-                yield Outcome(trial.number, epochs, epochs, 10, 2.3, 1.0 / 3.0, -abs(math.log10(trial.params["lr"])))
-
-    def release(self, numbers: Sequence[int]) -> None:
-        pass
-
-
-def search(engine: Engine, coarse: RoundPlan) -> StudyResult:
-    plans = [coarse, RoundPlan("final", 2, 4.0)]
-    return Study(Space({"lr": LogUniform(1e-4, 1e-1)}), plans, engine, moves=0).run()
-
-
-def journaled(engine: Engine, journal: Path) -> str:
-    """A small search by a journal; as text, in which NaN equals NaN."""
-    with closing(JournaledEngine(engine, journal)) as remembering:
-        return repr(search(remembering, RoundPlan("coarse", 5, 2.0, 1)))
-
-
-def test_a_search_killed_anywhere_ends_with_the_same_result(tmp_path: Path) -> None:
-    journal = tmp_path / "outcomes.jsonl"
-    expected = journaled(Known(), journal)
-    assert repr(search(Known(), RoundPlan("coarse", 5, 2.0, 1))) == expected
-    whole = journal.read_bytes()
-    for kept in range(len(whole)):
-        journal.write_bytes(whole[:kept])
-        known = Known()
-        assert journaled(known, journal) == expected
-        assert len(known.trained) == whole[kept:].count(b"\n"), "nothing twice, nothing left out"
-        assert journal.read_bytes() == whole
-
-
-def test_a_finished_search_is_read_and_not_trained_again(tmp_path: Path) -> None:
-    journal, known = tmp_path / "outcomes.jsonl", Known()
-    expected = journaled(Known(), journal)
-    assert journaled(known, journal) == expected
-    assert known.trained == []
-
-
-def test_damaged_lines_of_the_journal_are_trained_again(tmp_path: Path) -> None:
-    journal = tmp_path / "outcomes.jsonl"
-    expected = journaled(Known(), journal)
-    lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join([lines[0], b"\x00\xff{]\n", *lines[2:]]))
-    assert journaled(Known(), journal) == expected
-
-
-@pytest.mark.parametrize("steps", [1, 11, 20, 37, 52, 70])
-def test_a_real_search_goes_on_after_a_signal_as_if_nothing_had_been(tmp_path: Path, steps: int) -> None:
-    coarse = RoundPlan("coarse", 4, 4.0, 2)
-
-    def train(between: Callable[[], None] | None = None) -> StudyResult:
-        engine = single(folder=tmp_path / "trials", between=between)
-        with closing(JournaledEngine(engine, tmp_path / "outcomes.jsonl")) as remembering:
-            return search(remembering, coarse)
-
-    taken = itertools.count(1)
-
-    def interrupt() -> None:
-        if next(taken) == steps:
-            raise Interrupted(2)
-
-    with pytest.raises(Interrupted):
-        train(interrupt)
-    assert train() == search(single(), coarse)
-    assert list((tmp_path / "trials").iterdir()) == []
+    assert advance(single(folder=tmp_path), spec(), 2.0) == expected
 
 
 def test_the_greater_rank_is_the_better_outcome() -> None:

@@ -1,0 +1,207 @@
+"""`bs.search`: find the hyperparameters a model trains best with, many trials at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import platform
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from babysit._version import __version__
+from babysit.errors import InputError
+from babysit.fit.losses import LossFunction, Metric
+from babysit.fit.settings import TrainSettings
+from babysit.fit.sources import Data
+from babysit.measure.record import RunHeader
+from babysit.rules import Finding
+from babysit.search.display import Display, Silent
+from babysit.search.folder import SearchFolder
+from babysit.search.given import Build, problem_of
+from babysit.search.launch import launch_loop, launch_models
+from babysit.search.ledgers import JournalLedger, Ledger, MemoryLedger
+from babysit.search.loops import Loop
+from babysit.search.problem import Problem
+from babysit.search.session import Plan, Session
+from babysit.search.space import Distribution, Space
+from babysit.search.study import StudyResult, plan_rounds
+from babysit.search.trials import TrialSpec
+
+
+@dataclass(frozen=True)
+class SearchResult(StudyResult):
+    """What a search found; its trials, rounds and the ranking of the settings as in a study.
+
+    Attributes:
+        engine: What trained the trials.
+        notes: Why that engine, and which trials it could not take.
+        findings: What the rules say of the search: SRC001 where the best sit at an edge, SRC002 where most diverged.
+    """
+
+    engine: str = "single"
+    notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def search(
+    build: Build | Loop,
+    data: Data | None = None,
+    *,
+    space: Space | Mapping[str, Distribution],
+    trials: int = 64,
+    epochs: float = 10,
+    validation: Data | None = None,
+    loss: LossFunction | None = None,
+    metric: Metric | None = None,
+    maximize: bool = True,
+    optimizer: str = "momentum",
+    lr: float = 0.01,
+    l2: float = 0.0,
+    momentum: float = 0.9,
+    schedule: str = "cosine",
+    batch_size: int = 128,
+    seed: int = 0,
+    sampler: str = "random",
+    moves: int = 1,
+    engine: str = "auto",
+    workers: int | None = None,
+    device: str = "cpu",
+    storage: str | None = None,
+    name: str = "search",
+    out: str | Path | None = None,
+    resume: bool = False,
+    display: Display | None = None,
+) -> SearchResult:
+    """Search hyperparameters, coarse to fine.
+
+    A coarse round of short trials over the whole space, a fine one around its best, and a final one of the best
+    settings with fresh seeds. Diverging trials are stopped at once, the worse half of a round early.
+
+    Args:
+        build: The model of a trial from its hyperparameters, a dict; weights drawn from torch's random numbers. Without
+            data: a training loop of your own, called with a :class:`~babysit.search.Trial`. It calls
+            ``trial.report(epoch, value)`` with its validation metric after every epoch, or returns it at the end.
+        data: As :func:`babysit.fit` takes them: a data set, a pair ``(x, y)`` or a loader.
+        space: Distributions by hyperparameter. Those named like the settings below replace them: ``optimizer``,
+            ``lr``, ``l2``, ``momentum``, ``schedule``, ``batch_size``.
+        trials: In all rounds together.
+        epochs: Length of the final round's trials; others are shorter.
+        validation: What trials are judged on: a pair or a loader. A data set brings its own; of a pair 20 % are held
+            out where there is none.
+        loss: ``(outputs, targets) -> mean loss``; cross-entropy for integer targets, squared error for others.
+        metric: ``(outputs, targets)`` of the whole validation split to a number; accuracy or R² by default.
+        maximize: Whether a greater metric is a better one.
+        optimizer: Of trials whose space does not name it; so are the five below.
+        lr: First learning rate.
+        l2: Strength λ of ½·λ·‖W‖².
+        momentum: Of the update rules that have one.
+        schedule: Decay of the learning rate.
+        batch_size: Examples a step.
+        seed: The same seed gives the same trials.
+        sampler: ``random`` (a Latin hypercube), ``sobol``, ``tpe`` or ``grid``.
+        moves: Extra rounds past the edge while the best trials sit there.
+        engine: ``auto`` measures which is the fastest; or its name.
+        workers: Processes with one thread each; one for each idle core by default.
+        device: Where the models are trained.
+        storage: URL of an Optuna storage such as ``sqlite:///study.db`` or ``postgresql://…``; a database in ``out`` by
+            default, and memory without either. Processes that name the same one share the search.
+        name: Of the study in the storage.
+        out: A folder for `trials.csv`, the trials' records and what a search that goes on needs.
+        resume: Go on with the search in ``out``, or join it.
+        display: Shows the search while it goes on.
+
+    Raises:
+        InputError: A setting or the data cannot be used, or no trial could be trained.
+        RunFolderError: ``out`` has files in it and ``resume`` was not asked for, or it was begun as another search.
+        StorageError: The disk or the database refused.
+        Interrupted: A signal came; with ``out``, what is done is kept.
+
+    Example:
+        >>> import babysit as bs
+        >>> x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+        >>> y = (x.sum(dim=1) > 0).long()
+        >>> found = bs.search(
+        ...     lambda hp: torch.nn.Linear(4, 2), (x, y), space={"lr": bs.LogUniform(1e-4, 1.0)}, trials=6, epochs=4,
+        ...     batch_size=16, workers=1)
+        >>> found.best["lr"] > 1e-3
+        True
+    """
+    searched = space if isinstance(space, Space) else Space(space)
+    settings = TrainSettings(
+        optimizer=optimizer, lr=lr, l2=l2, momentum=momentum, schedule=schedule, batch_size=batch_size, seed=seed
+    )
+    _require(trials >= 1, "trials", "at least 1", trials)
+    _require(0 < epochs < math.inf, "epochs", "a number above 0", epochs)
+    if data is None:
+        _refuse_model_options(validation=validation, loss=loss, metric=metric)
+        launch = launch_loop(cast(Loop, build), workers, maximize=maximize)
+        header = RunHeader(steps_per_epoch=1)
+    else:
+        _require(schedule != "plateau", "schedule", "one that needs no validation inside a trial", schedule)
+        problem = problem_of(
+            cast(Build, build),
+            data,
+            settings=settings,
+            validation=validation,
+            loss=loss,
+            metric=metric,
+            maximize=maximize,
+            device=device,
+        )
+        launch = launch_models(problem, engine, workers)
+        header = _header_of(problem, device)
+    plan = Plan(searched, plan_rounds(trials, epochs, header.steps_per_epoch), seed, sampler, moves)
+    header = _begun(header, plan, trials, epochs)
+    folder = None if out is None else SearchFolder.open(Path(out), header, resume=resume)
+    with closing(_ledger(storage, name, folder, searched)) as ledger:
+        found = Session(launch, plan, header, ledger, folder, display or Silent()).run()
+    return SearchResult(**vars(found.study), engine=found.engine, notes=found.notes, findings=found.findings)
+
+
+def _header_of(problem: Problem, device: str) -> RunHeader:
+    """What the data and the settings say of every trial."""
+    batches = problem.batches(TrialSpec(0, 0, {}, 0, 1.0), problem.settings)
+    settings = {key: value for key, value in problem.settings.to_json().items() if key not in ("epochs", "seed")}
+    return RunHeader(
+        task=problem.task.name,
+        loss_name=problem.task.loss_name,
+        chance_loss=problem.chance or None,
+        batch_size=batches.batch_size,
+        steps_per_epoch=batches.steps_per_epoch,
+        optimizer=problem.settings.optimizer,
+        device=device,
+        settings={**settings, "score": problem.task.score_name, "validation_examples": len(problem.validation)},
+    )
+
+
+def _begun(header: RunHeader, plan: Plan, trials: int, epochs: float) -> RunHeader:
+    """The header of this search: whatever decides its trials is in it, as only the same search may go on with it."""
+    space = {name: dataclasses.asdict(known) for name, known in plan.space.to_ranges().items()}
+    own = {"trials": trials, "epochs": epochs, "sampler": plan.sampler, "moves": plan.moves, "space": space}
+    return dataclasses.replace(
+        header,
+        command="search",
+        seed=plan.seed,
+        settings={**header.settings, **own},
+        versions={"babysit": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    )
+
+
+def _ledger(storage: str | None, name: str, folder: SearchFolder | None, space: Space) -> Ledger:
+    del storage, name, space
+    return MemoryLedger() if folder is None else JournalLedger(folder.path / "outcomes.jsonl")
+
+
+def _refuse_model_options(**given: object) -> None:
+    for name, value in given.items():
+        _require(value is None, name, "nothing, as a loop of your own judges by itself", value)
+
+
+def _require(holds: bool, name: str, expected: str, found: object) -> None:
+    if not holds:
+        raise InputError(name, expected=expected, found=repr(found), todo="choose another value")

@@ -1,0 +1,108 @@
+"""Which engine trains a search's trials, how many at a time and in how many processes: measured, and remembered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from babysit.errors import InputError, suggest
+from babysit.fit.threads import choose_threads
+from babysit.search.engines import ENGINES, Between, Engine, SingleEngine
+from babysit.search.engines.probe import Candidate, explain, fastest, measure
+from babysit.search.ledgers import Ledger
+from babysit.search.problem import Problem
+from babysit.search.processes import can_fork
+from babysit.search.states import States
+from babysit.search.trials import TrialSpec
+
+WIDTHS = (8, 32)
+"""Stacks that are tried beside the widest: a narrow one may fit a cache that a wide one does not."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How trials are trained.
+
+    Attributes:
+        engine: Its name.
+        width: Trials it takes together at most.
+        why: In one line, for a person.
+        notes: Why others were refused.
+    """
+
+    engine: str
+    width: int
+    why: str = ""
+    notes: tuple[str, ...] = ()
+
+    def make(self, problem: Problem, states: States, between: Between, places: int) -> Engine:
+        """The engine."""
+        return _maker(self.engine, problem, self.width, places)(states, between)
+
+
+def workers_of(asked: int | None) -> int:
+    """Worker processes: as asked, or one for each idle core; 1 is this process itself.
+
+    Raises:
+        InputError: Fewer than one, or more than one where processes cannot be forked.
+    """
+    if asked is not None and asked < 1:
+        raise InputError("workers", expected="at least 1", found=str(asked), todo="choose another number")
+    if asked is not None and asked > 1 and not can_fork():
+        raise InputError(
+            "workers",
+            expected="1, as workers are forked, on Linux and without CUDA",
+            found=str(asked),
+            todo="leave it out",
+        )
+    return asked or (choose_threads() if can_fork() else 1)
+
+
+def choose(asked: str, problem: Problem, trials: Sequence[TrialSpec], places: int, ledger: Ledger) -> Choice:
+    """The engine that was asked for, or the fastest; the choice of a search that goes on stays what it was.
+
+    Args:
+        asked: ``"auto"`` or an engine's name.
+        problem: What is trained.
+        trials: Of the first round, to measure with.
+        places: Processes the trials are spread over.
+        ledger: Remembers.
+
+    Raises:
+        InputError: There is no such engine.
+    """
+    if asked != "auto" and asked not in ENGINES:
+        raise InputError(
+            "engine", expected=", ".join(["auto", *ENGINES]), found=repr(asked), todo=suggest(asked, ["auto", *ENGINES])
+        )
+    known = ledger.decide("engine", lambda: vars(_choose(asked, problem, trials, places)))
+    return Choice(known["engine"], known["width"], known["why"], tuple(known["notes"]))
+
+
+def _choose(asked: str, problem: Problem, trials: Sequence[TrialSpec], places: int) -> Choice:
+    widest = math.ceil(len(trials) / places)
+    if asked != "auto":
+        return Choice(asked, 1 if asked == SingleEngine.name else widest, f"engine {asked}: asked for")
+    if widest == 1:
+        return Choice(SingleEngine.name, 1, "engine single: a trial for every process")
+    speeds = measure(_candidates(problem, widest, places), trials)
+    chosen = fastest(speeds)
+    notes = {f"not {speed.candidate.name}: {note}": None for speed in speeds for note in speed.notes}
+    return Choice(chosen.candidate.name, chosen.candidate.width, explain(speeds, chosen), tuple(notes))
+
+
+def _candidates(problem: Problem, widest: int, places: int) -> list[Candidate]:
+    widths = [width for width in WIDTHS if width < widest] + [widest]
+    others = [
+        Candidate(name, width, _maker(name, problem, width, places))
+        for name in ENGINES
+        if name != SingleEngine.name
+        for width in widths
+    ]
+    return [Candidate(SingleEngine.name, 1, _maker(SingleEngine.name, problem, 1, places)), *others]
+
+
+def _maker(name: str, problem: Problem, width: int, places: int) -> Callable[[States, Between], Engine]:
+    return partial(ENGINES[name], problem, width=width, places=places)

@@ -1,0 +1,144 @@
+"""How fast an engine is here: a few steps of real trials, timed."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from babysit.errors import Interrupted
+from babysit.search.engines._base import Between, Engine
+from babysit.search.states import MemoryStates, States
+from babysit.search.trials import TrialSpec
+
+WARM_UP = 2
+"""Steps before the clock starts: the first ones allocate and choose kernels."""
+SECONDS = 0.12
+"""What is timed of a candidate in one go; long enough for a few steps, short enough to be forgotten."""
+STEPS = 3
+"""Steps that are timed at least."""
+ROUNDS = 3
+"""How often all candidates are timed, one after the other; the median counts, as the machine may be busy."""
+WORTH_IT = 1.05
+"""An engine replaces the single one from this many times its speed."""
+
+MakeEngine = Callable[[States, Between], Engine]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An engine that may be chosen.
+
+    Attributes:
+        name: The engine's.
+        width: Trials it takes together at most.
+        make: Makes it.
+    """
+
+    name: str
+    width: int
+    make: MakeEngine
+
+    @property
+    def label(self) -> str:
+        """As it is printed."""
+        return self.name if self.width == 1 else f"{self.name} × {self.width}"
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a candidate was measured at.
+
+    Attributes:
+        candidate: Which.
+        steps_per_second: Trial-steps a second of one process; 0 where it cannot take the trials.
+        notes: Why it cannot.
+    """
+
+    candidate: Candidate
+    steps_per_second: float
+    notes: tuple[str, ...] = ()
+
+
+class _Enough(Interrupted):
+    """The clock has been read; not a signal, but to be passed on like one."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+
+class _Clock:
+    """Counts trial-steps after the first few, and ends the training when there are enough."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+        self._began = 0.0
+        self.steps = 0
+        self.seconds = 0.0
+
+    def __call__(self, trials: int) -> None:
+        now = time.perf_counter()
+        self._calls += 1
+        if self._calls <= WARM_UP:
+            self._began = now
+            return
+        self.steps += trials
+        self.seconds = now - self._began
+        if self.seconds >= SECONDS and self._calls >= WARM_UP + STEPS:
+            raise _Enough
+
+
+def measure(candidates: Sequence[Candidate], trials: Sequence[TrialSpec]) -> list[Speed]:
+    """Trial-steps a second of each candidate, measured side by side in several rounds.
+
+    Args:
+        candidates: The single engine and others.
+        trials: Of a search's first round; nothing of them is kept.
+    """
+    rates: dict[str, list[float]] = {candidate.label: [] for candidate in candidates}
+    notes: dict[str, tuple[str, ...]] = {}
+    for _ in range(ROUNDS):
+        for candidate in candidates:
+            if candidate.label in notes:
+                continue
+            rate, refused = _rate(candidate, trials)
+            rates[candidate.label].append(rate)
+            if not rate:
+                notes[candidate.label] = refused
+    return [
+        Speed(one, 0.0 if one.label in notes else statistics.median(rates[one.label]), notes.get(one.label, ()))
+        for one in candidates
+    ]
+
+
+def _rate(candidate: Candidate, trials: Sequence[TrialSpec]) -> tuple[float, tuple[str, ...]]:
+    clock = _Clock()
+    engine = candidate.make(MemoryStates(), clock)
+    group = max(engine.groups(trials), key=len)
+    if candidate.width > 1 and len(group) == 1:
+        return 0.0, tuple(engine.notes) or ("it takes these trials one at a time",)
+    try:
+        # trial after trial where short ones end before there is enough to time
+        for _ in range(WARM_UP + STEPS):
+            engine.train(group, group[0].epochs)
+    except _Enough:
+        pass
+    return (clock.steps / clock.seconds if clock.seconds else 0.0), tuple(engine.notes)
+
+
+def fastest(speeds: Sequence[Speed]) -> Speed:
+    """The fastest candidate; the first one, the single engine, unless another is clearly faster."""
+    first = speeds[0]
+    best = max(speeds, key=lambda speed: speed.steps_per_second)
+    return best if best.steps_per_second >= WORTH_IT * first.steps_per_second else first
+
+
+def explain(speeds: Sequence[Speed], chosen: Speed) -> str:
+    """Why an engine was chosen, in one line for a person."""
+    measured = ", ".join(
+        f"{speed.candidate.label} {speed.steps_per_second:,.0f}" for speed in speeds if speed.steps_per_second
+    )
+    ratio = chosen.steps_per_second / speeds[0].steps_per_second if speeds[0].steps_per_second else 1.0
+    why = "none is faster" if chosen is speeds[0] else f"{ratio:.1f} × the speed of single"
+    return f"engine {chosen.candidate.label}: {why} (trial-steps/s of one core: {measured})"

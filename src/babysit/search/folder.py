@@ -1,0 +1,111 @@
+"""The folder of a search: begun once, gone on with, or joined, only by the same search."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from babysit.errors import RunFolderError
+from babysit.measure.record import Record, RunHeader, read_header, to_line, write_header
+from babysit.search.export import summary_of, trials_csv
+from babysit.search.states import FolderStates
+from babysit.search.study import StudyResult
+from babysit.storage import json_line, refuse_write, strict, write_json, write_text
+
+DATABASE = "study.db"
+
+
+class SearchFolder:
+    """Where a search writes.
+
+    Everything but the states of trials is replaced as a whole, so that several processes may work on one search.
+
+    Args:
+        path: A folder that is there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path, header: RunHeader, *, resume: bool) -> SearchFolder:
+        """Begin a search, or go on with one.
+
+        Raises:
+            RunFolderError: It has files in it and going on was not asked for, or they are another search's.
+            StorageError: The disk refused.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            # a kill while the header is written leaves a temporary file and no run
+            taken = any(item.suffix != ".tmp" for item in path.iterdir())
+        except OSError as error:
+            raise refuse_write(path, error) from error
+        if not taken:
+            write_header(path, header)
+        elif resume:
+            _require_same(path, read_header(path), header)
+        else:
+            raise RunFolderError(
+                str(path), expected="a new or empty folder", found="files in it", todo="choose another, or resume it"
+            )
+        return cls(path)
+
+    @property
+    def storage(self) -> str:
+        """The URL of the database that is used where no other is named."""
+        return f"sqlite:///{self.path.resolve() / DATABASE}"
+
+    @property
+    def states(self) -> FolderStates:
+        """Where trials wait for their next rung."""
+        return FolderStates(self.path / "trials")
+
+    def write_trials(self, records: Sequence[Record]) -> None:
+        """Rounds and trials so far, for rules and reports."""
+        write_text(self.path / "trials.jsonl", "".join(json_line(to_line(record)) for record in records))
+
+    def finish(self, result: StudyResult, report: dict[str, Any]) -> None:
+        """Write what was found, and remove what only a search that goes on needs."""
+        write_text(self.path / "trials.csv", trials_csv(result.trials))
+        write_json(self.path / "report.json", {**report, "search": summary_of(result)})
+        shutil.rmtree(self.path / "trials", ignore_errors=True)
+
+
+class TemporaryFolder:
+    """States of a search that leaves no folder behind; removed with it."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="babysit-search-", ignore_cleanup_errors=True)
+        self.states = FolderStates(Path(self._folder.name))
+
+    def close(self) -> None:
+        """Remove it."""
+        self._folder.cleanup()
+
+
+def _require_same(path: Path, begun: RunHeader, now: RunHeader) -> None:
+    """Refuse to go on with another search.
+
+    Raises:
+        RunFolderError: Something that decides the trials differs.
+    """
+    before, after = ({**_settings(header), "task": header.task, "seed": header.seed} for header in (begun, now))
+    if begun.command != now.command:
+        before, after = {"command": begun.command}, {"command": now.command}
+    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    if changed:
+        raise RunFolderError(
+            str(path),
+            expected="a search with " + ", ".join(f"{name} {after.get(name)}" for name in changed),
+            found=", ".join(f"{name} {before.get(name)}" for name in changed),
+            todo="choose another folder, or search for the same",
+        )
+
+
+def _settings(header: RunHeader) -> dict[str, Any]:
+    """As JSON gives them back."""
+    return dict(strict(dict(header.settings)))

@@ -1,0 +1,110 @@
+"""How a search's trials are set going: models by engines, loops of the user's own as processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+
+from babysit.search.choosing import choose, workers_of
+from babysit.search.engines import Between
+from babysit.search.folder import SearchFolder, TemporaryFolder
+from babysit.search.ledgers import Ledger
+from babysit.search.loops import Loop, LoopRunner
+from babysit.search.problem import Problem
+from babysit.search.processes import Processes
+from babysit.search.runners import Groups, InProcess, Runner
+from babysit.search.states import MemoryStates, States
+from babysit.search.trials import TrialSpec
+
+
+@dataclass(frozen=True)
+class Launched:
+    """What trains the trials.
+
+    Attributes:
+        engine: Its name.
+        why: Why it was chosen, in one line.
+        groups: Says which trials are trained together.
+        runner: Trains them.
+        notes: What a person should know; may grow while it trains.
+    """
+
+    engine: str
+    why: str
+    groups: Groups
+    runner: Runner
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a search has around its trials.
+
+    Attributes:
+        ledger: Remembers what is decided.
+        folder: Where the search writes; ``None`` leaves nothing behind.
+        between: Called after every step with the number of trials that took it.
+        stack: Closes at the search's end what is opened for it.
+    """
+
+    ledger: Ledger
+    folder: SearchFolder | None
+    between: Between
+    stack: ExitStack
+
+
+Launch = Callable[[Sequence[TrialSpec], Surroundings], Launched]
+"""Sets the training of trials going; gets trials as the first round's will be, to measure with."""
+
+
+def launch_models(problem: Problem, engine: str, workers: int | None) -> Launch:
+    """Trials are models that are built, trained on data and evaluated.
+
+    Args:
+        problem: What is trained.
+        engine: ``"auto"`` or an engine's name.
+        workers: Processes; ``None`` for one each idle core.
+    """
+
+    def launch(first: Sequence[TrialSpec], around: Surroundings) -> Launched:
+        places: int = around.ledger.decide("places", lambda: min(workers_of(workers), len(first)))
+        choice = choose(engine, problem, first, places, around.ledger)
+        chosen = choice.make(problem, _states(around, places), around.between, places)
+        chosen.notes += choice.notes
+        runner: Runner = Processes(chosen, places, around.between) if places > 1 else InProcess(chosen)
+        why = choice.why + (f", in {places} processes" if places > 1 else "")
+        return Launched(choice.engine, why, chosen, runner, chosen.notes)
+
+    return launch
+
+
+def launch_loop(loop: Loop, workers: int | None, *, maximize: bool) -> Launch:
+    """Trials are calls of the user's own training loop.
+
+    Args:
+        loop: Trains one.
+        workers: How many run at a time; ``None`` for one each idle core.
+        maximize: Whether a greater value is a better one.
+    """
+
+    def launch(first: Sequence[TrialSpec], around: Surroundings) -> Launched:
+        count = min(workers_of(workers), len(first))
+        logs = around.folder.path / "logs" if around.folder else None
+        runner = LoopRunner(loop, count, around.between, maximize=maximize, logs=logs)
+        return Launched("loop", f"your own loop, {count} at a time", _Alone(), runner)
+
+    return launch
+
+
+class _Alone:
+    def groups(self, trials: Sequence[TrialSpec]) -> list[tuple[TrialSpec, ...]]:
+        return [(trial,) for trial in trials]
+
+
+def _states(around: Surroundings, places: int) -> States:
+    if around.folder is not None:
+        return around.folder.states
+    if places == 1:
+        return MemoryStates()
+    return around.stack.enter_context(closing(TemporaryFolder())).states

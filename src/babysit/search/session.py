@@ -1,0 +1,156 @@
+"""One search from beginning to end: what trains, what remembers and what decides put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+
+import numpy as np
+
+from babysit.diagnose import diagnose
+from babysit.fit.interrupts import Interrupts
+from babysit.fit.threads import torch_threads
+from babysit.measure.record import RoundRecord, RunHeader, TrialRecord, collect
+from babysit.rules import Finding
+from babysit.search.display import Display
+from babysit.search.engines import Between
+from babysit.search.folder import SearchFolder
+from babysit.search.launch import Launch, Launched, Surroundings
+from babysit.search.ledgers import Ledger
+from babysit.search.rungs import Rungs
+from babysit.search.space import Space
+from babysit.search.study import RoundPlan, Study, StudyResult
+from babysit.search.trials import TrialSpec
+
+PROGRESS_EVERY = 50
+"""Trial-steps between two updates of the progress."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a search is to go.
+
+    Attributes:
+        space: What the first round draws from.
+        rounds: Coarse, fine, final.
+        seed: Of everything that is drawn.
+        sampler: Draws the trials of a round.
+        moves: Extra rounds while the best sit at an edge.
+    """
+
+    space: Space
+    rounds: Sequence[RoundPlan]
+    seed: int = 0
+    sampler: str = "random"
+    moves: int = 1
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a session ends with."""
+
+    study: StudyResult
+    engine: str
+    notes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+class Session:
+    """Runs one search.
+
+    Args:
+        launch: Sets the training of trials going.
+        plan: How the search is to go.
+        header: Of its records.
+        ledger: Remembers what is done.
+        folder: Where it writes; ``None`` leaves nothing behind.
+        display: Shows it.
+    """
+
+    def __init__(
+        self,
+        launch: Launch,
+        plan: Plan,
+        header: RunHeader,
+        ledger: Ledger,
+        folder: SearchFolder | None,
+        display: Display,
+    ) -> None:
+        self._launch = launch
+        self._plan = plan
+        self._header = header
+        self._ledger = ledger
+        self._folder = folder
+        self._display = display
+        self._records: list[RoundRecord | TrialRecord] = []
+        self._interrupts = Interrupts()
+
+    def run(self) -> Found:
+        """Search to the end.
+
+        Raises:
+            InputError: No trial could be trained.
+            StorageError: The disk refused.
+            Interrupted: A signal came; what is done is remembered.
+        """
+        with ExitStack() as stack:
+            if self._folder is not None:  # without one there is nothing to go on with, and Ctrl-C is the caller's
+                stack.enter_context(self._interrupts)
+            stack.enter_context(torch_threads(1))
+            around = Surroundings(self._ledger, self._folder, self._progress(), stack)
+            launched = self._launch(self._first_trials(), around)
+            for line in (launched.why, *launched.notes):
+                self._display.note(line)
+            rungs = Rungs(launched.groups, launched.runner, self._ledger, self._display.stands)
+            stack.enter_context(closing(rungs))
+            stack.enter_context(self._interrupts.deferred())
+            return self._finish(self._study(rungs).run(), launched)
+
+    def _study(self, rungs: Rungs) -> Study:
+        return Study(
+            self._plan.space,
+            self._plan.rounds,
+            rungs,
+            seed=self._plan.seed,
+            moves=self._plan.moves,
+            tell=self._tell,
+        )
+
+    def _first_trials(self) -> list[TrialSpec]:
+        """As the first round's will be, to measure engines with."""
+        round_ = self._plan.rounds[0]
+        drawn = self._plan.space.draw_spread(np.random.default_rng([self._plan.seed, 0]), round_.trials)
+        return [TrialSpec(number, 0, params, number, round_.epochs) for number, params in enumerate(drawn)]
+
+    def _tell(self, record: RoundRecord | TrialRecord) -> None:
+        self._records.append(record)
+        if isinstance(record, TrialRecord):
+            self._display.end(record)
+            return
+        self._display.begin(record)
+        if self._folder is not None:
+            self._folder.write_trials(self._records)
+
+    def _progress(self) -> Between:
+        steps = self._header.steps_per_epoch
+        total = steps * sum(round_.trials * round_.epochs * round_.cost for round_ in self._plan.rounds)
+        done, told = 0, 0
+
+        def between(trials: int) -> None:
+            nonlocal done, told
+            done += trials
+            if done - told >= PROGRESS_EVERY:
+                told = done
+                self._display.progress(done, max(done, total))
+            self._interrupts.check()
+
+        return between
+
+    def _finish(self, result: StudyResult, launched: Launched) -> Found:
+        diagnosis = diagnose(collect(self._header, self._records))
+        if self._folder is not None:
+            self._folder.write_trials(self._records)
+            said = {"engine": launched.why, "notes": launched.notes}
+            self._folder.finish(result, {**diagnosis.to_json("search"), **said})
+        return Found(result, launched.engine, (launched.why, *launched.notes), tuple(diagnosis.findings))
