@@ -14,6 +14,7 @@ from babysit.cli.predict import predict
 from babysit.cli.report import report
 from babysit.cli.rules import rule, rules
 from babysit.cli.run import run
+from babysit.cli.search import search
 from babysit.cli.train import train
 from babysit.errors import BabysitError
 
@@ -32,6 +33,7 @@ app.command()(predict)
 # the first word that is no option is the script, and all the rest is the script's
 app.command(context_settings={"allow_interspersed_args": False})(run)
 app.command(context_settings={"allow_interspersed_args": False})(check)
+app.command()(search)
 app.command()(report)
 app.command()(judge)
 app.command()(rules)

@@ -24,7 +24,7 @@ from babysit.rules import Finding
 _INDENT = "     "
 
 
-class _Rate(ProgressColumn):
+class Rate(ProgressColumn):
     """How many a second."""
 
     def render(self, task: Task) -> Text:
@@ -50,7 +50,7 @@ class RichDisplay:
                 TextColumn(f"{number:2} {{task.description}}"),
                 BarColumn(),
                 TaskProgressColumn(),
-                _Rate(),
+                Rate(),
                 TimeRemainingColumn(),
                 console=self._console,
                 transient=True,

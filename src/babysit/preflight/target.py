@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -41,21 +41,34 @@ def is_function(target: str) -> bool:
     return _FUNCTION.fullmatch(target) is not None and not Path(target).exists()
 
 
+def function_named(target: str) -> Callable[..., Any]:
+    """Import the file or module and find the function.
+
+    Raises:
+        InputError: The target names no function, or there is no such file, module or function.
+    """
+    match = _FUNCTION.fullmatch(target)
+    if match is None:
+        raise InputError(
+            target, expected="FILE.py:FUNCTION or MODULE:FUNCTION", found="no function's name", todo="name one"
+        )
+    module, name = _import(match["home"]), match["name"]
+    function = getattr(module, name, None)
+    if not callable(function):
+        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        found = "no such name" if function is None else f"a {type(function).__name__}"
+        raise InputError(target, expected=f"a function {name}", found=found, todo=suggest(name, known, "name another"))
+    return cast(Callable[..., Any], function)
+
+
 def load(target: str) -> Target:
     """Import the file or module, call the function, and check what it gives.
 
     Raises:
         InputError: There is no such file, module or function; it raises; or it gives something else.
     """
-    match = _FUNCTION.fullmatch(target)
-    assert match is not None
-    home, name = match["home"], match["name"]
-    module = _import(home)
-    function = getattr(module, name, None)
-    if not callable(function):
-        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        found = "no such name" if function is None else f"a {type(function).__name__}"
-        raise InputError(target, expected=f"a function {name}", found=found, todo=suggest(name, known, "name another"))
+    function = function_named(target)
+    name = target.rpartition(":")[2]
     try:
         given = function()
     except Exception as error:

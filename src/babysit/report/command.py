@@ -10,6 +10,8 @@ from babysit.measure.record import RunHeader
 
 _NEGATABLE = ("batch_norm",)
 _SEPARATORS = {"image_size": "x"}
+_REPEATED = ("space",)
+_TYPED = {"target_column": "target"}
 
 
 def command_line(header: RunHeader) -> str:
@@ -23,14 +25,17 @@ def command_line(header: RunHeader) -> str:
     options = header.settings.get("options")
     if not isinstance(options, Mapping):
         return header.command
-    data = [shlex.quote(str(options["data"]))] if "data" in options else []
-    flags = [flag for name, value in options.items() if name != "data" for flag in _flag(str(name), value)]
-    return " ".join(["babysit", header.command, *data, *flags])
+    first = "target" if header.command == "search" else "data"
+    argument = [shlex.quote(str(options[first]))] if first in options else []
+    flags = [flag for name, value in options.items() if name != first for flag in _flag(str(name), value)]
+    return " ".join(["babysit", header.command, *argument, *flags])
 
 
 def _flag(name: str, value: Any) -> list[str]:
     """An option as it is typed; nothing where it was left to the data."""
-    flag = f"--{name.replace('_', '-')}"
+    flag = f"--{_TYPED.get(name, name).replace('_', '-')}"
+    if name in _REPEATED:
+        return [part for item in value for part in (flag, shlex.quote(str(item)))]
     if value is False:
         return [f"--no-{flag[2:]}"] if name in _NEGATABLE else []
     if value is True:

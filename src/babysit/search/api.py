@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 
@@ -75,6 +75,7 @@ def search(
     name: str = "search",
     out: str | Path | None = None,
     resume: bool = False,
+    options: Mapping[str, Any] | None = None,
     display: Display | None = None,
 ) -> SearchResult:
     """Search hyperparameters, coarse to fine.
@@ -113,6 +114,7 @@ def search(
         name: Of the study in the storage.
         out: A folder for `trials.csv`, the trials' records and what a search that goes on needs.
         resume: Go on with the search in ``out``, or join it.
+        options: Kept in `run.json`, as JSON values: what a command was given.
         display: Shows the search while it goes on.
 
     Raises:
@@ -156,10 +158,12 @@ def search(
         launch = launch_models(problem, engine, workers)
         header = _header_of(problem, device)
     plan = Plan(searched, plan_rounds(trials, epochs, header.steps_per_epoch), seed, sampler, moves)
-    header = _begun(header, plan, trials, epochs)
+    header = _begun(header, plan, trials, epochs, options)
     folder = None if out is None else SearchFolder.open(Path(out), header, resume=resume)
     with closing(_ledger(storage, name, folder, searched)) as ledger:
-        found = Session(launch, plan, header, ledger, folder, display or Silent()).run()
+        shown = display or Silent()
+        shown.judged_by(header.settings.get("score", "value"))
+        found = Session(launch, plan, header, ledger, folder, shown).run()
     return SearchResult(**vars(found.study), engine=found.engine, notes=found.notes, findings=found.findings)
 
 
@@ -179,15 +183,16 @@ def _header_of(problem: Problem, device: str) -> RunHeader:
     )
 
 
-def _begun(header: RunHeader, plan: Plan, trials: int, epochs: float) -> RunHeader:
+def _begun(header: RunHeader, plan: Plan, trials: int, epochs: float, options: Mapping[str, Any] | None) -> RunHeader:
     """The header of this search: whatever decides its trials is in it, as only the same search may go on with it."""
     space = {name: dataclasses.asdict(known) for name, known in plan.space.to_ranges().items()}
     own = {"trials": trials, "epochs": epochs, "sampler": plan.sampler, "moves": plan.moves, "space": space}
+    kept = {"options": dict(options)} if options else {}
     return dataclasses.replace(
         header,
         command="search",
         seed=plan.seed,
-        settings={**header.settings, **own},
+        settings={**header.settings, **own, **kept},
         versions={"babysit": __version__, "torch": torch.__version__, "python": platform.python_version()},
     )
 

@@ -15,6 +15,9 @@ class Display(Protocol):
     def note(self, text: str) -> None:
         """Something worth knowing, in one line."""
 
+    def judged_by(self, score_name: str) -> None:
+        """What the score is called; told before anything of the search."""
+
     def begin(self, round_: RoundRecord) -> None:
         """A round begins."""
 
@@ -32,6 +35,9 @@ class Silent:
     """Shows nothing."""
 
     def note(self, text: str) -> None:
+        """Nothing."""
+
+    def judged_by(self, score_name: str) -> None:
         """Nothing."""
 
     def begin(self, round_: RoundRecord) -> None:

@@ -1,0 +1,266 @@
+"""`babysit search`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from babysit.cli._output import console, print_json
+from babysit.errors import InputError, Interrupted, RunFolderError
+
+
+def search(
+    context: typer.Context,
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TARGET",
+            help="FILE.py:FUNCTION or MODULE:FUNCTION: builds a model from a dict of hyperparameters; or, without "
+            "--data, a training loop that is given a trial and reports to it.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="digits, iris, … or a .npz, .csv, .parquet, .zip or folder; or FILE.py:FUNCTION that returns (x, y), "
+            "a loader, or (training, validation) of these.",
+            show_default=False,
+        ),
+    ] = None,
+    space: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=RANGE",
+            help="What is searched, once for each: lr=log:1e-5..1e-1, dropout=0..0.5, width=32|64; or a .toml file.",
+            show_default=False,
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option(help="In all rounds together.")] = 64,
+    epochs: Annotated[float, typer.Option(help="Of the longest trials.")] = 10,
+    target_column: Annotated[
+        str | None, typer.Option("--target", help="Target column of a table.", show_default=False)
+    ] = None,
+    preprocess: Annotated[
+        str | None, typer.Option(help="Steps such as mean-image,scale; as for babysit train.", show_default=False)
+    ] = None,
+    optimizer: Annotated[
+        str, typer.Option(help="sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw.")
+    ] = "momentum",
+    lr: Annotated[float, typer.Option(help="Where the space does not name it; so are the four below.")] = 0.01,
+    l2: Annotated[float, typer.Option(help="Strength of the L2 regularisation.")] = 0.0,
+    momentum: Annotated[float, typer.Option(help="Of the update rules that have one.")] = 0.9,
+    schedule: Annotated[str, typer.Option(help="constant, step, exponential, 1/t, cosine.")] = "cosine",
+    batch_size: Annotated[int, typer.Option(help="Examples a step.")] = 128,
+    minimize: Annotated[bool, typer.Option("--minimize", help="A smaller value of a loop's report is better.")] = False,
+    sampler: Annotated[str, typer.Option(help="random, sobol, tpe, grid.")] = "random",
+    moves: Annotated[int, typer.Option(help="Extra rounds past the edge while the best trials sit there.")] = 1,
+    engine: Annotated[str, typer.Option(help="auto measures which is the fastest; or its name.")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; one for each idle core by default.", show_default=False)
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="URL of an Optuna storage; a SQLite file in the run folder by default.", show_default=False),
+    ] = None,
+    name: Annotated[str, typer.Option(help="Of the study in the storage.")] = "search",
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="New run folder; runs/NAME-N by default.", show_default=False)
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with a search, or join one that is going on.", show_default=False)
+    ] = None,
+    json_file: Annotated[
+        str | None, typer.Option("--json", help="Write the report as JSON ('-': standard output).")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+) -> None:
+    """Search hyperparameters, coarse to fine, many trials at a time; write a run folder with report.html."""
+    if (target is None) == (resume is None):
+        raise InputError(
+            "search",
+            expected="FILE.py:FUNCTION, or --resume with a run folder",
+            found="neither" if target is None else "both",
+            todo="try babysit search model.py:build --data digits --space lr=log:1e-5..1e-1",
+        )
+    if resume is not None:
+        _refuse_options(context)
+        _run(_options_of(resume), resume, json_file, quiet=quiet, again=True)
+        return
+    assert target is not None
+    options = _Options(
+        target=target,
+        data=data,
+        space=tuple(space or ()),
+        trials=trials,
+        epochs=epochs,
+        target_column=target_column,
+        preprocess=preprocess,
+        optimizer=optimizer,
+        lr=lr,
+        l2=l2,
+        momentum=momentum,
+        schedule=schedule,
+        batch_size=batch_size,
+        minimize=minimize,
+        sampler=sampler,
+        moves=moves,
+        engine=engine,
+        workers=workers,
+        storage=storage,
+        name=name,
+        seed=seed,
+    )
+    _run(options, out or _next_free(target), json_file, quiet=quiet, again=False)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What was asked for, kept with the run to go on with it."""
+
+    target: str
+    data: str | None
+    space: tuple[str, ...]
+    trials: int
+    epochs: float
+    target_column: str | None
+    preprocess: str | None
+    optimizer: str
+    lr: float
+    l2: float
+    momentum: float
+    schedule: str
+    batch_size: int
+    minimize: bool
+    sampler: str
+    moves: int
+    engine: str
+    workers: int | None
+    storage: str | None
+    name: str
+    seed: int
+
+    def for_search(self) -> dict[str, Any]:
+        """Those that `bs.search` takes as they are."""
+        others = ("target", "data", "space", "target_column", "preprocess", "minimize")
+        return {name: value for name, value in vars(self).items() if name not in others}
+
+
+def _run(options: _Options, folder: Path, json_file: str | None, *, quiet: bool, again: bool) -> None:
+    import babysit as bs
+    from babysit.cli._search_display import SearchDisplay
+    from babysit.preflight.target import function_named
+    from babysit.report.document import report_document
+    from babysit.report.html import write_report
+
+    screen = console(quiet=quiet, json_file=json_file)
+    display = SearchDisplay(screen)
+    function = function_named(options.target)
+    given = _given(options, function)
+    try:
+        found = bs.search(
+            **given,
+            space=_space(options.space),
+            maximize=not options.minimize,
+            out=folder,
+            resume=again,
+            options={key: value for key, value in dataclasses.asdict(options).items() if value not in (None, ())},
+            display=display,
+            **options.for_search(),
+        )
+    except Interrupted as stop:
+        display.close()
+        typer.echo(f"stopped; everything is saved. Go on with: babysit search --resume {folder}", err=True)
+        raise typer.Exit(128 + stop.signal_number) from stop
+    finally:
+        display.close()
+    page = write_report(folder)
+    print_json(report_document(folder), json_file)
+    display.close_with(found, page)
+
+
+def _given(options: _Options, function: Callable[..., Any]) -> dict[str, Any]:
+    """The first arguments of `bs.search`: a model's builder and data, or a loop alone."""
+    if options.data is None:
+        return {"build": function}
+    from babysit.preflight.target import function_named, is_function
+
+    if is_function(options.data):
+        value = function_named(options.data)()
+        pairs = isinstance(value, tuple) and len(value) == 2 and not hasattr(value[0], "shape")
+        return {"build": function, **({"data": value[0], "validation": value[1]} if pairs else {"data": value})}
+    from babysit.data import ReadOptions, read
+    from babysit.nn import default_spec
+    from babysit.recipe.prepared import prepare
+
+    dataset = read(options.data, ReadOptions(target=options.target_column, seed=options.seed))
+    prepared = prepare(
+        dataset, options.preprocess or default_spec(dataset.kind, "cnn" if dataset.kind == "image" else "mlp")
+    )
+    if not prepared.in_memory:
+        return {"build": lambda hp: prepared.around(function(hp)), "data": dataset}
+    train, judged = prepared.train, prepared.validation
+    return {"build": function, "data": (train.x, train.y), "validation": (judged.x, judged.y)}
+
+
+def _space(items: tuple[str, ...]) -> Any:
+    from babysit.search.space_text import parse_space, read_space
+
+    if not items:
+        raise InputError(
+            "--space",
+            expected="what is to be searched",
+            found="nothing",
+            todo="name it, such as --space lr=log:1e-5..1e-1",
+        )
+    if len(items) == 1 and items[0].endswith(".toml"):
+        return read_space(Path(items[0]))
+    return parse_space(items)
+
+
+def _next_free(target: str) -> Path:
+    from babysit.recipe.folder import next_free
+
+    home = target.rpartition(":")[0]
+    return next_free(Path("runs"), Path(home).stem.rpartition(".")[2] or "search")
+
+
+def _options_of(folder: Path) -> _Options:
+    """What a search was begun with.
+
+    Raises:
+        RunFolderError: It was not begun by this command.
+    """
+    from babysit.measure.record import read_header
+
+    kept = read_header(folder).settings.get("options")
+    names = [field.name for field in dataclasses.fields(_Options)]
+    if not isinstance(kept, Mapping) or "target" not in kept or not set(kept) <= set(names):
+        raise RunFolderError(
+            str(folder),
+            expected="a run of babysit search",
+            found="one of something else",
+            todo="name a folder that babysit search wrote",
+        )
+    known: dict[str, Any] = {**dict.fromkeys(names), **kept}
+    return _Options(**{**known, "space": tuple(known["space"] or ())})
+
+
+def _refuse_options(context: typer.Context) -> None:
+    """A search goes on with the options it began with; others would be passed over in silence."""
+    own = ("resume", "json_file", "quiet")
+    sources = {name: context.get_parameter_source(name) for name in context.params if name not in own}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if given:
+        raise InputError(
+            "--resume",
+            expected="no other options, as a search goes on with its own",
+            found=", ".join(f"--{name.replace('_', '-')}" for name in given),
+            todo="leave them out, or search anew",
+        )

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import babysit as bs
+from babysit.data import read
+from babysit.errors import InputError, RunFolderError
+from babysit.measure.record import read_run
+from babysit.search.processes import can_fork
+
+DRAW = torch.Generator().manual_seed(3)
+X = torch.randn(300, 6, generator=DRAW)
+Y = (X @ torch.randn(6, 3, generator=DRAW)).argmax(dim=1)
+SPACE = {"lr": bs.LogUniform(1e-4, 1.0), "width": bs.Choice(4, 8)}
+FEW: dict[str, Any] = {"trials": 8, "epochs": 2.0, "batch_size": 30, "workers": 1}
+
+
+def build(hp: dict[str, Any]) -> nn.Module:
+    return nn.Sequential(nn.Linear(6, hp.get("width", 4)), nn.ReLU(), nn.Linear(hp.get("width", 4), 3))
+
+
+def test_it_finds_settings_that_train_as_well_as_it_says() -> None:
+    found = bs.search(build, (X, Y), space=SPACE, trials=16, epochs=6, batch_size=30, workers=1)
+    assert found.score > 0.85
+    model = build(found.best)
+    result = bs.fit(model, (X[:240], Y[:240]), validation=(X[240:], Y[240:]), lr=found.best["lr"], epochs=6, batch_size=30)
+    assert result.best.score > found.score - 0.1
+    assert len(found.trials) >= 16
+    assert {trial.status for trial in found.trials} >= {"complete", "halved"}
+
+
+def test_the_same_seed_finds_the_same_and_another_another() -> None:
+    first, again, other = (bs.search(build, (X, Y), space=SPACE, seed=seed, **FEW) for seed in (1, 1, 2))
+    assert first.trials == again.trials
+    assert first.trials != other.trials
+
+
+def test_the_callers_random_numbers_are_left_alone() -> None:
+    before = torch.get_rng_state()
+    bs.search(build, (X, Y), space=SPACE, **FEW)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.skipif(not can_fork(), reason="workers are forked")
+def test_workers_find_the_same() -> None:
+    alone = bs.search(build, (X, Y), space=SPACE, engine="single", **FEW)
+    shared = bs.search(build, (X, Y), space=SPACE, engine="single", **{**FEW, "workers": 2})
+    assert shared.trials == alone.trials
+
+
+@pytest.mark.parametrize("kind", ["loader", "arrays", "dataset"])
+def test_data_of_every_kind(kind: str) -> None:
+    loader = DataLoader(TensorDataset(X[:240], Y[:240]), batch_size=30, shuffle=True)
+    held = DataLoader(TensorDataset(X[240:], Y[240:]), batch_size=30)
+    if kind == "loader":
+        found = bs.search(build, loader, validation=held, space=SPACE, **FEW)
+    elif kind == "arrays":
+        found = bs.search(build, (X.numpy(), Y.numpy()), space=SPACE, **FEW)
+    else:
+        found = bs.search(lambda hp: nn.Linear(4, 3), read("iris"), space={"lr": SPACE["lr"]}, **FEW)  # noqa: ARG005
+    assert found.score > 0.4
+
+
+def test_a_metric_and_a_loss_of_ones_own() -> None:
+    def mean_absolute(outputs: Tensor, targets: Tensor) -> Tensor:
+        return (outputs.squeeze(1) - targets).abs().mean()
+
+    target = X @ torch.arange(6.0)
+    found = bs.search(
+        lambda hp: nn.Linear(6, 1),  # noqa: ARG005
+        (X, target),
+        space={"lr": bs.LogUniform(1e-3, 1.0)},
+        loss=mean_absolute,
+        metric=mean_absolute,
+        maximize=False,
+        **{**FEW, "epochs": 20.0},
+    )
+    alive = [trial for trial in found.trials if trial.status == "complete"]
+    assert all(trial.score == pytest.approx(-trial.loss) for trial in alive)
+    assert found.score == pytest.approx(max(trial.score for trial in alive if trial.params == found.best), abs=0.3)
+    assert found.score > -1.0
+
+
+def test_a_loop_of_ones_own() -> None:
+    def loop(trial: bs.Trial) -> None:
+        for epoch in range(1, int(trial.epochs) + 1):
+            trial.report(epoch, -abs(math.log10(trial["lr"]) + 2) - 1 / epoch)
+
+    found = bs.search(loop, space={"lr": bs.LogUniform(1e-4, 1.0)}, trials=24, epochs=8, workers=1)
+    assert 10**-2.5 < found.best["lr"] < 10**-1.5
+    assert found.engine == "loop"
+    assert any(trial.status == "halved" for trial in found.trials)
+
+
+def test_a_folder_holds_what_was_found(tmp_path: Path) -> None:
+    found = bs.search(build, (X, Y), space=SPACE, out=tmp_path / "run", **FEW)
+    rows = list(csv.DictReader((tmp_path / "run" / "trials.csv").read_text().splitlines()))
+    assert [float(row["lr"]) for row in rows] == [trial.params["lr"] for trial in found.trials]
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["search"]["best"] == found.best
+    assert report["command"] == "search"
+    assert read_run(tmp_path / "run").trials == found.trials
+    assert not (tmp_path / "run" / "trials").exists()
+
+
+def test_a_finished_search_is_read_and_not_trained_again(tmp_path: Path) -> None:
+    found = bs.search(build, (X, Y), space=SPACE, out=tmp_path / "run", **FEW)
+
+    def untouched(_: dict[str, Any]) -> nn.Module:
+        raise AssertionError
+
+    assert bs.search(untouched, (X, Y), space=SPACE, out=tmp_path / "run", resume=True, **FEW).trials == found.trials
+
+
+def test_a_trial_that_cannot_be_built_is_counted_and_the_rest_goes_on() -> None:
+    def choosy(hp: dict[str, Any]) -> nn.Module:
+        if hp["width"] == 8:
+            raise ValueError("too wide")
+        return build(hp)
+
+    found = bs.search(choosy, (X, Y), space=SPACE, **FEW)
+    assert {trial.reason for trial in found.trials if trial.status == "failed"} == {"ValueError: too wide"}
+    assert found.best["width"] == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trials": 0}, "trials: expected at least 1, found 0"),
+        ({"epochs": 0.0}, "epochs: expected a number above 0"),
+        ({"epochs": math.nan}, "epochs: expected a number above 0"),
+        ({"workers": 0}, "workers: expected at least 1"),
+        ({"engine": "stakced"}, "engine: expected auto, single"),
+        ({"optimizer": "adma"}, "did you mean 'adam'"),
+        ({"schedule": "plateau"}, "schedule: expected one that needs no validation"),
+        ({"space": {}}, "search space: expected at least one hyperparameter"),
+        ({"data": (X, Y[:10])}, "as many targets as inputs"),
+        ({"data": (X[:5], Y[:5])}, "at least 10 examples"),
+        ({"data": DataLoader(TensorDataset(X, Y))}, "validation: expected examples to judge"),
+        ({"build": lambda _: 3}, "build: expected a torch.nn.Module, found a int"),
+        ({"build": lambda _: nn.Linear(7, 3)}, "mat1 and mat2"),
+        ({"data": None, "metric": np.mean}, "metric: expected nothing"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_in_one_line(change: dict[str, Any], message: str) -> None:
+    arguments: dict[str, Any] = {"build": build, "data": (X, Y), "space": SPACE, **FEW, **change}
+    with pytest.raises(InputError, match=message) as refused:
+        bs.search(arguments.pop("build"), arguments.pop("data"), **arguments)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_of_another_search_is_refused(tmp_path: Path) -> None:
+    bs.search(build, (X, Y), space=SPACE, out=tmp_path / "run", **FEW)
+    with pytest.raises(RunFolderError, match="a new or empty folder"):
+        bs.search(build, (X, Y), space=SPACE, out=tmp_path / "run", **FEW)
+    with pytest.raises(RunFolderError, match=r"a search with seed 5, found seed 0"):
+        bs.search(build, (X, Y), space=SPACE, out=tmp_path / "run", resume=True, seed=5, **FEW)
+    with pytest.raises(RunFolderError, match="a search with space"):
+        narrower = {**SPACE, "lr": bs.LogUniform(1e-4, 0.5)}
+        bs.search(build, (X, Y), space=narrower, out=tmp_path / "run", resume=True, **FEW)
+    with pytest.raises(RunFolderError, match="validation_examples"):
+        bs.search(build, (X[:100], Y[:100]), space=SPACE, out=tmp_path / "run", resume=True, **FEW)
