@@ -207,7 +207,7 @@ def test_challengers_are_made_from_the_best_and_may_win() -> None:
 
 def test_an_optimum_outside_the_first_range_is_reached_by_moving_past_the_edge() -> None:
     plans = [RoundPlan("coarse", 16, 1.0), RoundPlan("fine", 16, 2.0)]
-    moving = Study(rates(1e-6, 1e-3), plans, rungs(KnownScore(near(-1.0))), moves=1).run()
+    moving = Study(rates(1e-6, 1e-3), plans, rungs(KnownScore(near(-1.0))), moves=2).run()
     assert abs(math.log10(moving.best["lr"]) + 1.0) < 0.15
     # the first range alone cannot come nearer than its edge
     fixed = Study(rates(1e-6, 1e-3), [RoundPlan("coarse", 32, 1.0)], rungs(KnownScore(near(-1.0))), moves=0).run()
@@ -216,7 +216,7 @@ def test_an_optimum_outside_the_first_range_is_reached_by_moving_past_the_edge()
 
 def test_the_range_moves_down_as_well() -> None:
     plans = [RoundPlan("coarse", 16, 1.0), RoundPlan("fine", 16, 2.0)]
-    result = Study(rates(1e-2, 1e1), plans, rungs(KnownScore(near(-3.0))), moves=1).run()
+    result = Study(rates(1e-2, 1e1), plans, rungs(KnownScore(near(-3.0))), moves=2).run()
     assert abs(math.log10(result.best["lr"]) + 3.0) < 0.15
 
 
@@ -225,9 +225,10 @@ def test_the_range_moves_down_as_well() -> None:
     [
         (-3.5, 1, ["coarse", "fine"]),  # inside: nothing more to do
         (0.5, 0, ["coarse", "fine"]),
-        (0.5, 1, ["coarse", "fine", "fine"]),
-        (3.0, 2, ["coarse", "fine", "fine", "fine"]),
-        (9.0, 2, ["coarse", "fine", "fine", "fine"]),  # for ever out of reach, but not tried for ever
+        (0.5, 1, ["coarse", "fine"]),  # the planned round has moved
+        (0.5, 2, ["coarse", "fine", "fine"]),
+        (3.0, 3, ["coarse", "fine", "fine", "fine"]),
+        (9.0, 3, ["coarse", "fine", "fine", "fine"]),  # for ever out of reach, but not tried for ever
     ],
 )
 def test_there_is_an_extra_round_only_while_the_best_sit_at_an_edge(

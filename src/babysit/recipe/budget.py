@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from babysit.errors import InputError
-from babysit.search.study import RoundPlan
+from babysit.search.plan import SHORTEST_TRIAL, RoundPlan, final_trials, plan_rounds, weight_of
 
 DEFAULT_TRIALS = 28
 NOMINAL_BUDGET = 300.0
@@ -23,14 +23,9 @@ NOMINAL_OVERHEAD = 3e-4
 """Seconds of a step on it that do not depend on the model's size."""
 USABLE_SHARE = 0.85
 """Of the time, for training; the rest is for reading, checking, evaluating and reporting."""
-COARSE_LENGTH = 1 / 8
-"""Length of the coarse trials as a share of the full training's; the fine ones take ``FINE_LENGTH`` of it."""
-FINE_LENGTH = 2 / 5
 OVERFITS_AFTER = 8
 """Epochs of the full training from which more regularisation than short trials suggest is worth a trial (heuristic)."""
 _LONGEST_TRAINING = 60
-_SHORTEST_TRIAL = 20
-"""Steps below which a trial says nothing."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +116,7 @@ def make_plan(
     seconds = USABLE_SHARE * (budget.seconds if budget.seconds is not None else NOMINAL_BUDGET)
     epochs_in_all = seconds / (seconds_per_step * steps_per_epoch)
     trials = max(1, budget.trials or DEFAULT_TRIALS)
-    most = _final_trials(trials, finalists)
+    most = final_trials(trials, finalists)
     # a training too short to overfit needs few finalists; beyond that each further one has to leave it this long
     final = next(
         (n for n in range(most, 2, -1) if epochs_in_all >= OVERFITS_AFTER * _weight(trials, n, models)), min(most, 2)
@@ -131,15 +126,10 @@ def make_plan(
     full = epochs or max(1, min(longest, math.floor(affordable)))
     # where the person asks for a longer full training than the budget holds, the search keeps to the budget
     length = min(float(full), affordable)
-    shortest = _SHORTEST_TRIAL / steps_per_epoch
-    coarse, fine = _short_trials(trials, final)
-    rounds = (
-        RoundPlan("coarse", coarse, _rounded(max(COARSE_LENGTH * length, shortest)), halvings=2),
-        RoundPlan("fine", fine, _rounded(max(FINE_LENGTH * length, shortest)), halvings=1),
-        RoundPlan("final", final, _rounded(max(length, shortest))),
-    )
+    longest_trial = float(f"{max(length, SHORTEST_TRIAL / steps_per_epoch):.2g}")
+    rounds = plan_rounds(trials, longest_trial, steps_per_epoch, final=final)
     return Plan(
-        rounds=tuple(plan for plan in rounds if plan.trials > 0),
+        rounds=rounds,
         seconds_per_step=seconds_per_step,
         epochs=full,
     )
@@ -151,21 +141,4 @@ def _weight(trials: int, final: int, models: int) -> float:
     Finalists train as long as the full training will, since what is best after a few epochs (a high rate, little
     regularisation) need not be best in the end; two halvings cost half, one three quarters of all trials' full length.
     """
-    coarse, fine = _short_trials(trials, final)
-    return coarse * 0.5 * COARSE_LENGTH + fine * 0.75 * FINE_LENGTH + final + models
-
-
-def _short_trials(trials: int, final: int) -> tuple[int, int]:
-    """How many trials are for the coarse round and how many for the fine one."""
-    fine = round((trials - final) * 0.4)
-    return trials - final - fine, fine
-
-
-def _final_trials(trials: int, finalists: int) -> int:
-    """A third of the trials at most; none of so few that one repeated is one less tried."""
-    return min(finalists, trials // 3) if trials >= 6 else 0
-
-
-def _rounded(epochs: float) -> float:
-    """To two significant digits, for a reader's sake."""
-    return float(f"{epochs:.2g}")
+    return weight_of(trials, final) + models

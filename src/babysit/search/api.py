@@ -67,7 +67,7 @@ def search(
     batch_size: int = 128,
     seed: int = 0,
     sampler: str = "random",
-    moves: int = 1,
+    moves: int = 2,
     engine: str = "auto",
     workers: int | None = None,
     device: str = "cpu",
@@ -105,7 +105,7 @@ def search(
         batch_size: Examples a step.
         seed: The same seed gives the same trials.
         sampler: ``random`` (a Latin hypercube), ``sobol``, ``tpe`` or ``grid``.
-        moves: Extra rounds past the edge while the best trials sit there.
+        moves: How often ranges may move past an edge that the best trials sit at; 0 keeps to the given ranges.
         engine: ``auto`` measures which is the fastest; or its name.
         workers: Processes with one thread each; one for each idle core by default.
         device: Where the models are trained.

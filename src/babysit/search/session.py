@@ -36,14 +36,14 @@ class Plan:
         rounds: Coarse, fine, final.
         seed: Of everything that is drawn.
         sampler: Draws the trials of a round.
-        moves: Extra rounds while the best sit at an edge.
+        moves: How often ranges may move past an edge that the best sit at.
     """
 
     space: Space
     rounds: Sequence[RoundPlan]
     seed: int = 0
     sampler: str = "random"
-    moves: int = 1
+    moves: int = 2
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ class Session:
             rungs,
             seed=self._plan.seed,
             moves=self._plan.moves,
+            sampler=self._plan.sampler,
             tell=self._tell,
         )
 

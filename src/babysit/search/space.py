@@ -1,232 +1,112 @@
-"""What a search draws from: ranges and choices, each knowing how to draw, to narrow and to move past its edge."""
+"""What a search draws from: distributions by the names of hyperparameters, some of which depend on others."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from babysit.errors import InputError
-from babysit.measure.ranges import edge_of
+from babysit.errors import InputError, suggest
+from babysit.measure.ranges import FEWEST, edge_of
 from babysit.measure.record import Range
+from babysit.search.distributions import Choice as Choice
+from babysit.search.distributions import Distribution as Distribution
+from babysit.search.distributions import IntUniform as IntUniform
+from babysit.search.distributions import LogIntUniform as LogIntUniform
+from babysit.search.distributions import LogUniform as LogUniform
+from babysit.search.distributions import Uniform as Uniform
 
-MARGIN = 0.25
-"""Narrowing keeps this share of the best trials' spread free on either side."""
-NARROWEST = 0.15
-"""A narrowed range keeps at least this share of the width it had: few trials are no proof."""
-
-
-class Distribution(ABC):
-    """Where one hyperparameter's values come from."""
-
-    @abstractmethod
-    def at(self, quantile: float) -> Any:
-        """The value below which this share of the distribution lies, 0 ≤ ``quantile`` < 1."""
-
-    def draw(self, generator: np.random.Generator) -> Any:
-        """One value."""
-        return self.at(generator.random())
-
-    @abstractmethod
-    def narrowed(self, best: Sequence[Any]) -> Distribution:
-        """The distribution of the next round, around the values of the best trials."""
-
-    @abstractmethod
-    def to_range(self) -> Range:
-        """What is recorded of it."""
+Quantiles = Sequence[float]
+"""A point of the unit cube: one number of [0, 1) a hyperparameter, in the order of the space."""
 
 
-@dataclass(frozen=True)
-class _Interval(Distribution):
-    """A range of numbers.
+class When(Distribution):
+    """A hyperparameter that only trials have in which another one has some values.
 
-    Attributes:
-        low: Smallest value.
-        high: Largest value.
-        floor: The range never moves below this; the parameter's own limit.
-        ceiling: Likewise above.
+    Args:
+        parent: The other one, a :class:`Choice` of the same space.
+        values: Those of its values that go with this one.
+        of: What this one is drawn from.
 
     Raises:
-        InputError: The ends are not finite, in the wrong order, or outside the limits.
-    """
-
-    low: float
-    high: float
-    floor: float = -math.inf
-    ceiling: float = math.inf
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
-            raise InputError(
-                "search range",
-                expected="two finite numbers, the smaller first",
-                found=f"{self.low:g} to {self.high:g}",
-                todo="write it as low..high",
-            )
-        if not (self.floor <= self.low and self.high <= self.ceiling):
-            raise InputError(
-                "search range",
-                expected=f"a range inside {self.floor:g} to {self.ceiling:g}",
-                found=f"{self.low:g} to {self.high:g}",
-                todo="narrow it",
-            )
-
-    def at(self, quantile: float) -> float:
-        """The value at that share of the way from low to high, on the distribution's own scale."""
-        low, high = self._to_scale(self.low), self._to_scale(self.high)
-        value = self._from_scale(low + quantile * (high - low))
-        # there and back through a logarithm may end a rounding error outside
-        return min(max(value, self.low), self.high)
-
-    def narrowed(self, best: Sequence[Any]) -> Distribution:
-        """The range around the best values; past the edge they crowd at, where the parameter allows it."""
-        found = [float(value) for value in best]
-        values = [self._to_scale(value) for value in found]
-        low, high = self._to_scale(self.low), self._to_scale(self.high)
-        width = high - low
-        spread = max(max(values) - min(values), NARROWEST * width)
-        middle, reach = (max(values) + min(values)) / 2, (0.5 + MARGIN) * spread
-        edge = edge_of(found, self.to_range())
-        below, above = self._from_scale(low - width / 2), self._from_scale(high + width / 2)
-        new_low = below if edge == "low" else max(self._from_scale(middle - reach), self.low)
-        new_high = above if edge == "high" else min(self._from_scale(middle + reach), self.high)
-        # rounding must not leave a best one outside, nor an end past the other in a range without width
-        return self._between(min(new_low, *found), max(new_high, *found))
-
-    def to_range(self) -> Range:
-        """What is recorded of it."""
-        return Range(
-            low=self.low,
-            high=self.high,
-            log=self._is_log,
-            hard_low=self.low <= self.floor,
-            hard_high=self.high >= self.ceiling,
-        )
-
-    _is_log = False
-
-    def _between(self, low: float, high: float) -> Distribution:
-        return type(self)(max(low, self.floor), min(high, self.ceiling), self.floor, self.ceiling)
-
-    def _to_scale(self, value: float) -> float:
-        return value
-
-    def _from_scale(self, value: float) -> float:
-        return value
-
-
-class Uniform(_Interval):
-    """Uniform between two numbers.
+        InputError: There are no values.
 
     Example:
-        >>> Uniform(0.0, 0.5).draw(np.random.default_rng(0)) < 0.5
-        True
+        >>> space = Space({
+        ...     "optimizer": Choice("sgd", "momentum"),
+        ...     "momentum": When("optimizer", ["momentum"], Uniform(0.5, 0.99)),
+        ... })
+        >>> space.at([0.0, 0.5])
+        {'optimizer': 'sgd'}
+        >>> space.at([0.5, 0.0])
+        {'optimizer': 'momentum', 'momentum': 0.5}
     """
 
-
-class LogUniform(_Interval):
-    """Uniform in the logarithm, ``10 ** uniform``: right for learning rates and regularisation.
-
-    Raises:
-        InputError: The range does not lie above zero.
-
-    Example:
-        >>> LogUniform(1e-6, 1e-1).to_range().log
-        True
-    """
-
-    _is_log = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.low <= 0:
-            raise InputError(
-                "search range",
-                expected="a range above zero for a logarithmic scale",
-                found=f"{self.low:g} to {self.high:g}",
-                todo="start it at a small positive number such as 1e-6",
-            )
-
-    def _to_scale(self, value: float) -> float:
-        return math.log10(value)
-
-    def _from_scale(self, value: float) -> float:
-        # a range that moves past its edge again and again ends where floating point does
-        return float(10 ** min(max(value, -300), 300))
-
-
-class IntUniform(_Interval):
-    """Uniform over whole numbers, both ends included.
-
-    Raises:
-        InputError: An end is no whole number.
-
-    Example:
-        >>> IntUniform(1, 3).draw(np.random.default_rng(0)) in (1, 2, 3)
-        True
-    """
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.low != int(self.low) or self.high != int(self.high):
-            raise InputError(
-                "search range",
-                expected="whole numbers",
-                found=f"{self.low:g} to {self.high:g}",
-                todo="round them, or use Uniform",
-            )
-
-    def at(self, quantile: float) -> int:
-        """The whole number at that share of all of them."""
-        low, high = int(self.low), int(self.high)
-        return min(low + math.floor(quantile * (high - low + 1)), high)
-
-    def _between(self, low: float, high: float) -> Distribution:
-        return super()._between(math.floor(low), math.ceil(high))
-
-
-class Choice(Distribution):
-    """One of several values, all equally likely.
-
-    Raises:
-        InputError: There is nothing to choose from.
-
-    Example:
-        >>> Choice("relu", "elu").draw(np.random.default_rng(0)) in ("relu", "elu")
-        True
-    """
-
-    def __init__(self, *values: Any) -> None:
+    def __init__(self, parent: str, values: Sequence[Any], of: Distribution) -> None:
+        if isinstance(values, str):  # a string is a sequence, of what is hardly meant
+            values = [values]
         if not values:
-            raise InputError("search choice", expected="at least one value", found="none", todo="list them")
-        self.values = values
+            raise InputError(
+                "search condition",
+                expected=f"at least one value of {parent}",
+                found="none",
+                todo="name the values it goes with",
+            )
+        self.parent = parent
+        self.values = tuple(values)
+        self.of = of
 
     def at(self, quantile: float) -> Any:
-        """The value at that share of the list."""
-        return self.values[min(math.floor(quantile * len(self.values)), len(self.values) - 1)]
+        """The value below which this share of its distribution lies."""
+        return self.of.at(quantile)
 
-    def narrowed(self, best: Sequence[Any]) -> Distribution:
-        """The values that are among the best trials."""
-        kept = [value for value in self.values if value in best]
-        return Choice(*(kept or self.values))
+    def narrowed(self, best: Sequence[Any], *, move: bool = True) -> Distribution:
+        """Under the same condition; as it is where fewer than three of the best trials have it."""
+        return self if len(best) < FEWEST else When(self.parent, self.values, self.of.narrowed(best, move=move))
+
+    def extended(self, best: Sequence[Any]) -> Distribution:
+        """Under the same condition."""
+        return When(self.parent, self.values, self.of.extended(best))
+
+    @property
+    def size(self) -> float:
+        """How many different values it has."""
+        return self.of.size
 
     def to_range(self) -> Range:
         """What is recorded of it."""
-        return Range(choices=tuple(str(value) for value in self.values))
+        return self.of.to_range()
+
+    def holds(self, params: Mapping[str, Any]) -> bool:
+        """Whether a trial with these hyperparameters has it."""
+        return params.get(self.parent) in self.values
+
+    def among(self, parent: Distribution) -> When | None:
+        """Under what of the condition its parent can still meet; ``None`` where that is nothing."""
+        possible = _choices(parent)
+        left = [value for value in self.values if value in possible]
+        return When(self.parent, left, self.of) if left else None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, When) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __repr__(self) -> str:
+        return f"When({self.parent!r}, {list(self.values)!r}, {self.of!r})"
 
 
 class Space(Mapping[str, Distribution]):
-    """Named distributions, in the order they were given.
+    """Named distributions, in the order they were given, conditional ones after what they depend on.
 
     Args:
         distributions: By hyperparameter.
 
     Raises:
-        InputError: There are none.
+        InputError: There are none, or a condition can never be met.
 
     Example:
         >>> space = Space({"lr": LogUniform(1e-4, 1e-1), "hidden": Choice(50, 100)})
@@ -237,7 +117,10 @@ class Space(Mapping[str, Distribution]):
     def __init__(self, distributions: Mapping[str, Distribution]) -> None:
         if not distributions:
             raise InputError("search space", expected="at least one hyperparameter", found="none", todo="name one")
-        self._distributions = dict(distributions)
+        for name, distribution in distributions.items():
+            if isinstance(distribution, When):
+                _require_parent(name, distribution, distributions)
+        self._distributions = _parents_first(distributions)
 
     def __getitem__(self, name: str) -> Distribution:
         return self._distributions[name]
@@ -248,9 +131,37 @@ class Space(Mapping[str, Distribution]):
     def __len__(self) -> int:
         return len(self._distributions)
 
+    def __repr__(self) -> str:
+        return f"Space({self._distributions!r})"
+
+    @property
+    def size(self) -> float:
+        """How many different settings it has at most; infinite where a hyperparameter is a real number."""
+        return math.prod(distribution.size for distribution in self.values())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know: where there is nothing to search."""
+        single = [f"{name} has the one value {say(known.at(0.0))}" for name, known in self.items() if known.size == 1]
+        if self.size == 1:
+            return (f"the space has one point, so there is nothing to search: {', '.join(single)}",)
+        return tuple(f"{line}, so it is not searched" for line in single)
+
+    def at(self, quantiles: Quantiles) -> dict[str, Any]:
+        """The setting at a point of the unit cube.
+
+        Args:
+            quantiles: One a hyperparameter, also for those that the setting turns out not to have.
+        """
+        params: dict[str, Any] = {}
+        for (name, distribution), quantile in zip(self.items(), quantiles, strict=True):
+            if not isinstance(distribution, When) or distribution.holds(params):
+                params[name] = distribution.at(quantile)
+        return params
+
     def draw(self, generator: np.random.Generator) -> dict[str, Any]:
-        """One value for every hyperparameter."""
-        return {name: distribution.draw(generator) for name, distribution in self.items()}
+        """One value for every hyperparameter that the setting has."""
+        return self.at([generator.random() for _ in self])
 
     def draw_spread(self, generator: np.random.Generator, count: int) -> list[dict[str, Any]]:
         """Several settings, random but spread evenly over each hyperparameter's distribution.
@@ -259,21 +170,100 @@ class Space(Mapping[str, Distribution]):
         slices, in random order. As random as drawing one by one where two hyperparameters interact, never unlucky
         about a single one.
         """
-        columns = {
-            name: [
-                distribution.at(quantile)
-                for quantile in (generator.permutation(count) + generator.random(count)) / count
-            ]
-            for name, distribution in self.items()
-        }
-        return [{name: column[index] for name, column in columns.items()} for index in range(count)]
+        columns = [(generator.permutation(count) + generator.random(count)) / count for _ in self]
+        return [self.at([float(column[index]) for column in columns]) for index in range(count)]
 
-    def narrowed(self, best: Sequence[Mapping[str, Any]]) -> Space:
-        """The space of the next round, around the settings of the best trials."""
-        return Space(
-            {name: distribution.narrowed([params[name] for params in best]) for name, distribution in self.items()}
+    def narrowed(self, best: Sequence[Mapping[str, Any]], *, move: bool = True) -> Space:
+        """The space of the next round, around the settings of the best trials.
+
+        Args:
+            best: The settings.
+            move: Whether ranges may move past an edge that the best sit at.
+        """
+        new: dict[str, Distribution] = {}
+        for name, distribution in self.items():
+            after: Distribution | None = distribution.narrowed(_values(name, best), move=move)
+            if isinstance(after, When):
+                # a parent may have lost the values that this one goes with, or have gone itself
+                after = after.among(new[after.parent]) if after.parent in new else None
+            if after is not None:
+                new[name] = after
+        return Space(new)
+
+    def extended(self, best: Sequence[Mapping[str, Any]]) -> Space:
+        """All of the space, and what lies past the edges that the best settings sit at."""
+        return Space({name: distribution.extended(_values(name, best)) for name, distribution in self.items()})
+
+    def at_edge(self, best: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+        """Names of the hyperparameters whose best values crowd at an end that may be moved."""
+        return tuple(
+            name
+            for name, known in self.to_ranges().items()
+            if not known.choices and edge_of([float(value) for value in _values(name, best)], known) is not None
         )
 
     def to_ranges(self) -> dict[str, Range]:
         """What is recorded of it."""
         return {name: distribution.to_range() for name, distribution in self.items()}
+
+
+def say(value: object) -> str:
+    """A value as it is written on the command line.
+
+    Example:
+        >>> say((256, 128)), say(True), say(0.001)
+        ('256-128', 'true', '0.001')
+    """
+    if isinstance(value, tuple | list):
+        return "-".join(map(say, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _values(name: str, settings: Sequence[Mapping[str, Any]]) -> list[Any]:
+    return [params[name] for params in settings if name in params]
+
+
+def _choices(distribution: Distribution) -> tuple[Any, ...]:
+    of = distribution.of if isinstance(distribution, When) else distribution
+    return of.values if isinstance(of, Choice) else ()
+
+
+def _require_parent(name: str, child: When, distributions: Mapping[str, Distribution]) -> None:
+    parent = distributions.get(child.parent)
+    if parent is None:
+        raise InputError(
+            f"search space, {name}",
+            expected="a condition on another hyperparameter of the space",
+            found=f"one on {child.parent!r}",
+            todo=suggest(child.parent, (other for other in distributions if other != name), "add it to the space"),
+        )
+    possible = _choices(parent)
+    if strange := [value for value in child.values if value not in possible]:
+        raise InputError(
+            f"search space, {name}",
+            expected=f"a condition on values that {child.parent} can have"
+            + (f" ({', '.join(map(say, possible))})" if possible else ", which has to be a choice"),
+            found=say(strange[0]),
+            todo=suggest(say(strange[0]), map(say, possible), f"add it to {child.parent}, or take it out here"),
+        )
+
+
+def _parents_first(distributions: Mapping[str, Distribution]) -> dict[str, Distribution]:
+    placed: dict[str, Distribution] = {}
+    waiting = dict(distributions)
+    while waiting:
+        ready = {
+            name: known for name, known in waiting.items() if not isinstance(known, When) or known.parent in placed
+        }
+        if not ready:
+            raise InputError(
+                "search space",
+                expected="conditions that end somewhere",
+                found=f"a circle of {', '.join(waiting)}",
+                todo="let one of them have no condition",
+            )
+        placed |= ready
+        waiting = {name: known for name, known in waiting.items() if name not in ready}
+    return placed

@@ -7,18 +7,25 @@ last round trains the finalists again with fresh seeds, as the luckiest of many 
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import statistics
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from babysit.errors import InputError
-from babysit.measure.ranges import edge_of
 from babysit.measure.record import RoundRecord, TrialRecord
+from babysit.search.limits import Clock, Limits, Spent, affordable, require_room
+from babysit.search.optuna_space import from_scalar, to_scalar
+from babysit.search.plan import RoundPlan as RoundPlan
+from babysit.search.plan import plan_rounds as plan_rounds
 from babysit.search.rungs import Rungs
+from babysit.search.samplers import GridSampler, sampler_named
 from babysit.search.space import Space
 from babysit.search.trials import Outcome, TrialSpec
 
@@ -26,43 +33,10 @@ BEST_SHARE = 0.25
 """Share of a round's trials that the next round is drawn around."""
 _TRIAL, _ORDER = 1, 2
 """Streams of seeds."""
+NOT_A_NUMBER = "the score is NaN"
+"""How the reason of a trial begins that was stopped for it."""
 AT_LEAST_BEST = 4
 """Three values of a hyperparameter that hardly matters may lie close together by chance; four seldom do."""
-
-
-@dataclass(frozen=True)
-class RoundPlan:
-    """One round: how many trials, how long, and how often the worse half is dropped.
-
-    Attributes:
-        name: ``"coarse"``, ``"fine"`` or ``"final"``.
-        trials: How many.
-        epochs: How long the longest of them train; may be a fraction.
-        halvings: How many times the worse half is dropped on the way.
-    """
-
-    name: str
-    trials: int
-    epochs: float
-    halvings: int = 0
-
-    @property
-    def cost(self) -> float:
-        """What it costs, as a share of training all its trials to the end."""
-        return 2.0**-self.halvings * (1 + self.halvings / 2)
-
-
-def plan_rounds(trials: int, epochs: float, steps_per_epoch: int) -> tuple[RoundPlan, ...]:
-    """Divide trials over the rounds of a search."""
-    final = min(6, trials // 4) if trials >= 6 else 0
-    fine = round((trials - final) * 0.4)
-    shortest = 20 / steps_per_epoch
-    rounds = (
-        RoundPlan("coarse", trials - final - fine, max(epochs / 4, min(shortest, epochs)), 2),
-        RoundPlan("fine", fine, max(epochs / 2, min(shortest, epochs)), 1),
-        RoundPlan("final", final, epochs),
-    )
-    return tuple(plan for plan in rounds if plan.trials > 0)
 
 
 @dataclass(frozen=True)
@@ -77,6 +51,7 @@ class StudyResult:
         trials: The trials as they ended.
         epochs_run: Epochs trained in all.
         epochs_planned: Epochs that training every trial to its end would have taken.
+        stopped: Which limit ended it before all rounds were complete; ``""`` where none did.
     """
 
     best: dict[str, Any]
@@ -86,6 +61,7 @@ class StudyResult:
     trials: tuple[TrialRecord, ...]
     epochs_run: float
     epochs_planned: float
+    stopped: str = ""
 
 
 class Study:
@@ -99,8 +75,15 @@ class Study:
         finalists: Settings that meet in the final round; its trials are dealt out over them and the challengers, with
             fresh seeds.
         challengers: Further settings for the final round, made from the best so far.
-        moves: Extra fine rounds while the best still sit at an edge that may be moved.
+        moves: How many times ranges may move past an edge that the best sit at; 0 keeps to the ranges as they are
+            given. A move that no planned round is left for gets an extra fine round.
+        sampler: Draws the trials: ``"random"``, ``"sobol"``, ``"tpe"`` or ``"grid"``.
+        limits: What all rounds together may take.
         tell: Receives every round at its beginning and every trial at its end.
+        now: Seconds since some beginning.
+
+    Raises:
+        InputError: There is no such sampler.
     """
 
     def __init__(
@@ -112,8 +95,11 @@ class Study:
         seed: int = 0,
         finalists: int = 3,
         challengers: Callable[[dict[str, Any]], Sequence[dict[str, Any]]] = lambda _: (),
-        moves: int = 1,
+        moves: int = 2,
+        sampler: str = "random",
+        limits: Limits = Limits(),  # noqa: B008 - nothing in it can change
         tell: Callable[[RoundRecord | TrialRecord], None] = lambda _: None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._space = space
         self._plans = list(rounds)
@@ -122,9 +108,14 @@ class Study:
         self._finalists = finalists
         self._challengers = challengers
         self._moves = moves
+        self._sampler = sampler_named(sampler)
+        self._limits = limits
+        self._clock = Clock(rungs.ledger, now)
+        self._stopped = ""
         self._tell = tell
         self._rounds: list[RoundRecord] = []
         self._trials: list[TrialRecord] = []
+        self._reached: dict[int, float] = {}
         self._planned = 0.0
 
     def run(self) -> StudyResult:
@@ -136,94 +127,156 @@ class Study:
         space, ranked = self._space, list[TrialRecord]()
         plans = list(self._plans)
         while plans:
-            plan = plans.pop(0)
+            plan = self._within_limits(plans.pop(0))
+            if plan is None:
+                break
             if plan.name == "final":
                 ranked = self._final_round(plan, space, ranked) or ranked
                 continue
             if ranked:
-                space = space.narrowed([trial.params for trial in _best_of(ranked)])
-            ranked = self._round(plan, space, self._draw(plan, space)) or ranked
-            if self._at_edge(space, ranked) and self._moves > 0 and not any(p.name == "fine" for p in plans):
-                self._moves -= 1
+                space = self._next_space(space, ranked)
+            ranked = self._search_round(plan, space) or ranked
+            if self._moves > 0 and self._at_edge(space, ranked) and not any(p.name == "fine" for p in plans):
                 plans.insert(0, RoundPlan("fine", plan.trials, plan.epochs, plan.halvings))
         return self._result(ranked)
 
-    def _draw(self, plan: RoundPlan, space: Space) -> list[dict[str, Any]]:
-        generator = np.random.default_rng([self._seed, len(self._rounds)])
-        return space.draw_spread(generator, plan.trials)
+    def _within_limits(self, plan: RoundPlan) -> RoundPlan | None:
+        """The round as far as there is room for it."""
+        moment = f"before round {len(self._rounds)}"
+        seconds = self._clock.at(moment) if self._limits.seconds is not None else 0.0
+        spent = Spent(len(self._trials), sum(trial.epochs for trial in self._trials), seconds)
+        trials, why = affordable(plan, self._limits, spent)
+        if trials < 1 and not self._trials:
+            raise require_room(plan, why)
+        if trials < plan.trials:
+            self._stopped = f"{why}, {moment} ({plan.name})"
+        return dataclasses.replace(plan, trials=min(trials, plan.trials)) if trials else None
+
+    def _next_space(self, space: Space, ranked: Sequence[TrialRecord]) -> Space:
+        best = [trial.params for trial in _best_of(ranked)]
+        moving = self._moves > 0 and bool(space.at_edge(best))
+        self._moves -= moving
+        if self._sampler.narrows:
+            return space.narrowed(best, move=moving)
+        return space.extended(best) if moving else space
+
+    def _search_round(self, plan: RoundPlan, space: Space) -> list[TrialRecord]:
+        number, first = len(self._rounds), len(self._trials)
+        drawn = self._draw(plan, space, number)
+        settings = next(drawn)
+        record = self._begin(plan, space, len(settings) if self._sampler.batch is None else plan.trials)
+        self._train(plan, record, settings)
+        for settings in drawn:
+            self._train(plan, record, settings)
+        self._refuse_failure(self._trials[first:])
+        return self._ranked(first)
+
+    def _draw(self, plan: RoundPlan, space: Space, number: int) -> Iterator[list[dict[str, Any]]]:
+        """The settings of a round, in parts of which each may depend on how those before ended."""
+        if space.size <= plan.trials:
+            yield GridSampler().draw(space, int(space.size), (), ())  # room for every one there is
+        elif self._sampler.batch is None:
+            yield self._sampler.draw(space, plan.trials, (self._seed, number), self._trials)
+        else:
+            for start in range(0, plan.trials, self._sampler.batch):
+                size = min(self._sampler.batch, plan.trials - start)
+                yield self._remembered(space, size, number, start)
+
+    def _remembered(self, space: Space, size: int, number: int, start: int) -> list[dict[str, Any]]:
+        """Settings that depend on more than the seed: those that were drawn first stay."""
+
+        def draw() -> list[dict[str, Any]]:
+            settings = self._sampler.draw(space, size, (self._seed, number, start), self._trials)
+            return [{name: to_scalar(value) for name, value in params.items()} for params in settings]
+
+        kept = self._rungs.ledger.decide(f"settings of round {number} from trial {start}", draw)
+        return [{name: from_scalar(value) for name, value in params.items()} for params in kept]
 
     def _final_round(self, plan: RoundPlan, space: Space, ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
         settings = _distinct(ranked)[: self._finalists]
         settings = [*settings, *(self._challengers(settings[0]) if settings else ())][: plan.trials]
         repeated = [settings[index % len(settings)] for index in range(plan.trials)] if settings else []
         first = len(self._trials)
-        trials = self._round(plan, space, repeated, share_order=len(settings))
+        self._train(plan, self._begin(plan, space, len(repeated)), repeated, share_order=len(settings))
+        self._refuse_failure(self._trials[first:])
         # the killed count too: a setting that diverges with one of its seeds comes last
-        return sorted(trials, key=lambda trial: _mean_score(self._trials[first:], trial.params), reverse=True)
+        return sorted(
+            self._ranked(first), key=lambda trial: _mean_score(self._trials[first:], trial.params), reverse=True
+        )
 
-    def _round(
-        self, plan: RoundPlan, space: Space, settings: Sequence[dict[str, Any]], share_order: int = 0
-    ) -> list[TrialRecord]:
-        """Train a round; its trials, best first, without those that were killed.
+    def _begin(self, plan: RoundPlan, space: Space, trials: int) -> RoundRecord:
+        record = RoundRecord(len(self._rounds), plan.name, plan.epochs, trials, space.to_ranges())
+        self._rounds.append(record)
+        self._tell(record)
+        return record
+
+    def _train(
+        self, plan: RoundPlan, record: RoundRecord, settings: Sequence[dict[str, Any]], share_order: int = 0
+    ) -> None:
+        """Train some trials of a round to their ends.
 
         Args:
             plan: The round.
-            space: What the settings were drawn from.
+            record: Likewise.
             settings: One a trial.
             share_order: So many trials after each other see the same order of batches; all by default.
         """
-        number = len(self._rounds)
-        record = RoundRecord(number, plan.name, plan.epochs, len(settings), space.to_ranges())
-        self._rounds.append(record)
-        self._tell(record)
         first = len(self._trials)
         specs = [
             TrialSpec(
                 first + index,
-                number,
+                record.number,
                 params,
                 self._seed_of(_TRIAL, first + index),
                 plan.epochs,
-                self._seed_of(_ORDER, number, index // share_order if share_order else 0),
+                self._seed_of(_ORDER, record.number, index // share_order if share_order else 0),
             )
             for index, params in enumerate(settings)
         ]
         self._rungs.ledger.begin(record, specs)
         self._planned += plan.epochs * len(specs)
         outcomes = self._halve(plan, specs)
-        trials = [_to_record(spec, outcomes[spec.number], plan.epochs) for spec in specs]
-        self._trials += trials
-        for trial in trials:
+        for spec in specs:
+            trial = _to_record(spec, outcomes[spec.number], plan.epochs)
+            self._reached[trial.number] = outcomes[spec.number].epochs
+            self._trials.append(trial)
             self._rungs.ledger.end(trial)
             self._tell(trial)
-        self._refuse_failure(trials)
-        alive = [trial for trial in trials if trial.status in ("complete", "halved")]
+
+    def _ranked(self, first: int) -> list[TrialRecord]:
+        """The trials since ``first``, best first, without those that were killed."""
+        alive = [trial for trial in self._trials[first:] if trial.status in ("complete", "halved")]
         # by the rung they came to: the epochs trained differ by rounding where batch sizes do
-        return sorted(alive, key=lambda trial: (outcomes[trial.number].epochs, trial.score, -trial.loss), reverse=True)
+        return sorted(alive, key=lambda trial: (self._reached[trial.number], trial.score, -trial.loss), reverse=True)
 
     def _halve(self, plan: RoundPlan, specs: Sequence[TrialSpec]) -> dict[int, Outcome]:
         outcomes: dict[int, Outcome] = {}
         alive = list(specs)
         for halving in range(plan.halvings, -1, -1):
             for outcome in self._rungs.advance(alive, plan.epochs / 2**halving):
-                outcomes[outcome.number] = outcome
+                outcomes[outcome.number] = _sound(outcome)
             running = [spec for spec in alive if not outcomes[spec.number].stopped]
             running.sort(key=lambda spec: outcomes[spec.number].rank, reverse=True)
-            kept = running[: -(-len(running) // 2)] if halving else []
+            kept = running[: -(-len(running) // 2)] if halving and not self._late(specs, halving) else []
             self._rungs.release([spec.number for spec in alive if spec not in kept])
             alive = kept
         return outcomes
+
+    def _late(self, specs: Sequence[TrialSpec], halving: int) -> bool:
+        """Whether the time is up before a further rung."""
+        limit = self._limits.seconds
+        if limit is None or not specs:
+            return False
+        late = self._clock.at(f"before the last {halving} rungs from trial {specs[0].number}") >= limit
+        if late:
+            self._stopped = f"the limit of {limit:g} s, inside round {specs[0].round}"
+        return late
 
     def _seed_of(self, *what: int) -> int:
         return int(np.random.SeedSequence([self._seed, *what]).generate_state(1)[0]) % 2**31
 
     def _at_edge(self, space: Space, ranked: Sequence[TrialRecord]) -> bool:
-        best = _best_of(ranked)
-        return bool(best) and any(
-            edge_of([float(trial.params[name]) for trial in best], known) is not None
-            for name, known in space.to_ranges().items()
-            if not known.choices
-        )
+        return bool(space.at_edge([trial.params for trial in _best_of(ranked)]))
 
     def _refuse_failure(self, trials: Sequence[TrialRecord]) -> None:
         if trials and all(trial.status == "failed" for trial in trials):
@@ -236,11 +289,14 @@ class Study:
 
     def _result(self, ranked: Sequence[TrialRecord]) -> StudyResult:
         if not ranked:
+            unknown = any(trial.reason.startswith(NOT_A_NUMBER) for trial in self._trials)
             raise InputError(
                 "search",
-                expected="at least one trial whose loss stays finite",
+                expected=f"at least one trial whose {'score is a number' if unknown else 'loss stays finite'}",
                 found=f"{len(self._trials)} trials that were all killed",
-                todo="lower the upper end of the learning-rate range",
+                todo="see what the metric gives for one batch"
+                if unknown
+                else "lower the upper end of the learning-rate range",
             )
         ranking = _distinct([*ranked, *sorted(self._trials, key=lambda trial: trial.score, reverse=True)])
         return StudyResult(
@@ -251,11 +307,20 @@ class Study:
             trials=tuple(self._trials),
             epochs_run=sum(trial.epochs for trial in self._trials),
             epochs_planned=self._planned,
+            stopped=self._stopped,
         )
 
 
 def _best_of(ranked: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
     return ranked[: max(AT_LEAST_BEST, round(BEST_SHARE * len(ranked)))]
+
+
+def _sound(outcome: Outcome) -> Outcome:
+    """An outcome whose score can be compared; whatever trained it, a score that is no number is the worst."""
+    if outcome.stopped or not (math.isnan(outcome.score) or math.isnan(outcome.loss)):
+        return outcome
+    reason = f"{NOT_A_NUMBER} after step {outcome.steps}"
+    return dataclasses.replace(outcome, loss=math.inf, score=-math.inf, stopped=reason)
 
 
 def _to_record(spec: TrialSpec, outcome: Outcome, epochs: float) -> TrialRecord:

@@ -1,0 +1,108 @@
+"""How much a search may take, and a clock that tells the same time again when the search is resumed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from babysit.errors import InputError
+from babysit.search.ledgers import Ledger
+from babysit.search.plan import RoundPlan
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a search may take in all; a round that would take more gets fewer trials.
+
+    Attributes:
+        trials: Trials, those of extra rounds included.
+        epochs: Epochs trained, over all trials.
+        seconds: Time; looked at before every round and every rung, never inside one.
+
+    Raises:
+        InputError: A limit is not above zero.
+    """
+
+    trials: int | None = None
+    epochs: float | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "epochs", "seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(
+                    f"search limit, {name}", expected="a number above 0", found=f"{value:g}", todo="raise it"
+                )
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a search has taken so far."""
+
+    trials: int = 0
+    epochs: float = 0.0
+    seconds: float = 0.0
+
+
+def affordable(plan: RoundPlan, limits: Limits, spent: Spent) -> tuple[int, str]:
+    """How many of a round's trials the limits leave room for.
+
+    Args:
+        plan: The round.
+        limits: What may be spent.
+        spent: What has been; its pace says how long an epoch takes. Of a first round the time is not known.
+
+    Returns:
+        The number, and which limit keeps it below the plan's; ``""`` where none does.
+
+    Example:
+        >>> affordable(RoundPlan("fine", 20, 2.0), Limits(epochs=50), Spent(10, 20.0))
+        (15, 'the limit of 50 epochs')
+    """
+    each = plan.epochs * plan.cost
+    rooms = [(float(plan.trials), "")]
+    if limits.trials is not None:
+        rooms.append((limits.trials - spent.trials, f"the limit of {limits.trials} trials"))
+    if limits.epochs is not None:
+        rooms.append(((limits.epochs - spent.epochs) / each, f"the limit of {limits.epochs:g} epochs"))
+    if limits.seconds is not None:
+        left = limits.seconds - spent.seconds
+        pace = spent.seconds / spent.epochs if spent.epochs else 0.0
+        room = 0.0 if left <= 0 else left / (pace * each) if pace else math.inf
+        rooms.append((room, f"the limit of {limits.seconds:g} s"))
+    number, why = min(rooms, key=lambda room: room[0])
+    # a sum of epochs may miss a whole number by a rounding error
+    return max(0, math.floor(number + 1e-9)), why
+
+
+def require_room(plan: RoundPlan, why: str) -> InputError:
+    """The error of limits that do not even leave room for the first trial."""
+    return InputError(
+        "search limits",
+        expected=f"room for one trial of {plan.epochs:g} epochs",
+        found=why,
+        todo="raise it, or let trials be shorter",
+    )
+
+
+class Clock:
+    """Tells how long a search has taken; what it has told once it tells again, and goes on from there.
+
+    Args:
+        ledger: Remembers what was told.
+        now: Seconds since some beginning.
+    """
+
+    def __init__(self, ledger: Ledger, now: Callable[[], float] = time.monotonic) -> None:
+        self._ledger = ledger
+        self._now = now
+        self._told, self._when = 0.0, now()
+
+    def at(self, moment: str) -> float:
+        """Seconds the search has taken, in all its processes' lives, when it comes to that moment first."""
+        self._told = float(self._ledger.decide(f"seconds {moment}", lambda: self._told + self._now() - self._when))
+        self._when = self._now()
+        return self._told
