@@ -34,7 +34,6 @@ class Database:
         url: As SQLAlchemy writes it, ``sqlite:///folder/search.db`` or ``postgresql://user@host/name``; a plain path
             is a SQLite file.
         beside: Makes further tables, in the same transaction.
-        patience: Seconds it may be locked or gone before it is given up.
 
     Attributes:
         url: As it is used.
@@ -44,10 +43,12 @@ class Database:
         InputError: The URL is wrong, its driver is missing, or the database cannot be opened or is damaged.
     """
 
-    def __init__(self, url: str, beside: Callable[[Connection], None], patience: float = PATIENCE) -> None:
+    def __init__(self, url: str, beside: Callable[[Connection], None]) -> None:
         self.url = read_url(url)
         self.name = str(self.file) if self.file else self.url.render_as_string(hide_password=True)
-        self._patience = patience
+        if self.url.get_backend_name() == "postgresql":
+            # a database of no encoding, as the locale C makes it, would give bytes instead of text
+            self.url = self.url.update_query_dict({"client_encoding": "utf8"})
         self._identity: tuple[int, int] | None = None
         self._engine = _connect(self.url, self.name)
         try:
@@ -72,7 +73,7 @@ class Database:
         Raises:
             StorageError: The database refused, or stayed away.
         """
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + PATIENCE
         while True:
             self._refuse_gone()
             try:

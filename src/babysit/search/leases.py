@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, and_, delete, select, update
 from sqlalchemy.engine import Connection
 
-from babysit.search.tables import LEASES, insert_new
+from babysit.search.tables import LEASES, add_new
 
 LEASE_SECONDS = 30.0
 """How long a beat may stand still. Longer than a machine that swaps or a disk that stalls takes its time."""
@@ -52,7 +52,7 @@ class Leases:
         held = connection.execute(select(LEASES.c.owner, LEASES.c.beat).where(self._at(key))).first()
         if held is None:
             row = {"study_id": self._study_id, "number": key[0], "epochs": key[1], "owner": self.owner, "beat": 0}
-            return connection.execute(insert_new(connection, LEASES), row).rowcount == 1
+            return add_new(connection, LEASES, [row]) == 1
         owner, beat = held
         if owner == self.owner:
             return True

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 
 from babysit.measure.record import RoundRecord, TrialRecord
 from babysit.search.shown import internal, widened
-from babysit.search.tables import insert_new, to_text
+from babysit.search.tables import add_new, to_text
 from babysit.search.trials import Outcome, TrialSpec
 
 TRIALS: Table = models.TrialModel.__table__
@@ -57,8 +57,8 @@ class Mirror:
         ids = self._find(connection, [trial.number for trial in trials])
         now = _widen(known, round_, trials)
         self._widen(connection, known, now)
-        _insert(connection, PARAMS, [row for trial in trials for row in _params(ids[trial.number], trial.params, now)])
-        _insert(connection, ATTRIBUTES, [row for trial in trials for row in _about(ids[trial.number], round_, trial)])
+        add_new(connection, PARAMS, [row for trial in trials for row in _params(ids[trial.number], trial.params, now)])
+        add_new(connection, ATTRIBUTES, [row for trial in trials for row in _about(ids[trial.number], round_, trial)])
 
     def start(self, connection: Connection, numbers: Sequence[int]) -> None:
         """Trials that are being trained."""
@@ -80,7 +80,7 @@ class Mirror:
                     "intermediate_value_type": kind,
                 }
             )
-        _insert(connection, STEPS, rows)
+        add_new(connection, STEPS, rows)
 
     def end(self, connection: Connection, trial: TrialRecord) -> None:
         """A trial that goes no further; one that has ended already stays as it is."""
@@ -94,7 +94,7 @@ class Mirror:
             value, kind = models.TrialValueModel.value_to_stored_repr(trial.score)
             row = {"trial_id": ids[trial.number], "objective": 0, "value": value, "value_type": kind}
             connection.execute(VALUES.insert(), row)
-        _insert(connection, ATTRIBUTES, _ending(ids[trial.number], trial))
+        add_new(connection, ATTRIBUTES, _ending(ids[trial.number], trial))
 
     def ended(self, connection: Connection) -> set[int]:
         """The numbers of the trials that go no further."""
@@ -167,11 +167,6 @@ def _ending(trial_id: int, trial: TrialRecord) -> list[dict[str, Any]]:
 
 def _attributes(trial_id: int, values: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"trial_id": trial_id, "key": key, "value_json": to_text(value)} for key, value in values.items()]
-
-
-def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(insert_new(connection, table), rows)
 
 
 def _now() -> datetime:

@@ -25,7 +25,7 @@ from babysit.search.database import Database, refuse
 from babysit.search.leases import BEATS, LEASE_SECONDS, Leases
 from babysit.search.ledgers import read_outcome
 from babysit.search.mirror import TRIALS, Mirror
-from babysit.search.tables import DECISIONS, LONGEST_NAME, OUTCOMES, ROUNDS, SCHEMA, insert_new, to_text
+from babysit.search.tables import DECISIONS, LONGEST_NAME, OUTCOMES, ROUNDS, SCHEMA, add_new, to_text
 from babysit.search.trials import Outcome, TrialSpec, Unit
 
 READ_SECONDS = 0.2
@@ -91,7 +91,7 @@ class OptunaLedger:
             row = {"study_id": self._study_id, "name": name, "content": to_text(make())}
 
             def keep(connection: Connection) -> str | None:
-                connection.execute(insert_new(connection, DECISIONS), row)
+                add_new(connection, DECISIONS, [row])
                 return self._decision(connection, name)
 
             kept = self._database.run(keep)
@@ -109,7 +109,7 @@ class OptunaLedger:
         at = and_(ROUNDS.c.study_id == self._study_id, ROUNDS.c.number == round_.number)
 
         def keep(connection: Connection) -> str | None:
-            if connection.execute(insert_new(connection, ROUNDS), row).rowcount == 1:
+            if add_new(connection, ROUNDS, [row]) == 1:
                 self._mirror.begin(connection, round_, trials)
             return connection.execute(select(ROUNDS.c.content).where(at)).scalar()
 
@@ -156,7 +156,7 @@ class OptunaLedger:
         ]
 
         def write(connection: Connection) -> dict[tuple[int, float], Outcome]:
-            written = connection.execute(insert_new(connection, OUTCOMES), rows).rowcount
+            written = add_new(connection, OUTCOMES, rows)
             if written == len(rows):
                 self._mirror.record(connection, outcomes)
             self._leases.release(connection, unit.key)

@@ -60,7 +60,7 @@ def _interval(known: BaseDistribution | None, drawn_from: Range | None, values: 
         ends += [known.low, known.high]
         log = known.log
         whole = whole and isinstance(known, IntDistribution)
-    low, high = min(*ends, *values), max(*ends, *values)
+    low, high = min([*ends, *values]), max([*ends, *values])
     if whole:
         return IntDistribution(int(low), int(high), log=log and low >= 1)
     return FloatDistribution(float(low), float(high), log=log and low > 0)

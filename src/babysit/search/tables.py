@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Double, Insert, Integer, MetaData, String, Table, Text
+from sqlalchemy import Column, Double, Integer, MetaData, String, Table, Text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
@@ -65,11 +66,17 @@ LEASES = Table(
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+", re.IGNORECASE)
 
 
-def insert_new(connection: Connection, table: Table) -> Insert:
-    """An insertion that leaves alone what is there already: of two who write the same, the first one has written."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+def add_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Add rows and leave alone what is there already: of two who write the same, the first one has written.
+
+    Returns:
+        How many rows were new.
+    """
+    if not rows:
+        return 0
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    return connection.execute(statement, rows).rowcount
 
 
 def to_text(value: Any) -> str:
