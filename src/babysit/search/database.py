@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ PATIENCE = 30.0
 _WAIT_SECONDS = 1.0
 """How long SQLite itself waits for a lock; short, so that a signal is heard."""
 _PAUSE = 0.2
+_DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg", "postgresql+psycopg2")
 _FIRST_TIME = 4027_0001
 """Names the lock of PostgreSQL under which the tables are made."""
 
@@ -49,6 +51,7 @@ class Database:
         if self.url.get_backend_name() == "postgresql":
             # a database of no encoding, as the locale C makes it, would give bytes instead of text
             self.url = self.url.update_query_dict({"client_encoding": "utf8"})
+        self._opened = False
         self._identity: tuple[int, int] | None = None
         self._engine = _connect(self.url, self.name)
         try:
@@ -58,29 +61,34 @@ class Database:
             raise InputError(
                 error.subject, expected="a database that can be used", found=error.found, todo=error.todo
             ) from error
+        self._opened = True
         self._identity = self._on_disk()
 
     @property
     def file(self) -> Path | None:
-        """Where SQLite keeps it."""
-        if self.url.get_backend_name() != "sqlite":
-            return None
-        return Path(self.url.database or "")
+        """Where SQLite keeps it; ``None`` where that is no plain path."""
+        path = self.url.database or ""
+        return None if self.url.get_backend_name() != "sqlite" or path.startswith("file:") else Path(path)
 
-    def run(self, work: Callable[[Connection], Result]) -> Result:
+    def run(self, work: Callable[[Connection], Result], patience: float | None = None) -> Result:
         """Do something in one transaction; again, from its beginning, where the database was locked or gone for a time.
+
+        Args:
+            work: What to do; the same however often it is begun.
+            patience: Seconds to go on trying; :data:`PATIENCE` by default.
 
         Raises:
             StorageError: The database refused, or stayed away.
         """
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + (PATIENCE if patience is None else patience)
         while True:
             self._refuse_gone()
             try:
                 with self._engine.begin() as connection:
                     return work(connection)
-            except SQLAlchemyError as error:
-                if not _passes(error) or time.monotonic() > deadline:
+            except (SQLAlchemyError, sqlite3.Error, ValueError) as error:
+                # the drivers' own where a connection is set up, and damaged text that cannot be decoded
+                if not _passes(error, self._opened) or time.monotonic() > deadline:
                     raise refuse(self.name, error) from error
                 time.sleep(_PAUSE)
 
@@ -132,7 +140,7 @@ def read_url(url: str) -> URL:
     if read.drivername in ("postgresql", "postgres"):
         # what is installed by the extra; the driver of this name changed from one SQLAlchemy to the next
         read = read.set(drivername="postgresql+psycopg")
-    if read.get_backend_name() not in ("sqlite", "postgresql"):
+    if read.drivername not in _DRIVERS:
         raise _wrong_url(url)
     if read.get_backend_name() == "sqlite" and read.database in (None, "", ":memory:"):
         raise InputError("storage", expected="a file that stays", found=f"'{url}'", todo="name one: search.db")
@@ -182,11 +190,14 @@ def _begin_sqlite(connection: Connection) -> None:
 _LOCKED = ("locked", "busy", "deadlock", "could not serialize", "starting up", "shutting down", "too many clients")
 
 
-def _passes(error: SQLAlchemyError) -> bool:
-    """Whether it may be another matter in a moment."""
+_AWAY = ("connection", "connect to")
+
+
+def _passes(error: BaseException, opened: bool) -> bool:
+    """Whether it may be another matter in a moment: a lock, or a server that was there and is gone."""
     said = _say(error)
     gone = isinstance(error, DBAPIError) and error.connection_invalidated
-    return gone or any(word in said for word in _LOCKED)
+    return gone or any(word in said for word in (*_LOCKED, *(_AWAY if opened else ())))
 
 
 def _say(error: BaseException) -> str:
@@ -198,7 +209,7 @@ _REMEDIES = (
     (("locked", "busy"), "close what else has it open, or choose another database with --storage"),
     (("full", "quota"), "free some space; what was written before is intact"),
     (("disk i/o",), "look at the disk: it may be full or failing; what was written before is intact"),
-    (("not a database", "malformed", "encrypted"), "restore it from a copy, or choose another file"),
+    (("not a database", "malformed", "encrypted", "utf-8", "json"), "restore it from a copy, or choose another file"),
     (("readonly", "read-only"), "make the file and its folder writable"),
     (("unable to open",), "make the folder, or choose another file"),
 )

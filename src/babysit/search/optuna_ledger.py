@@ -175,12 +175,12 @@ class OptunaLedger:
         """Give back what is held, so that others need not wait for it."""
         self._heart.stop()
         with contextlib.suppress(StorageError):
-            self._database.run(self._leases.release_all)
+            self._database.run(self._leases.release_all, patience=1)
         self._database.close()
 
     def _beat(self) -> None:
         with contextlib.suppress(StorageError):  # the next thing that is recorded will say it
-            self._database.run(self._leases.beat)
+            self._database.run(self._leases.beat, patience=0)
 
     def _resume(self, connection: Connection) -> set[int]:
         self._refuse_foreign(connection)
@@ -295,7 +295,7 @@ def _open_study(database: Database, study: str, metric: str) -> int:
                     return _find_study(storage, database.name, study, metric)
                 finally:
                     storage.engine.dispose()
-        except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        except (SQLAlchemyError, optuna.exceptions.StorageInternalError, ValueError, LookupError) as error:
             if attempt == _ATTEMPTS - 1:
                 raise refuse(database.name, error.__cause__ or error) from error
             time.sleep(READ_SECONDS)
