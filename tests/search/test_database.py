@@ -156,7 +156,7 @@ def test_damage_is_one_line_or_none(file: Path) -> None:
     """Random pages overwritten: what is read is what was written, or it is refused."""
     whole, draw = file.read_bytes(), random.Random(7)
     said = list[str]()
-    for _ in range(40):
+    for _ in range(20):
         damaged = bytearray(whole)
         at = draw.randrange(100, len(whole) - 64)
         damaged[at : at + 64] = draw.randbytes(64)
