@@ -117,6 +117,12 @@ def test_a_process_of_another_machine_has_to_be_waited_for(database: Database) -
     assert not has_gone(f"elsewhere {process} {int(started) + 1} 1")
 
 
+def test_where_processes_cannot_be_looked_for_the_beat_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("babysit.search.leases._started", lambda _: None)
+    assert this_process().endswith(" 0")
+    assert not has_gone(f"{this_process()} 1")
+
+
 def test_a_lease_of_a_dead_process_is_taken_over_at_once(database: Database) -> None:
     child = os.fork()
     if child == 0:

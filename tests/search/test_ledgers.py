@@ -4,23 +4,26 @@ import itertools
 import math
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
 import torch
 from torch import nn
 
 from babysit.data.batches import TensorBatches
-from babysit.errors import InputError, Interrupted
+from babysit.errors import InputError, Interrupted, StorageError
 from babysit.fit.evaluation import Examples
 from babysit.fit.losses import CLASSIFICATION
 from babysit.fit.settings import TrainSettings
 from babysit.measure.record import Range, RoundRecord
 from babysit.search.engines import Between, Engine, SingleEngine, nothing_between
 from babysit.search.ledgers import JournalLedger, Ledger, MemoryLedger
-from babysit.search.optuna_ledger import OptunaLedger
+from babysit.search.optuna_ledger import READ_SECONDS, OptunaLedger
 from babysit.search.problem import Problem
 from babysit.search.rungs import Rungs
 from babysit.search.runners import InProcess
@@ -206,6 +209,7 @@ def test_what_is_decided_stays(tmp_path: Path, open_: Open) -> None:
         assert ledger.decide("engine", lambda: {"name": "stacked", "width": 32}) == {"name": "stacked", "width": 32}
         assert ledger.decide("engine", lambda: pytest.fail("made again")) == {"name": "stacked", "width": 32}
         assert ledger.decide("nothing", lambda: None) is None
+        assert ledger.decide("sizes", lambda: {"hidden": (50, 20)}) == {"hidden": [50, 20]}, "as it is read again"
 
 
 @lasting
@@ -278,3 +282,72 @@ def test_studies_of_one_database_know_nothing_of_each_other(tmp_path: Path) -> N
     first, second = run(tmp_path, RATES), run(tmp_path, Space({"lr": LogUniform(1e-3, 1.0)}), name="b")
     assert first.best != second.best
     assert as_text(run(tmp_path, RATES)) == as_text(first)
+
+
+def put(ledger: Ledger, *outcomes: Outcome) -> None:
+    ledger.record(Unit(SPECS[: len(outcomes)], UNIT.epochs), outcomes)
+
+
+def test_who_records_a_unit_first_has_recorded_it(tmp_path: Path) -> None:
+    first, second = OUTCOMES[0], replace(OUTCOMES[0], score=0.7)
+    with closing(database(tmp_path)) as ours, closing(database(tmp_path)) as theirs:
+        for ledger in (ours, theirs):
+            ledger.begin(ROUND, SPECS)
+        put(ours, first)
+        put(theirs, second, OUTCOMES[1])
+        assert theirs.outcome(0, UNIT.epochs) == ours.outcome(0, UNIT.epochs) == first
+        assert repr(theirs.outcome(1, UNIT.epochs)) == repr(OUTCOMES[1])
+
+
+def test_what_one_records_the_other_knows_a_moment_later(tmp_path: Path) -> None:
+    with closing(database(tmp_path)) as ours, closing(database(tmp_path)) as theirs:
+        ours.begin(ROUND, SPECS)
+        theirs.begin(ROUND, SPECS)
+        assert theirs.outcome(0, UNIT.epochs) is None
+        assert ours.claim(UNIT)
+        assert not theirs.claim(UNIT)
+        ours.record(UNIT, OUTCOMES)
+        time.sleep(READ_SECONDS)
+        assert theirs.outcome(0, UNIT.epochs) == OUTCOMES[0]
+        assert not theirs.claim(UNIT), "nobody is at it, but it is done"
+
+
+def test_a_unit_that_is_not_done_is_free_when_its_owner_ends(tmp_path: Path) -> None:
+    with closing(database(tmp_path)) as theirs:
+        with closing(database(tmp_path)) as ours:
+            ours.begin(ROUND, SPECS)
+            assert ours.claim(UNIT)
+        assert theirs.claim(UNIT)
+
+
+def test_a_lease_lasts_as_long_as_its_owner_lives_and_no_longer(tmp_path: Path) -> None:
+    ours, theirs = (OptunaLedger(str(tmp_path / "search.db"), "a", lease_seconds=1.0) for _ in range(2))
+    with closing(ours), closing(theirs):
+        ours.begin(ROUND, SPECS)
+        assert ours.claim(UNIT)
+        ends = time.monotonic() + 1.5
+        while time.monotonic() < ends:
+            assert not theirs.claim(UNIT)
+            time.sleep(0.05)
+        ours._heart.stop()  # as if it were stopped, or its machine were gone
+        stopped = time.monotonic()
+        while not theirs.claim(UNIT):
+            time.sleep(0.05)
+        assert time.monotonic() - stopped > 0.7
+        assert not ours.claim(UNIT)
+
+
+def test_a_study_that_was_deleted_leaves_nothing_to_the_next_one(tmp_path: Path) -> None:
+    run(tmp_path, RATES)
+    optuna.delete_study(study_name="a", storage=f"sqlite:///{tmp_path / 'search.db'}")
+    with closing(database(tmp_path)) as ledger:
+        assert ledger.outcome(0, 1.0) is None
+        ledger.begin(ROUND, SPECS)
+
+
+def test_a_study_that_is_deleted_while_it_is_searched_is_one_line(tmp_path: Path) -> None:
+    with closing(database(tmp_path)) as ledger, closing(database(tmp_path)) as late:
+        ledger.begin(ROUND, SPECS)
+        optuna.delete_study(study_name="a", storage=f"sqlite:///{tmp_path / 'search.db'}")
+        with pytest.raises(StorageError, match="expected trial 0 in the study it was begun in, found that it was del"):
+            late.record(UNIT, OUTCOMES)

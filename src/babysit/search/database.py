@@ -159,7 +159,10 @@ def _wrong_url(url: str) -> InputError:
 
 def _connect(url: URL, name: str) -> Engine:
     try:
-        engine = create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
+        if url.get_backend_name() == "postgresql":
+            # each statement sees what others have committed, as the leases need it, whatever the server's own level
+            return create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+        engine = create_engine(url)
     except (ImportError, NoSuchModuleError) as error:
         raise InputError(
             name,
@@ -167,9 +170,8 @@ def _connect(url: URL, name: str) -> Engine:
             found=str(error).splitlines()[0],
             todo="install it: pip install 'babysit[postgresql]'",
         ) from error
-    if url.get_backend_name() == "sqlite":
-        event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 

@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 from sqlalchemy import Table, and_, select, update
 from sqlalchemy.engine import Connection
 
+from babysit.errors import StorageError
 from babysit.measure.record import RoundRecord, TrialRecord
 from babysit.search.shown import internal, widened
 from babysit.search.tables import add_new, to_text
@@ -117,15 +118,27 @@ class Mirror:
                 connection.execute(update(PARAMS).where(rows).values(distribution_json=text))
 
     def _find(self, connection: Connection, numbers: Sequence[int]) -> Mapping[int, int]:
-        if any(number not in self._ids for number in numbers):
-            wanted = select(TRIALS.c.number, TRIALS.c.trial_id).where(TRIALS.c.study_id == self._study_id)
-            # not remembered before the transaction is: it may be undone
-            return {**self._ids, **{row.number: row.trial_id for row in connection.execute(wanted)}}
-        return self._ids
+        if all(number in self._ids for number in numbers):
+            return self._ids
+        # not remembered before the transaction is: it may be undone
+        found = self._look_up(connection)
+        missing = sorted(set(numbers) - set(found))
+        if missing:
+            raise StorageError(
+                "storage",
+                expected=f"trial {missing[0]} in the study it was begun in",
+                found="that it was deleted",
+                todo="begin the search again",
+            )
+        return found
 
     def remember(self, connection: Connection) -> None:
         """Look up once where the trials stand."""
-        self._ids = dict(self._find(connection, [-1]))
+        self._ids = self._look_up(connection)
+
+    def _look_up(self, connection: Connection) -> dict[int, int]:
+        wanted = select(TRIALS.c.number, TRIALS.c.trial_id).where(TRIALS.c.study_id == self._study_id)
+        return {row.number: row.trial_id for row in connection.execute(wanted)}
 
 
 def _widen(

@@ -7,6 +7,7 @@ import json
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -15,7 +16,7 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.study import StudyDirection
-from sqlalchemy import and_, select
+from sqlalchemy import Table, and_, delete, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -25,11 +26,13 @@ from babysit.search.database import Database, refuse
 from babysit.search.leases import BEATS, LEASE_SECONDS, Leases
 from babysit.search.ledgers import read_outcome
 from babysit.search.mirror import TRIALS, Mirror
-from babysit.search.tables import DECISIONS, LONGEST_NAME, OUTCOMES, ROUNDS, SCHEMA, add_new, to_text
+from babysit.search.tables import DECISIONS, LONGEST_NAME, METADATA, OUTCOMES, ROUNDS, SCHEMA, add_new, to_text
 from babysit.search.trials import Outcome, TrialSpec, Unit
 
 READ_SECONDS = 0.2
 """How old may be what is known of others."""
+_STUDIES: Table = models.StudyModel.__table__
+_MARKS: Table = models.StudyUserAttributeModel.__table__
 _ATTEMPTS = 5
 """Two processes that open a new database at once stand in each other's way."""
 
@@ -157,8 +160,7 @@ class OptunaLedger:
 
         def write(connection: Connection) -> dict[tuple[int, float], Outcome]:
             written = add_new(connection, OUTCOMES, rows)
-            if written == len(rows):
-                self._mirror.record(connection, outcomes)
+            self._mirror.record(connection, outcomes)
             self._leases.release(connection, unit.key)
             return {} if written == len(rows) else self._find(connection, unit)
 
@@ -183,8 +185,21 @@ class OptunaLedger:
             self._database.run(self._leases.beat, patience=0)
 
     def _resume(self, connection: Connection) -> set[int]:
+        self._forget_deleted(connection)
         self._refuse_foreign(connection)
         return self._mirror.ended(connection)
+
+    def _forget_deleted(self, connection: Connection) -> None:
+        """What Optuna deletes it deletes from its own tables alone, and then it may use the study's number again."""
+        connection.execute(select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == self._study_id).with_for_update())
+        mark = {"study_id": self._study_id, "key": "babysit", "value_json": to_text(uuid.uuid4().hex)}
+        add_new(connection, _MARKS, [mark])
+        at = and_(_MARKS.c.study_id == self._study_id, _MARKS.c.key == "babysit")
+        marked = connection.execute(select(_MARKS.c.value_json).where(at)).scalar()
+        if self._decision(connection, "study") != marked:
+            for table in METADATA.tables.values():
+                connection.execute(delete(table).where(table.c.study_id == self._study_id))
+            add_new(connection, DECISIONS, [{"study_id": self._study_id, "name": "study", "content": marked}])
 
     def _refuse_foreign(self, connection: Connection) -> None:
         """A study that has trials and no round was made by somebody else."""
