@@ -138,7 +138,8 @@ class LineWriter:
     def append(self, value: Any) -> None:
         """Write one value as one line and hand it to the operating system at once."""
         try:
-            self._file.write(json_line(value).encode())
+            # half a surrogate, as in a foreign file name, is written as JSON's own escape of it
+            self._file.write(json_line(value).encode(errors="backslashreplace"))
             self._file.flush()
         except OSError as error:
             raise refuse_write(self._path, error) from error

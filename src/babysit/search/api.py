@@ -24,7 +24,7 @@ from babysit.search.display import Display, Silent
 from babysit.search.folder import SearchFolder
 from babysit.search.given import Build, problem_of
 from babysit.search.launch import launch_loop, launch_models
-from babysit.search.ledgers import JournalLedger, Ledger, MemoryLedger
+from babysit.search.ledgers import Ledger, MemoryLedger
 from babysit.search.loops import Loop
 from babysit.search.problem import Problem
 from babysit.search.session import Plan, Session
@@ -160,7 +160,7 @@ def search(
     plan = Plan(searched, plan_rounds(trials, epochs, header.steps_per_epoch), seed, sampler, moves)
     header = _begun(header, plan, trials, epochs, options)
     folder = None if out is None else SearchFolder.open(Path(out), header, resume=resume)
-    with closing(_ledger(storage, name, folder, searched)) as ledger:
+    with closing(_ledger(storage, name, folder, header)) as ledger:
         shown = display or Silent()
         shown.judged_by(header.settings.get("score", "value"))
         found = Session(launch, plan, header, ledger, folder, shown).run()
@@ -197,9 +197,14 @@ def _begun(header: RunHeader, plan: Plan, trials: int, epochs: float, options: M
     )
 
 
-def _ledger(storage: str | None, name: str, folder: SearchFolder | None, space: Space) -> Ledger:
-    del storage, name, space
-    return MemoryLedger() if folder is None else JournalLedger(folder.path / "outcomes.jsonl")
+def _ledger(storage: str | None, name: str, folder: SearchFolder | None, header: RunHeader) -> Ledger:
+    url = storage or (folder.storage if folder else None)
+    if url is None:
+        return MemoryLedger()
+    # Optuna and its database library take a second to import
+    from babysit.search.optuna_ledger import OptunaLedger
+
+    return OptunaLedger(url, name, metric=header.settings.get("score", "value"))
 
 
 def _refuse_model_options(**given: object) -> None:

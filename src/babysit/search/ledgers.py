@@ -6,6 +6,7 @@ each unit of work is claimed before it is trained, and a claim whose owner has g
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 
 from babysit.measure.record import RoundRecord, TrialRecord
 from babysit.search.trials import Outcome, TrialSpec, Unit
-from babysit.storage import LineWriter, read_lines
+from babysit.storage import LineWriter, json_line, read_lines
 
 
 class Ledger(Protocol):
@@ -51,7 +52,7 @@ class MemoryLedger:
     def decide(self, name: str, make: Callable[[], Any]) -> Any:
         """A decision that is made once."""
         if name not in self._decisions:
-            self._decisions[name] = make()
+            self._decisions[name] = as_json_gives_it_back(make())
         return self._decisions[name]
 
     def begin(self, round_: RoundRecord, trials: Sequence[TrialSpec]) -> None:
@@ -97,7 +98,7 @@ class JournalLedger(MemoryLedger):
     def decide(self, name: str, make: Callable[[], Any]) -> Any:
         """A decision that is made once and kept."""
         if name not in self._decisions:
-            self._decisions[name] = make()
+            self._decisions[name] = as_json_gives_it_back(make())
             self._journal.append({"decision": name, "value": self._decisions[name]})
         return self._decisions[name]
 
@@ -109,6 +110,16 @@ class JournalLedger(MemoryLedger):
     def close(self) -> None:
         """Close the journal."""
         self._journal.close()
+
+
+def as_json_gives_it_back(value: Any) -> Any:
+    """A value as a later process will read it, so that the first one decides nothing else.
+
+    Example:
+        >>> as_json_gives_it_back({"hidden": (50, 20), 3: float("inf")})
+        {'hidden': [50, 20], '3': 'Infinity'}
+    """
+    return json.loads(json_line(value))
 
 
 def read_outcome(item: dict[str, Any]) -> Outcome:
