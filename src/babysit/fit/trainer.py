@@ -193,17 +193,7 @@ class Trainer:
                     self._write_losses(LossBlock(number + 1 - _BLOCK, tuple(self._pending)))
                     self._pending.clear()
             if not self.stopped:
-                self.stopped = self._verdict(number, loss)
-
-    def _verdict(self, step: int, loss: float) -> str:
-        if math.isinf(self._kill_ratio):
-            return ""
-        if not math.isfinite(loss):
-            return f"loss {loss} at step {step}"
-        initial = max(self.initial_loss, self._chance_loss)
-        if loss > self._kill_ratio * initial:
-            return f"loss {loss:.3g} over {self._kill_ratio:g} × the initial {initial:.3g} at step {step}"
-        return ""
+                self.stopped = verdict(number, loss, max(self.initial_loss, self._chance_loss), self._kill_ratio)
 
     @contextmanager
     def own_randomness(self) -> Iterator[None]:
@@ -217,6 +207,28 @@ class Trainer:
             finally:
                 self._running = False
                 self._random_state = _random_state(device)
+
+
+def verdict(step: int, loss: float, initial: float, kill_ratio: float) -> str:
+    """Why a training is stopped after a step; ``""`` where it goes on.
+
+    Args:
+        step: Number of the step, from 0.
+        loss: Its loss.
+        initial: What the loss was at the beginning.
+        kill_ratio: See :class:`Trainer`.
+
+    Example:
+        >>> verdict(7, 9.0, 2.0, 3.0)
+        'loss 9 over 3 × the initial 2 at step 7'
+    """
+    if math.isinf(kill_ratio):
+        return ""
+    if not math.isfinite(loss):
+        return f"loss {loss} at step {step}"
+    if loss > kill_ratio * initial:
+        return f"loss {loss:.3g} over {kill_ratio:g} × the initial {initial:.3g} at step {step}"
+    return ""
 
 
 def _device(model: nn.Module) -> torch.device:

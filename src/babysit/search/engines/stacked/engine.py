@@ -1,0 +1,162 @@
+"""The engine: which trials are stacked, how a stack is trained to the end of a rung, what becomes of its trials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from typing import ClassVar
+
+from torch import Tensor
+
+from babysit.errors import Interrupted, RunFolderError, StorageError
+from babysit.fit.evaluation import judge
+from babysit.search.engines._base import WIDEST, Between, Engine, nothing_between
+from babysit.search.engines.single import SingleEngine
+from babysit.search.engines.stacked.grouping import buckets, stacks
+from babysit.search.engines.stacked.members import Member
+from babysit.search.engines.stacked.plan import NotStackable, Plan
+from babysit.search.engines.stacked.run import Ended, Run
+from babysit.search.engines.stacked.verify import disagreement
+from babysit.search.problem import Problem, steps_in
+from babysit.search.states import States
+from babysit.search.trials import Outcome, TrialSpec
+
+_NOT_THE_TRIALS_FAULT = (Interrupted, RunFolderError, StorageError)
+
+
+class StackedEngine(Engine):
+    """Trains many multilayer perceptrons as one program.
+
+    Trials that see the same batches and whose networks are alike but for the widths of their hidden layers are
+    stacked: a layer of all of them is one product, and each has its own rate, decay, momentum, schedule and dropout.
+    The first steps of a stack are compared with a trial's alone. What does not agree, or is not known to be right in a
+    stack, is trained alone, and a note says why.
+
+    Args:
+        problem: What they train.
+        states: Where they wait for their next rung.
+        between: Called after every step.
+        width: The most trials in a stack.
+        places: Processes over which the trials of a rung are to be spread.
+    """
+
+    name: ClassVar[str] = "stacked"
+
+    def __init__(
+        self,
+        problem: Problem,
+        states: States,
+        between: Between = nothing_between,
+        *,
+        width: int = WIDEST,
+        places: int = 1,
+    ) -> None:
+        super().__init__(problem, states, between, width=width, places=places)
+        # through this engine's own attribute, which a worker process replaces
+        self._single = SingleEngine(problem, states, lambda trials: self.between(trials))
+        self._plans: dict[int, tuple[Hashable, Plan] | None] = {}
+
+    def groups(self, trials: Sequence[TrialSpec]) -> list[tuple[TrialSpec, ...]]:
+        """Trials of like networks and equal batches together, at most ``width`` of them; the others by themselves."""
+        found: list[tuple[TrialSpec, ...]] = []
+        alike: list[tuple[Hashable, tuple[TrialSpec, Plan]]] = []
+        for trial in trials:
+            planned = self._planned(trial)
+            if planned is None:
+                found.append((trial,))
+            else:
+                alike.append((planned[0], (trial, planned[1])))
+        for bucket in buckets(alike):
+            widths = [plan.widths for _, plan in bucket]
+            for stack in stacks(widths, bucket[0][1].inputs, self.width_for(len(trials))):
+                found.append(tuple(bucket[index][0] for index in stack))
+        return sorted(found, key=lambda group: trials.index(group[0]))
+
+    def train(self, trials: Sequence[TrialSpec], epochs: float) -> list[Outcome]:
+        """Train each on to ``epochs`` epochs and evaluate it, those that can be together."""
+        outcomes: dict[int, Outcome] = {}
+        members: list[tuple[Hashable, Member]] = []
+        for trial in trials:
+            member = self._member(trial)
+            if member is None:
+                outcomes[trial.number] = self._alone([trial], epochs)[0]
+            else:
+                members.append((member.key(self.problem), member))
+        for stack in buckets(members):
+            for outcome in self._train(stack, epochs):
+                outcomes[outcome.number] = outcome
+        return [outcomes[trial.number] for trial in trials]
+
+    def _planned(self, trial: TrialSpec) -> tuple[Hashable, Plan] | None:
+        if trial.number not in self._plans:
+            member = self._member(trial, fresh=True)
+            self._plans[trial.number] = None if member is None else (member.key(self.problem), member.plan)
+        return self._plans[trial.number]
+
+    def _member(self, trial: TrialSpec, *, fresh: bool = False) -> Member | None:
+        """The trial as part of a stack; ``None`` where it has to be trained alone."""
+        state = None if fresh else self.states.get(trial.number)
+        try:
+            return Member.of(self.problem, trial, state)
+        except NotStackable as reason:
+            self._note([trial], str(reason))
+        except _NOT_THE_TRIALS_FAULT:
+            raise
+        except Exception:  # what it is, the single engine finds out again and says
+            pass
+        return None
+
+    def _train(self, members: list[Member], epochs: float) -> list[Outcome]:
+        trials = [member.trial for member in members]
+        if len(members) == 1:
+            return self._alone(trials, epochs)
+        try:
+            until = steps_in(members[0].trainer.batches, epochs)
+            reason = disagreement(self.problem, members, until)
+            if not reason:
+                return self._judged(Run(self.problem, members).to(until, self.between), epochs)
+        except _NOT_THE_TRIALS_FAULT:
+            raise
+        except Exception as error:  # of one of them, or of the stack: each alone, it costs the one that raises
+            reason = f"{type(error).__name__}: {error}" if not isinstance(error, NotStackable) else str(error)
+        self._note(trials, reason)
+        return self._alone(trials, epochs)
+
+    def _judged(self, run: Run, epochs: float) -> list[Outcome]:
+        outcomes = [_stopped(stopped, epochs) for stopped in run.stopped]
+        if run.program is None:
+            return outcomes
+        outputs = run.program.outputs(self.problem.validation)
+        for trial, member in enumerate(run.program.members):
+            outcome = self._outcome(run, trial, outputs[trial], epochs)
+            if not outcome.stopped and epochs < member.trial.epochs:
+                self.states.put(member.trial.number, run.state_dict(trial))
+            outcomes.append(outcome)
+        return outcomes
+
+    def _outcome(self, run: Run, trial: int, outputs: Tensor, epochs: float) -> Outcome:
+        ended = run.ended(trial)
+        result = judge(outputs, self.problem.validation.y, self.problem.task)
+        if not math.isfinite(result.loss):
+            return _stopped(ended.because(f"validation loss {result.loss} after step {ended.steps}"), epochs)
+        if math.isnan(result.score):
+            return _stopped(ended.because(f"the score is NaN after step {ended.steps}"), epochs)
+        trained = ended.steps / ended.member.trainer.batches.steps_per_epoch
+        number = ended.member.trial.number
+        return Outcome(number, epochs, trained, ended.steps, ended.initial_loss, result.loss, result.score)
+
+    def _alone(self, trials: Sequence[TrialSpec], epochs: float) -> list[Outcome]:
+        return self._single.train(trials, epochs)
+
+    def _note(self, trials: Sequence[TrialSpec], reason: str) -> None:
+        numbers = ", ".join(str(trial.number) for trial in trials)
+        note = f"trained alone, not stacked: {reason} ({'trial' if len(trials) == 1 else 'trials'} {numbers})"
+        if note not in self.notes:
+            self.notes.append(note)
+
+
+def _stopped(ended: Ended, epochs: float) -> Outcome:
+    steps = ended.steps
+    trained = steps / ended.member.trainer.batches.steps_per_epoch
+    number = ended.member.trial.number
+    return Outcome(number, epochs, trained, steps, ended.initial_loss, math.inf, -math.inf, ended.reason)
