@@ -124,7 +124,7 @@ def cnn() -> nn.Sequential:
 
 
 WORKLOADS = (
-    Workload("W0", "MLP 64-32-10, digits", lambda: mlp(64, 32, 10), digits, 64, 16),
+    Workload("W0", "MLP 64-32-10, digits", lambda: mlp(64, 32, 10), digits, 64, 40),
     Workload("W1", "MLP 3072-50-10, CIFAR-10 (10,000)", lambda: mlp(3072, 50, 10), lambda: cifar(10_000), 200, 8),
     Workload(
         "W2", "MLP 784-256-128-10 + BN, MNIST (10,000)", lambda: mlp(784, 256, 128, 10, norm=True),

@@ -33,7 +33,8 @@ def test_it_finds_settings_that_train_as_well_as_it_says() -> None:
     found = bs.search(build, (X, Y), space=SPACE, trials=16, epochs=6, batch_size=30, workers=1)
     assert found.score > 0.85
     model = build(found.best)
-    result = bs.fit(model, (X[:240], Y[:240]), validation=(X[240:], Y[240:]), lr=found.best["lr"], epochs=6, batch_size=30)
+    held = (X[240:], Y[240:])
+    result = bs.fit(model, (X[:240], Y[:240]), validation=held, lr=found.best["lr"], epochs=6, batch_size=30)
     assert result.best.score > found.score - 0.1
     assert len(found.trials) >= 16
     assert {trial.status for trial in found.trials} >= {"complete", "halved"}
@@ -165,8 +166,8 @@ def test_a_folder_of_another_search_is_refused(tmp_path: Path) -> None:
         bs.search(build, (X, Y), space=SPACE, out=tmp_path / "run", **FEW)
     with pytest.raises(RunFolderError, match=r"a search with seed 5, found seed 0"):
         bs.search(build, (X, Y), space=SPACE, out=tmp_path / "run", resume=True, seed=5, **FEW)
+    narrower = {**SPACE, "lr": bs.LogUniform(1e-4, 0.5)}
     with pytest.raises(RunFolderError, match="a search with space"):
-        narrower = {**SPACE, "lr": bs.LogUniform(1e-4, 0.5)}
         bs.search(build, (X, Y), space=narrower, out=tmp_path / "run", resume=True, **FEW)
     with pytest.raises(RunFolderError, match="validation_examples"):
         bs.search(build, (X[:100], Y[:100]), space=SPACE, out=tmp_path / "run", resume=True, **FEW)

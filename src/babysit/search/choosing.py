@@ -10,7 +10,7 @@ from functools import partial
 from babysit.errors import InputError, suggest
 from babysit.fit.threads import choose_threads
 from babysit.search.engines import ENGINES, Between, Engine, SingleEngine
-from babysit.search.engines.probe import Candidate, explain, fastest, measure
+from babysit.search.engines.probe import ROUNDS, Candidate, explain, fastest, measure
 from babysit.search.ledgers import Ledger
 from babysit.search.problem import Problem
 from babysit.search.processes import can_fork
@@ -19,6 +19,25 @@ from babysit.search.trials import TrialSpec
 
 WIDTHS = (8, 32)
 """Stacks that are tried beside the widest: a narrow one may fit a cache that a wide one does not."""
+
+
+TOO_SHORT = 1.0
+"""Seconds of training by the single engine that are over before a comparison of engines is."""
+LONG = 20.0
+"""Seconds of training from which engines are compared with care."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Trials like those of a search.
+
+    Attributes:
+        trials: As many as a round has, and as long as the longest.
+        steps: Trial-steps the whole search will take.
+    """
+
+    trials: Sequence[TrialSpec]
+    steps: float
 
 
 @dataclass(frozen=True)
@@ -60,13 +79,13 @@ def workers_of(asked: int | None) -> int:
     return asked or (choose_threads() if can_fork() else 1)
 
 
-def choose(asked: str, problem: Problem, trials: Sequence[TrialSpec], places: int, ledger: Ledger) -> Choice:
+def choose(asked: str, problem: Problem, sample: Sample, places: int, ledger: Ledger) -> Choice:
     """The engine that was asked for, or the fastest; the choice of a search that goes on stays what it was.
 
     Args:
         asked: ``"auto"`` or an engine's name.
         problem: What is trained.
-        trials: Of the first round, to measure with.
+        sample: To measure with.
         places: Processes the trials are spread over.
         ledger: Remembers.
 
@@ -77,31 +96,37 @@ def choose(asked: str, problem: Problem, trials: Sequence[TrialSpec], places: in
         raise InputError(
             "engine", expected=", ".join(["auto", *ENGINES]), found=repr(asked), todo=suggest(asked, ["auto", *ENGINES])
         )
-    known = ledger.decide("engine", lambda: vars(_choose(asked, problem, trials, places)))
+    known = ledger.decide("engine", lambda: vars(_choose(asked, problem, sample, places)))
     return Choice(known["engine"], known["width"], known["why"], tuple(known["notes"]))
 
 
-def _choose(asked: str, problem: Problem, trials: Sequence[TrialSpec], places: int) -> Choice:
-    widest = math.ceil(len(trials) / places)
+def _choose(asked: str, problem: Problem, sample: Sample, places: int) -> Choice:
+    widest = math.ceil(len(sample.trials) / places)
     if asked != "auto":
         return Choice(asked, 1 if asked == SingleEngine.name else widest, f"engine {asked}: asked for")
+    single = Candidate(SingleEngine.name, 1, _maker(SingleEngine.name, problem, 1, places))
     if widest == 1:
-        return Choice(SingleEngine.name, 1, "engine single: a trial for every process")
-    speeds = measure(_candidates(problem, widest, places), trials)
+        return Choice(single.name, 1, "engine single: a trial for every process")
+    (speed,) = measure([single], sample.trials, rounds=1)
+    seconds = sample.steps / speed.steps_per_second / places if speed.steps_per_second else 0.0
+    if seconds < TOO_SHORT:
+        return Choice(single.name, 1, f"engine single: all of it takes {seconds:.1f} s, too little to compare engines")
+    is_long = seconds > LONG
+    others = _stacks(problem, widest, places, WIDTHS if is_long else ())
+    speeds = measure([single, *others], sample.trials, rounds=ROUNDS if is_long else 1)
     chosen = fastest(speeds)
     notes = {f"not {speed.candidate.name}: {note}": None for speed in speeds for note in speed.notes}
     return Choice(chosen.candidate.name, chosen.candidate.width, explain(speeds, chosen), tuple(notes))
 
 
-def _candidates(problem: Problem, widest: int, places: int) -> list[Candidate]:
-    widths = [width for width in WIDTHS if width < widest] + [widest]
-    others = [
+def _stacks(problem: Problem, widest: int, places: int, narrower: Sequence[int]) -> list[Candidate]:
+    widths = [width for width in narrower if width < widest] + [widest]
+    return [
         Candidate(name, width, _maker(name, problem, width, places))
         for name in ENGINES
         if name != SingleEngine.name
         for width in widths
     ]
-    return [Candidate(SingleEngine.name, 1, _maker(SingleEngine.name, problem, 1, places)), *others]
 
 
 def _maker(name: str, problem: Problem, width: int, places: int) -> Callable[[States, Between], Engine]:

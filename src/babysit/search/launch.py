@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
-from babysit.search.choosing import choose, workers_of
+from babysit.search.choosing import Sample, choose, workers_of
 from babysit.search.engines import Between
 from babysit.search.folder import SearchFolder, TemporaryFolder
 from babysit.search.ledgers import Ledger
@@ -54,8 +54,8 @@ class Surroundings:
     stack: ExitStack
 
 
-Launch = Callable[[Sequence[TrialSpec], Surroundings], Launched]
-"""Sets the training of trials going; gets trials as the first round's will be, to measure with."""
+Launch = Callable[[Sample, Surroundings], Launched]
+"""Sets the training of trials going; gets some to measure with."""
 
 
 def launch_models(problem: Problem, engine: str, workers: int | None) -> Launch:
@@ -67,9 +67,9 @@ def launch_models(problem: Problem, engine: str, workers: int | None) -> Launch:
         workers: Processes; ``None`` for one each idle core.
     """
 
-    def launch(first: Sequence[TrialSpec], around: Surroundings) -> Launched:
-        places: int = around.ledger.decide("places", lambda: min(workers_of(workers), len(first)))
-        choice = choose(engine, problem, first, places, around.ledger)
+    def launch(sample: Sample, around: Surroundings) -> Launched:
+        places: int = around.ledger.decide("places", lambda: min(workers_of(workers), len(sample.trials)))
+        choice = choose(engine, problem, sample, places, around.ledger)
         chosen = choice.make(problem, _states(around, places), around.between, places)
         chosen.notes += choice.notes
         runner: Runner = Processes(chosen, places, around.between) if places > 1 else InProcess(chosen)
@@ -88,8 +88,8 @@ def launch_loop(loop: Loop, workers: int | None, *, maximize: bool) -> Launch:
         maximize: Whether a greater value is a better one.
     """
 
-    def launch(first: Sequence[TrialSpec], around: Surroundings) -> Launched:
-        count = min(workers_of(workers), len(first))
+    def launch(sample: Sample, around: Surroundings) -> Launched:
+        count = min(workers_of(workers), len(sample.trials))
         logs = around.folder.path / "logs" if around.folder else None
         runner = LoopRunner(loop, count, around.between, maximize=maximize, logs=logs)
         return Launched("loop", f"your own loop, {count} at a time", _Alone(), runner)

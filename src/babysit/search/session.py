@@ -13,6 +13,7 @@ from babysit.fit.interrupts import Interrupts
 from babysit.fit.threads import torch_threads
 from babysit.measure.record import RoundRecord, RunHeader, TrialRecord, collect
 from babysit.rules import Finding
+from babysit.search.choosing import Sample
 from babysit.search.display import Display
 from babysit.search.engines import Between
 from babysit.search.folder import SearchFolder
@@ -99,7 +100,7 @@ class Session:
                 stack.enter_context(self._interrupts)
             stack.enter_context(torch_threads(1))
             around = Surroundings(self._ledger, self._folder, self._progress(), stack)
-            launched = self._launch(self._first_trials(), around)
+            launched = self._launch(self._sample(), around)
             for line in (launched.why, *launched.notes):
                 self._display.note(line)
             rungs = Rungs(launched.groups, launched.runner, self._ledger, self._display.stands)
@@ -118,11 +119,19 @@ class Session:
             tell=self._tell,
         )
 
-    def _first_trials(self) -> list[TrialSpec]:
-        """As the first round's will be, to measure engines with."""
-        round_ = self._plan.rounds[0]
-        drawn = self._plan.space.draw_spread(np.random.default_rng([self._plan.seed, 0]), round_.trials)
-        return [TrialSpec(number, 0, params, number, round_.epochs) for number, params in enumerate(drawn)]
+    def _sample(self) -> Sample:
+        rounds = self._plan.rounds
+        drawn = self._plan.space.draw_spread(np.random.default_rng([self._plan.seed, 0]), rounds[0].trials)
+        longest = max(round_.epochs for round_ in rounds)
+        return Sample(
+            [TrialSpec(number, 0, params, number, longest) for number, params in enumerate(drawn)], self._steps
+        )
+
+    @property
+    def _steps(self) -> float:
+        """Trial-steps the search will take, if nothing is killed and nothing added."""
+        rounds = self._plan.rounds
+        return self._header.steps_per_epoch * sum(plan.trials * plan.epochs * plan.cost for plan in rounds)
 
     def _tell(self, record: RoundRecord | TrialRecord) -> None:
         self._records.append(record)
@@ -134,8 +143,7 @@ class Session:
             self._folder.write_trials(self._records)
 
     def _progress(self) -> Between:
-        steps = self._header.steps_per_epoch
-        total = steps * sum(round_.trials * round_.epochs * round_.cost for round_ in self._plan.rounds)
+        total = self._steps
         done, told = 0, 0
 
         def between(trials: int) -> None:

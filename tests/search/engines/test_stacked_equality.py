@@ -224,6 +224,4 @@ def test_float32_within_the_contract(optimizer: str) -> None:
         torch.float32,
     )
     specs = trials({"lr": 0.01}, {"lr": 0.003, "l2": 0.02})
-    assert_equal_to_alone(
-        problem(build, dtype=torch.float32, optimizer=optimizer), specs, rtol=1e-4, atol=1e-5
-    )
+    assert_equal_to_alone(problem(build, dtype=torch.float32, optimizer=optimizer), specs, rtol=1e-4, atol=1e-5)

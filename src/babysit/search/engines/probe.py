@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -72,6 +73,10 @@ class _Clock:
     """Counts trial-steps after the first few, and ends the training when there are enough."""
 
     def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was counted."""
         self._calls = 0
         self._began = 0.0
         self.steps = 0
@@ -89,42 +94,54 @@ class _Clock:
             raise _Enough
 
 
-def measure(candidates: Sequence[Candidate], trials: Sequence[TrialSpec]) -> list[Speed]:
-    """Trial-steps a second of each candidate, measured side by side in several rounds.
+def measure(candidates: Sequence[Candidate], trials: Sequence[TrialSpec], rounds: int = ROUNDS) -> list[Speed]:
+    """Trial-steps a second of each candidate, measured side by side.
 
     Args:
         candidates: The single engine and others.
-        trials: Of a search's first round; nothing of them is kept.
+        trials: Like those of the search; nothing of them is kept.
+        rounds: How often each is measured; the median counts.
     """
-    rates: dict[str, list[float]] = {candidate.label: [] for candidate in candidates}
-    notes: dict[str, tuple[str, ...]] = {}
-    for _ in range(ROUNDS):
-        for candidate in candidates:
-            if candidate.label in notes:
-                continue
-            rate, refused = _rate(candidate, trials)
-            rates[candidate.label].append(rate)
-            if not rate:
-                notes[candidate.label] = refused
-    return [
-        Speed(one, 0.0 if one.label in notes else statistics.median(rates[one.label]), notes.get(one.label, ()))
-        for one in candidates
-    ]
+    clocks = [_Clock() for _ in candidates]
+    probes = [_Probe(candidate, clock, trials) for candidate, clock in zip(candidates, clocks, strict=True)]
+    for _ in range(rounds):
+        for probe in probes:
+            probe.measure()
+    return [probe.speed() for probe in probes]
 
 
-def _rate(candidate: Candidate, trials: Sequence[TrialSpec]) -> tuple[float, tuple[str, ...]]:
-    clock = _Clock()
-    engine = candidate.make(MemoryStates(), clock)
-    group = max(engine.groups(trials), key=len)
-    if candidate.width > 1 and len(group) == 1:
-        return 0.0, tuple(engine.notes) or ("it takes these trials one at a time",)
-    try:
-        # trial after trial where short ones end before there is enough to time
-        for _ in range(WARM_UP + STEPS):
-            engine.train(group, group[0].epochs)
-    except _Enough:
-        pass
-    return (clock.steps / clock.seconds if clock.seconds else 0.0), tuple(engine.notes)
+class _Probe:
+    """One candidate and what it was measured at."""
+
+    def __init__(self, candidate: Candidate, clock: _Clock, trials: Sequence[TrialSpec]) -> None:
+        self._candidate = candidate
+        self._clock = clock
+        self._engine = candidate.make(MemoryStates(), clock)
+        self._group = max(self._engine.groups(trials), key=len)
+        self._rates: list[float] = []
+
+    def measure(self) -> None:
+        """Train for a moment."""
+        if self._takes_one_at_a_time or 0.0 in self._rates:
+            return
+        clock, group = self._clock, self._group
+        clock.restart()
+        with contextlib.suppress(_Enough):
+            # again and again where trials end, or diverge, before there is enough to time
+            for _ in range(WARM_UP + STEPS):
+                self._engine.train(group, group[0].epochs)
+        self._rates.append(clock.steps / clock.seconds if clock.seconds else 0.0)
+
+    def speed(self) -> Speed:
+        """The median of what was measured."""
+        notes = tuple(self._engine.notes)
+        if self._takes_one_at_a_time:
+            return Speed(self._candidate, 0.0, notes or ("it takes these trials one at a time",))
+        return Speed(self._candidate, statistics.median(self._rates), notes)
+
+    @property
+    def _takes_one_at_a_time(self) -> bool:
+        return self._candidate.width > 1 and len(self._group) == 1
 
 
 def fastest(speeds: Sequence[Speed]) -> Speed:

@@ -176,7 +176,9 @@ class BatchNorm(Layer):
             raise ValueError("batch norm of one example")  # as torch's own module says
         self._x = x.reshape(1, -1, x.shape[2])
         self.batches.value.add_(1)
-        out, self._mean, self._inverse = torch.native_batch_norm(self._x, *self._tensors(), True, self.momentum, self.eps)
+        out, self._mean, self._inverse = torch.native_batch_norm(
+            self._x, *self._tensors(), True, self.momentum, self.eps
+        )
         return out.view_as(x)
 
     def evaluate(self, x: Tensor) -> Tensor:
@@ -211,7 +213,9 @@ class LayerNorm(Layer):
         mask: ``(K, units, 1)``, 0 at units that a trial lacks; ``None`` where none lacks any.
     """
 
-    def __init__(self, weight: Block | None, bias: Block | None, eps: float, units: Tensor, mask: Tensor | None) -> None:
+    def __init__(
+        self, weight: Block | None, bias: Block | None, eps: float, units: Tensor, mask: Tensor | None
+    ) -> None:
         self._weight, self._bias, self._eps, self._units, self._mask = weight, bias, eps, units, mask
         self._normal = self._inverse = units
 

@@ -71,7 +71,9 @@ class Weights:
             if _is_max(pieces[0].module):
                 continue
             for name in _named(pieces[0].module._parameters):
-                self._parameters[position, name] = _block([(p.prefix, p.module._parameters[name]) for p in pieces], name)
+                self._parameters[position, name] = _block(
+                    [(p.prefix, p.module._parameters[name]) for p in pieces], name
+                )
             for name in _named(pieces[0].module._buffers):
                 self._buffers[position, name] = _block([(p.prefix, p.module._buffers[name]) for p in pieces], name)
         for block in self._parameters.values():

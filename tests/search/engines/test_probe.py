@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import nn
+
+from babysit.data.batches import TensorBatches
+from babysit.errors import InputError
+from babysit.fit.evaluation import Examples
+from babysit.fit.losses import CLASSIFICATION
+from babysit.fit.settings import TrainSettings
+from babysit.search import choosing
+from babysit.search.choosing import Sample, choose, workers_of
+from babysit.search.engines import Between, Engine, SingleEngine, nothing_between
+from babysit.search.engines.probe import Candidate, Speed, explain, fastest, measure
+from babysit.search.ledgers import MemoryLedger
+from babysit.search.problem import Problem
+from babysit.search.states import States
+from babysit.search.trials import Outcome, TrialSpec, failure
+
+X = torch.randn(60, 6, generator=torch.Generator().manual_seed(3))
+
+
+def network(_: TrialSpec) -> nn.Module:
+    with torch.random.fork_rng():
+        return nn.Linear(6, 3)
+
+
+PROBLEM = Problem(
+    build=network,
+    batches=lambda _trial, settings: TensorBatches(X, torch.arange(60) % 3, 20, settings.seed),
+    validation=Examples(X, torch.arange(60) % 3),
+    task=CLASSIFICATION,
+    settings=TrainSettings(),
+)
+TRIALS = [TrialSpec(number, 0, {"lr": 0.01}, number, 4.0) for number in range(8)]
+
+
+class Sleeping(Engine):
+    """Takes a known time a step."""
+
+    seconds = 0.002
+
+    def groups(self, trials: Sequence[TrialSpec]) -> list[tuple[TrialSpec, ...]]:
+        width = self.width_for(len(trials))
+        return [tuple(trials[start : start + width]) for start in range(0, len(trials), width)]
+
+    def train(self, trials: Sequence[TrialSpec], epochs: float) -> list[Outcome]:
+        for _ in range(30):
+            time.sleep(self.seconds)
+            self.between(len(trials))
+        return [failure(trial, epochs, ValueError()) for trial in trials]
+
+
+class One(Sleeping):
+    name = "single"
+
+    def groups(self, trials: Sequence[TrialSpec]) -> list[tuple[TrialSpec, ...]]:
+        return [(trial,) for trial in trials]
+
+
+class Stack(Sleeping):
+    name = "stacked"
+
+
+class SlowStack(Sleeping):
+    name = "vmap"
+    seconds = 0.02
+
+
+class Refusing(One):
+    name = "other"
+
+    def __init__(self, problem: Problem, states: States, between: Between = nothing_between, **options: int) -> None:
+        super().__init__(problem, states, between, **options)
+        self.notes.append("tied weights")
+
+
+class Broken(One):
+    name = "broken"
+
+    def train(self, trials: Sequence[TrialSpec], epochs: float) -> list[Outcome]:
+        return [failure(trial, epochs, ValueError("no")) for trial in trials]
+
+
+def candidate(kind: type[Engine], width: int) -> Candidate:
+    return Candidate(kind.name, width, lambda states, between: kind(PROBLEM, states, between, width=width))
+
+
+def test_the_speed_is_what_a_clock_would_say() -> None:
+    one, stack, slow = measure([candidate(One, 1), candidate(Stack, 8), candidate(SlowStack, 4)], TRIALS)
+    assert one.steps_per_second == pytest.approx(1 / 0.002, rel=0.4)
+    assert stack.steps_per_second == pytest.approx(8 / 0.002, rel=0.4)
+    assert slow.steps_per_second == pytest.approx(4 / 0.02, rel=0.4)
+    assert fastest([one, stack, slow]) is stack
+    assert explain([one, stack], stack).startswith("engine stacked × 8: 8")
+
+
+def test_what_it_takes_one_at_a_time_is_not_measured_and_says_why() -> None:
+    (speed,) = measure([candidate(Refusing, 8)], TRIALS)
+    assert speed.steps_per_second == 0
+    assert speed.notes == ("tied weights",)
+
+
+def test_trials_that_all_fail_have_no_speed_and_the_single_engine_takes_them() -> None:
+    speeds = measure([candidate(Broken, 1), candidate(Broken, 1)], TRIALS)
+    assert [speed.steps_per_second for speed in speeds] == [0, 0]
+    assert fastest(speeds) is speeds[0]
+
+
+def test_hardly_faster_is_not_faster() -> None:
+    one, hardly, clearly = (Speed(candidate(Stack, 8), rate) for rate in (100.0, 104.0, 106.0))
+    assert fastest([one, hardly]) is one
+    assert fastest([one, hardly, clearly]) is clearly
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choosing, "ENGINES", {kind.name: kind for kind in (One, Stack, SlowStack, Refusing)})
+
+
+@pytest.mark.usefixtures("engines")
+def test_the_fastest_is_chosen_and_why_is_said() -> None:
+    choice = choose("auto", PROBLEM, Sample(TRIALS, 1e4), 2, MemoryLedger())
+    assert (choice.engine, choice.width) == ("stacked", 4)
+    assert "× the speed of single" in choice.why
+    assert choice.notes == ("not other: tied weights",)
+
+
+@pytest.mark.usefixtures("engines")
+def test_the_choice_is_remembered() -> None:
+    ledger = MemoryLedger()
+    choice = choose("auto", PROBLEM, Sample(TRIALS, 1e4), 1, ledger)
+    assert choose("single", PROBLEM, Sample(TRIALS, 1e4), 1, ledger) == choice
+
+
+@pytest.mark.usefixtures("engines")
+def test_a_short_search_is_not_held_up_by_a_comparison() -> None:
+    choice = choose("auto", PROBLEM, Sample(TRIALS, 100), 1, MemoryLedger())
+    assert choice.engine == "single"
+    assert "too little to compare" in choice.why
+
+
+@pytest.mark.usefixtures("engines")
+def test_a_process_for_every_trial_needs_no_stack() -> None:
+    assert choose("auto", PROBLEM, Sample(TRIALS[:2], 1e9), 2, MemoryLedger()).engine == "single"
+
+
+def test_an_unknown_engine_is_refused() -> None:
+    with pytest.raises(InputError, match="did you mean 'stacked'"):
+        choose("stakced", PROBLEM, Sample(TRIALS, 1.0), 1, MemoryLedger())
+
+
+def test_measuring_leaves_no_trace() -> None:
+    before = torch.get_rng_state()
+    (speed,) = measure([Candidate("single", 1, lambda states, between: SingleEngine(PROBLEM, states, between))], TRIALS)
+    assert speed.steps_per_second > 0
+    assert math.isfinite(speed.steps_per_second)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_workers() -> None:
+    assert workers_of(3) == 3
+    assert workers_of(None) >= 1
+    with pytest.raises(InputError, match="workers: expected at least 1, found 0"):
+        workers_of(0)
+
+
+def test_trials_are_spread_over_the_places() -> None:
+    engine = Stack(PROBLEM, None, width=32, places=2)  # type: ignore[arg-type]
+    assert [engine.width_for(count) for count in (1, 2, 8, 63, 64, 200)] == [1, 1, 4, 32, 32, 32]
