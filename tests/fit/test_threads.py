@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from babysit.fit.threads import WORTH_SHARING, available_cores, choose_threads, 
 def machine(monkeypatch: pytest.MonkeyPatch) -> object:
     """A machine of some cores, with some quota and load."""
 
-    def pretend(cores: int, quota: str | None = None, load: float = 0.0) -> None:
+    def pretend(cores: int, quota: str | None = None, load: float = 0.0, own_seconds: float = 0.0) -> None:
         def read(path: Path, *_: object, **__: object) -> str:
             assert str(path).startswith("/sys/fs/cgroup/")
             if quota is None:
@@ -24,6 +25,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> object:
             return quota
 
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+        monkeypatch.setattr(time, "process_time", lambda: own_seconds)
         monkeypatch.setattr(os, "getloadavg", lambda: (load, 9.0, 9.0))
         monkeypatch.setattr(Path, "read_text", read)
 
@@ -64,6 +66,13 @@ def test_without_an_affinity_all_cores_count(monkeypatch: pytest.MonkeyPatch, ma
 def test_busy_cores_are_left_alone(load: float, expected: int, machine: object) -> None:
     machine(4, load=load)  # type: ignore[operator]
     assert choose_threads() == expected
+
+
+@pytest.mark.parametrize(("own_seconds", "expected"), [(0.0, 2), (24.0, 2), (45.0, 3), (60.0, 3), (6000.0, 3)])
+def test_a_process_is_not_its_own_competitor(own_seconds: float, expected: int, machine: object) -> None:
+    machine(4, load=2.0, own_seconds=own_seconds)  # type: ignore[operator]
+    with torch_threads(1):
+        assert choose_threads() == expected
 
 
 def test_the_number_of_threads_is_restored() -> None:

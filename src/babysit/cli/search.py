@@ -64,6 +64,10 @@ def search(
     workers: Annotated[
         int | None, typer.Option(help="Processes; one for each idle core by default.", show_default=False)
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(help="Train on a Ray cluster: auto, HOST:PORT; local starts one here.", show_default=False),
+    ] = None,
     storage: Annotated[
         str | None,
         typer.Option(help="URL of an Optuna storage; a SQLite file in the run folder by default.", show_default=False),
@@ -113,6 +117,7 @@ def search(
         moves=moves,
         engine=engine,
         workers=workers,
+        ray=ray,
         storage=storage,
         name=name,
         seed=seed,
@@ -142,6 +147,7 @@ class _Options:
     moves: int
     engine: str
     workers: int | None
+    ray: str | None
     storage: str | None
     name: str
     seed: int

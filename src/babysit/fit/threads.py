@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +50,12 @@ def choose_threads(work: float = math.inf) -> int:
         return 1
     cores = available_cores()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return max(1, cores - round(load))
+    return max(1, cores - round(max(0.0, load - _own_load())))
+
+
+def _own_load() -> float:
+    """About what this process itself adds to the load average of a minute."""
+    return min(time.process_time() / 60, float(torch.get_num_threads()))
 
 
 @contextmanager

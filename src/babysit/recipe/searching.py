@@ -6,25 +6,27 @@ import math
 import shutil
 import time
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
 from babysit.data.batches import Batches
 from babysit.fit.settings import TrainSettings
+from babysit.fit.threads import torch_threads
 from babysit.measure.record import RecordWriter, RoundRecord, TrialRecord
 from babysit.recipe.budget import Budget, Plan, make_plan, nominal_seconds_per_step, parse_budget
 from babysit.recipe.run import Run
 from babysit.recipe.search_space import parse_search, space_of
 from babysit.recipe.steps import StepResult
 from babysit.recipe.subject import Subject, count_flops, measure_step
-from babysit.search.engines import Between, Engine, SingleEngine
+from babysit.search.choosing import sample_of
+from babysit.search.engines import Between
 from babysit.search.export import summary_of, trials_csv
 from babysit.search.given import hyperparameters
+from babysit.search.launch import Surroundings, launch_models
 from babysit.search.ledgers import JournalLedger
 from babysit.search.problem import Problem
 from babysit.search.rungs import Rungs
-from babysit.search.runners import InProcess
-from babysit.search.states import FolderStates
+from babysit.search.space import Space
 from babysit.search.study import Study, StudyResult
 from babysit.search.trials import TrialSpec
 from babysit.storage import write_text
@@ -52,10 +54,7 @@ def search(run: Run, subject: Subject, rates: tuple[float, float]) -> tuple[Plan
     run.display.begin(8, "Search")
     plan = plan_search(run, subject)
     space = space_of(parse_search(run.options.search), rates)
-    engine: Engine = SingleEngine(
-        problem_of(subject), FolderStates(run.folder.file("trials")), _progress(run, subject, plan)
-    )
-    rungs = Rungs(engine, InProcess(engine), JournalLedger(run.folder.file("outcomes.jsonl")))
+    ledger = JournalLedger(run.folder.file("outcomes.jsonl"))
     writer = RecordWriter(run.folder.path, size=0, name="trials.jsonl")
     told: list[RoundRecord | TrialRecord] = []
 
@@ -63,16 +62,21 @@ def search(run: Run, subject: Subject, rates: tuple[float, float]) -> tuple[Plan
         told.append(record)
         writer.write(record)
 
-    study = Study(
-        space,
-        plan.rounds,
-        rungs,
-        seed=run.options.seed,
-        finalists=FINALISTS,
-        challengers=lambda best: challengers(run, subject, best),
-        tell=tell,
-    )
-    with run.interrupts.deferred(), closing(rungs), closing(writer):
+    with ExitStack() as stack:
+        stack.enter_context(closing(writer))
+        stack.enter_context(closing(ledger))
+        stack.enter_context(torch_threads(1))
+        rungs = stack.enter_context(closing(_rungs(run, subject, plan, space, ledger, stack)))
+        stack.enter_context(run.interrupts.deferred())
+        study = Study(
+            space,
+            plan.rounds,
+            rungs,
+            seed=run.options.seed,
+            finalists=FINALISTS,
+            challengers=lambda best: challengers(run, subject, best),
+            tell=tell,
+        )
         result = study.run()
     write_text(run.folder.file("trials.csv"), trials_csv(result.trials))
     shutil.rmtree(run.folder.file("trials"), ignore_errors=True)
@@ -89,6 +93,17 @@ def search(run: Run, subject: Subject, rates: tuple[float, float]) -> tuple[Plan
         records=run.records(*told),
     )
     return plan, result
+
+
+def _rungs(run: Run, subject: Subject, plan: Plan, space: Space, ledger: JournalLedger, stack: ExitStack) -> Rungs:
+    """What trains the trials: the engine that is the fastest here, in a process for each idle core."""
+    between, total = _progress(run, subject, plan)
+    around = Surroundings(ledger, run.folder.path, between, stack)
+    sample = sample_of(space, plan.rounds, run.options.seed, total)
+    launched = launch_models(problem_of(subject), "auto", None)(sample, around)
+    for line in (launched.why, *launched.notes):
+        run.display.note(line)
+    return Rungs(launched.groups, launched.runner, ledger)
 
 
 def challengers(run: Run, subject: Subject, best: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -132,9 +147,10 @@ def _left_of(budget: Budget, run: Run) -> float:
     return max(budget.seconds - (time.monotonic() - run.began), LEAST_LEFT * budget.seconds)
 
 
-def _progress(run: Run, subject: Subject, plan: Plan) -> Between:
-    total = sum(round_.trials * round_.epochs * round_.cost for round_ in plan.rounds)
+def _progress(run: Run, subject: Subject, plan: Plan) -> tuple[Between, float]:
+    """What is called after every step, and how many trial-steps there are about."""
     steps = subject.prepared.batches(subject.settings.batch_size, 0).steps_per_epoch
+    total = steps * sum(round_.trials * round_.epochs * round_.cost for round_ in plan.rounds)
     done, told = 0, 0
 
     def between(trials: int) -> None:
@@ -142,10 +158,10 @@ def _progress(run: Run, subject: Subject, plan: Plan) -> Between:
         done += trials
         if done - told >= PROGRESS_EVERY:
             told = done
-            run.display.progress("steps of the search", done, max(done, total * steps))
+            run.display.progress("steps of the search", done, max(done, total))
         run.interrupts.check()
 
-    return between
+    return between, total
 
 
 def problem_of(subject: Subject) -> Problem:

@@ -70,6 +70,7 @@ def search(
     moves: int = 2,
     engine: str = "auto",
     workers: int | None = None,
+    ray: str | None = None,
     device: str = "cpu",
     storage: str | None = None,
     name: str = "search",
@@ -108,6 +109,7 @@ def search(
         moves: How often ranges may move past an edge that the best trials sit at; 0 keeps to the given ranges.
         engine: ``auto`` measures which is the fastest; or its name.
         workers: Processes with one thread each; one for each idle core by default.
+        ray: Address of a Ray cluster to train on, such as ``auto`` or ``10.0.0.1:6379``; ``local`` starts one here.
         device: Where the models are trained.
         storage: URL of an Optuna storage such as ``sqlite:///study.db`` or ``postgresql://…``; a database in ``out`` by
             default, and memory without either. Processes that name the same one share the search.
@@ -140,7 +142,7 @@ def search(
     _require(trials >= 1, "trials", "at least 1", trials)
     _require(0 < epochs < math.inf, "epochs", "a number above 0", epochs)
     if data is None:
-        _refuse_model_options(validation=validation, loss=loss, metric=metric)
+        _refuse_model_options(validation=validation, loss=loss, metric=metric, ray=ray)
         launch = launch_loop(cast(Loop, build), workers, maximize=maximize)
         header = RunHeader(steps_per_epoch=1)
     else:
@@ -155,7 +157,7 @@ def search(
             maximize=maximize,
             device=device,
         )
-        launch = launch_models(problem, engine, workers)
+        launch = launch_models(problem, engine, workers, ray)
         header = _header_of(problem, device)
     plan = Plan(searched, plan_rounds(trials, epochs, header.steps_per_epoch), seed, sampler, moves)
     header = _begun(header, plan, trials, epochs, options)

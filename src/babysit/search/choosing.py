@@ -7,13 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
 from babysit.errors import InputError, suggest
 from babysit.fit.threads import choose_threads
 from babysit.search.engines import ENGINES, Between, Engine, SingleEngine
 from babysit.search.engines.probe import ROUNDS, Candidate, explain, fastest, measure
 from babysit.search.ledgers import Ledger
+from babysit.search.plan import RoundPlan
 from babysit.search.problem import Problem
 from babysit.search.processes import can_fork
+from babysit.search.space import Space
 from babysit.search.states import States
 from babysit.search.trials import TrialSpec
 
@@ -38,6 +42,20 @@ class Sample:
 
     trials: Sequence[TrialSpec]
     steps: float
+
+
+def sample_of(space: Space, rounds: Sequence[RoundPlan], seed: int, steps: float) -> Sample:
+    """Trials like those of a search.
+
+    Args:
+        space: What its first round draws from.
+        rounds: Its rounds.
+        seed: Of what is drawn.
+        steps: Trial-steps it will take.
+    """
+    drawn = space.draw_spread(np.random.default_rng([seed, 0]), rounds[0].trials)
+    longest = max(plan.epochs for plan in rounds)
+    return Sample([TrialSpec(number, 0, params, number, longest) for number, params in enumerate(drawn)], steps)
 
 
 @dataclass(frozen=True)

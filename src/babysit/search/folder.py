@@ -59,11 +59,6 @@ class SearchFolder:
         """The URL of the database that is used where no other is named."""
         return f"sqlite:///{self.path.resolve() / DATABASE}"
 
-    @property
-    def states(self) -> FolderStates:
-        """Where trials wait for their next rung."""
-        return FolderStates(self.path / "trials")
-
     def write_trials(self, records: Sequence[Record]) -> None:
         """Rounds and trials so far, for rules and reports."""
         write_text(self.path / "trials.jsonl", "".join(json_line(to_line(record)) for record in records))

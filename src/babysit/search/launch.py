@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from babysit.search.choosing import Sample, choose, workers_of
+from babysit.search.cluster import Cluster, OnCluster
 from babysit.search.engines import Between
-from babysit.search.folder import SearchFolder, TemporaryFolder
+from babysit.search.folder import TemporaryFolder
 from babysit.search.ledgers import Ledger
 from babysit.search.loops import Loop, LoopRunner
 from babysit.search.problem import Problem
 from babysit.search.processes import Processes
 from babysit.search.runners import Groups, InProcess, Runner
-from babysit.search.states import MemoryStates, States
+from babysit.search.states import FolderStates, MemoryStates, States
 from babysit.search.trials import TrialSpec
 
 
@@ -43,13 +45,13 @@ class Surroundings:
 
     Attributes:
         ledger: Remembers what is decided.
-        folder: Where the search writes; ``None`` leaves nothing behind.
+        folder: Where trials wait between rungs, and what they print goes; ``None`` leaves nothing behind.
         between: Called after every step with the number of trials that took it.
         stack: Closes at the search's end what is opened for it.
     """
 
     ledger: Ledger
-    folder: SearchFolder | None
+    folder: Path | None
     between: Between
     stack: ExitStack
 
@@ -58,23 +60,32 @@ Launch = Callable[[Sample, Surroundings], Launched]
 """Sets the training of trials going; gets some to measure with."""
 
 
-def launch_models(problem: Problem, engine: str, workers: int | None) -> Launch:
+def launch_models(problem: Problem, engine: str, workers: int | None, ray: str | None = None) -> Launch:
     """Trials are models that are built, trained on data and evaluated.
 
     Args:
         problem: What is trained.
         engine: ``"auto"`` or an engine's name.
-        workers: Processes; ``None`` for one each idle core.
+        workers: Processes; ``None`` for one each idle core, or each of a cluster's.
+        ray: Address of a Ray cluster; ``None`` stays on this machine.
     """
 
     def launch(sample: Sample, around: Surroundings) -> Launched:
-        places: int = around.ledger.decide("places", lambda: min(workers_of(workers), len(sample.trials)))
+        cluster = around.stack.enter_context(closing(Cluster(ray))) if ray else None
+        gpu = problem.validation.y.is_cuda
+        count = workers if cluster and workers else cluster.places(gpu=gpu) if cluster else workers_of(workers)
+        places: int = around.ledger.decide("places", lambda: min(count, len(sample.trials)))
         choice = choose(engine, problem, sample, places, around.ledger)
         chosen = choice.make(problem, _states(around, places), around.between, places)
         chosen.notes += choice.notes
-        runner: Runner = Processes(chosen, places, around.between) if places > 1 else InProcess(chosen)
-        why = choice.why + (f", in {places} processes" if places > 1 else "")
-        return Launched(choice.engine, why, chosen, runner, chosen.notes)
+        if cluster:
+            runner: Runner = OnCluster(chosen, places, around.between, gpus=float(gpu))
+            where = f", in {places} places of the cluster"
+        elif places > 1:
+            runner, where = Processes(chosen, places, around.between), f", in {places} processes"
+        else:
+            runner, where = InProcess(chosen), ""
+        return Launched(choice.engine, choice.why + where, chosen, runner, chosen.notes)
 
     return launch
 
@@ -90,7 +101,7 @@ def launch_loop(loop: Loop, workers: int | None, *, maximize: bool) -> Launch:
 
     def launch(sample: Sample, around: Surroundings) -> Launched:
         count = min(workers_of(workers), len(sample.trials))
-        logs = around.folder.path / "logs" if around.folder else None
+        logs = around.folder / "logs" if around.folder else None
         runner = LoopRunner(loop, count, around.between, maximize=maximize, logs=logs)
         return Launched("loop", f"your own loop, {count} at a time", _Alone(), runner)
 
@@ -104,7 +115,7 @@ class _Alone:
 
 def _states(around: Surroundings, places: int) -> States:
     if around.folder is not None:
-        return around.folder.states
+        return FolderStates(around.folder / "trials")
     if places == 1:
         return MemoryStates()
     return around.stack.enter_context(closing(TemporaryFolder())).states

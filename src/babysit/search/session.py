@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
-import numpy as np
-
 from babysit.diagnose import diagnose
 from babysit.fit.interrupts import Interrupts
 from babysit.fit.threads import torch_threads
 from babysit.measure.record import RoundRecord, RunHeader, TrialRecord, collect
 from babysit.rules import Finding
-from babysit.search.choosing import Sample
+from babysit.search.choosing import sample_of
 from babysit.search.display import Display
 from babysit.search.engines import Between
 from babysit.search.folder import SearchFolder
@@ -22,7 +20,6 @@ from babysit.search.ledgers import Ledger
 from babysit.search.rungs import Rungs
 from babysit.search.space import Space
 from babysit.search.study import RoundPlan, Study, StudyResult
-from babysit.search.trials import TrialSpec
 
 PROGRESS_EVERY = 50
 """Trial-steps between two updates of the progress."""
@@ -99,8 +96,11 @@ class Session:
             if self._folder is not None:  # without one there is nothing to go on with, and Ctrl-C is the caller's
                 stack.enter_context(self._interrupts)
             stack.enter_context(torch_threads(1))
-            around = Surroundings(self._ledger, self._folder, self._progress(), stack)
-            launched = self._launch(self._sample(), around)
+            where = self._folder.path if self._folder else None
+            around = Surroundings(self._ledger, where, self._progress(), stack)
+            launched = self._launch(
+                sample_of(self._plan.space, self._plan.rounds, self._plan.seed, self._steps), around
+            )
             for line in (launched.why, *launched.notes):
                 self._display.note(line)
             rungs = Rungs(launched.groups, launched.runner, self._ledger, self._display.stands)
@@ -117,14 +117,6 @@ class Session:
             moves=self._plan.moves,
             sampler=self._plan.sampler,
             tell=self._tell,
-        )
-
-    def _sample(self) -> Sample:
-        rounds = self._plan.rounds
-        drawn = self._plan.space.draw_spread(np.random.default_rng([self._plan.seed, 0]), rounds[0].trials)
-        longest = max(round_.epochs for round_ in rounds)
-        return Sample(
-            [TrialSpec(number, 0, params, number, longest) for number, params in enumerate(drawn)], self._steps
         )
 
     @property
