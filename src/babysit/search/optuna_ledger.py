@@ -84,6 +84,8 @@ class OptunaLedger:
             raise
         self._outcomes: dict[tuple[int, float], Outcome] = {}
         self._read: dict[float, float] = {}
+        self._running: set[int] = set()
+        self._ending: list[TrialRecord] = []
         self._heart = _Heart(self._beat, lease_seconds / BEATS)
 
     def decide(self, name: str, make: Callable[[], Any]) -> Any:
@@ -120,6 +122,7 @@ class OptunaLedger:
         if kept != wanted:
             raise _another_search(self._database.name, self._study, json.loads(kept or "{}"), json.loads(wanted))
         self._database.run(self._mirror.remember)
+        self._running = {trial.number for trial in trials}
 
     def outcome(self, number: int, epochs: float) -> Outcome | None:
         """What is known of a trial at a rung, by whomever; what others recorded just now may take a moment."""
@@ -168,17 +171,26 @@ class OptunaLedger:
         self._keep({(outcome.number, outcome.epochs): outcome for outcome in outcomes} | theirs)
 
     def end(self, trial: TrialRecord) -> None:
-        """A trial that goes no further."""
+        """A trial that goes no further; shown when the last one of its round has come to its end."""
+        self._running.discard(trial.number)
         if trial.number not in self._ended:
-            self._database.run(lambda connection: self._mirror.end(connection, trial))
+            self._ending.append(trial)
             self._ended.add(trial.number)
+        if not self._running:
+            self._show_ends()
 
     def close(self) -> None:
         """Give back what is held, so that others need not wait for it."""
         self._heart.stop()
         with contextlib.suppress(StorageError):
+            self._show_ends(patience=1)
             self._database.run(self._leases.release_all, patience=1)
         self._database.close()
+
+    def _show_ends(self, patience: float | None = None) -> None:
+        if self._ending:
+            self._database.run(lambda connection: self._mirror.end(connection, self._ending), patience)
+            self._ending = []
 
     def _beat(self) -> None:
         with contextlib.suppress(StorageError):  # the next thing that is recorded will say it
