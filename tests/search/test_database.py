@@ -191,7 +191,7 @@ def test_a_study_that_something_else_made_is_refused(tmp_path: Path) -> None:
 
 def test_a_newer_format_is_refused(file: Path) -> None:
     with closing(sqlite3.connect(file)) as database:
-        database.execute("UPDATE babysit_decisions SET content = '2' WHERE name = 'schema'")
+        database.execute("UPDATE babysit_decisions SET content = '2' WHERE name = 'babysit:schema'")
         database.commit()
     assert "study 'a' in format 1, found format 2; update babysit" in refused(file)
 

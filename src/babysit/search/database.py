@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -227,8 +226,3 @@ def refuse(name: str, error: BaseException) -> BabysitError:
         found=said,
         todo=todo or "check the address, the name and the rights; what was written before is intact",
     )
-
-
-def default_url(folder: Path) -> str:
-    """Where a search keeps itself where nobody says: a SQLite file in its run folder."""
-    return f"sqlite:///{os.fspath(folder / 'search.db')}"
