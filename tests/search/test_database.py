@@ -174,6 +174,21 @@ def test_damage_is_one_line_or_none(file: Path) -> None:
     assert not any("\n" in line for line in said)
 
 
+@pytest.mark.parametrize("damage", ['{"number', "[]", "3", '{"round": 1}'])
+@pytest.mark.parametrize("table", ["babysit_outcomes", "babysit_rounds"])
+def test_a_damaged_row_is_one_line(file: Path, table: str, damage: str) -> None:
+    with closing(sqlite3.connect(file)) as database:
+        database.execute(f"UPDATE {table} SET content = ?", [damage])
+        database.commit()
+
+    def read(ledger: OptunaLedger) -> None:
+        ledger.begin(ROUND, TRIALS)
+        ledger.outcome(0, 1.0)
+
+    with closing(OptunaLedger(str(file), "a")) as ledger, pytest.raises(StorageError, match="rows as babysit writes"):
+        read(ledger)
+
+
 def test_a_study_that_something_else_made_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "search.db"
     storage = optuna.storages.RDBStorage(f"sqlite:///{path}")

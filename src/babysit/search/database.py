@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import time
 from collections.abc import Callable
@@ -90,6 +91,22 @@ class Database:
                 if not _passes(error, self._opened) or time.monotonic() > deadline:
                     raise refuse(self.name, error) from error
                 time.sleep(_PAUSE)
+
+    def parse(self, content: str, make: Callable[[Any], Result]) -> Result:
+        """What is made of the JSON text of a row.
+
+        Raises:
+            StorageError: The text is damaged.
+        """
+        try:
+            return make(json.loads(content))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise StorageError(
+                self.name,
+                expected="rows as babysit writes them",
+                found=f"'{content[:40]}…'",
+                todo="restore it from a copy, or begin the search under another name",
+            ) from error
 
     def close(self) -> None:
         """Give the connections back."""

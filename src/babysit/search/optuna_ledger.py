@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -85,7 +84,7 @@ class OptunaLedger:
 
             kept = self._database.run(keep)
         assert kept is not None
-        return json.loads(kept)
+        return self._database.parse(kept, lambda value: value)
 
     def begin(self, round_: RoundRecord, trials: Sequence[TrialSpec]) -> None:
         """A round and its trials; those of a round that was begun before must be the same.
@@ -100,7 +99,7 @@ class OptunaLedger:
                 self._mirror.begin(connection, round_, trials)
             return begun.kept(connection)
 
-        begun.refuse_another(self._database.run(keep), self._database.name, self._study)
+        begun.refuse_another(self._database.run(keep), self._database, self._study)
         self._database.run(self._mirror.remember)
         self._running = {trial.number for trial in trials}
 
@@ -184,7 +183,7 @@ class OptunaLedger:
         rows = self._database.run(lambda connection: connection.execute(_select(at)).all())
         self._keep(
             {
-                (number, epochs): self._parse(content)
+                (number, epochs): self._database.parse(content, read_outcome)
                 for number, content in rows
                 if (number, epochs) not in self._outcomes
             }
@@ -195,24 +194,13 @@ class OptunaLedger:
         numbers = [trial.number for trial in unit.trials]
         at = and_(OUTCOMES.c.study_id == self._study_id, OUTCOMES.c.epochs == unit.epochs)
         rows = connection.execute(_select(and_(at, OUTCOMES.c.number.in_(numbers))))
-        return {(number, unit.epochs): self._parse(content) for number, content in rows}
+        return {(number, unit.epochs): self._database.parse(content, read_outcome) for number, content in rows}
 
     def _keep(self, outcomes: dict[tuple[int, float], Outcome]) -> None:
         self._outcomes |= outcomes
 
     def _holds(self, unit: Unit) -> bool:
         return all((trial.number, unit.epochs) in self._outcomes for trial in unit.trials)
-
-    def _parse(self, content: str) -> Outcome:
-        try:
-            return read_outcome(json.loads(content))
-        except (ValueError, KeyError, TypeError) as error:
-            raise StorageError(
-                self._database.name,
-                expected="outcomes as babysit writes them",
-                found=f"'{content[:40]}'",
-                todo="restore the database from a copy, or begin the search under another name",
-            ) from error
 
 
 def _select(where: Any) -> Any:

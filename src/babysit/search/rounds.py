@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from babysit.errors import InputError
 from babysit.measure.record import RoundRecord
+from babysit.search.database import Database
 from babysit.search.tables import ROUNDS, add_new, to_text
 from babysit.search.trials import TrialSpec
 
@@ -38,7 +39,7 @@ class Begun:
         at = and_(ROUNDS.c.study_id == self._row["study_id"], ROUNDS.c.number == self._row["number"])
         return str(connection.execute(select(ROUNDS.c.content).where(at)).scalar_one())
 
-    def refuse_another(self, kept: str, database: str, study: str) -> None:
+    def refuse_another(self, kept: str, database: Database, study: str) -> None:
         """Go on with what was begun only.
 
         Raises:
@@ -46,9 +47,10 @@ class Begun:
         """
         if kept == self._row["content"]:
             return
-        was, is_ = _differing(json.loads(kept), json.loads(str(self._row["content"])))
+        wanted = json.loads(str(self._row["content"]))
+        was, is_ = database.parse(kept, lambda begun: _differing(begun, wanted))
         raise InputError(
-            database,
+            database.name,
             expected=f"study '{study}' to go on with {was}",
             found=is_,
             todo="choose another study name, or the space, trials, budget and seed it was begun with",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import time
 import uuid
@@ -57,7 +56,7 @@ def open_study(database: Database, study: str, metric: str) -> int:
         add_new(connection, DECISIONS, [{"study_id": study_id, "name": _SCHEMA, "content": to_text(SCHEMA)}])
         return decision(connection, study_id, _SCHEMA)
 
-    schema = json.loads(database.run(take) or "null")
+    schema = database.parse(database.run(take) or "null", lambda value: value)
     if schema != SCHEMA:
         raise InputError(
             database.name,
