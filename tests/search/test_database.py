@@ -174,6 +174,21 @@ def test_damage_is_one_line_or_none(file: Path) -> None:
     assert not any("\n" in line for line in said)
 
 
+@pytest.mark.parametrize("damage", ['{"number', "[]", "3", '{"round": 1}'])
+@pytest.mark.parametrize("table", ["babysit_outcomes", "babysit_rounds"])
+def test_a_damaged_row_is_one_line(file: Path, table: str, damage: str) -> None:
+    with closing(sqlite3.connect(file)) as database:
+        database.execute(f"UPDATE {table} SET content = ?", [damage])
+        database.commit()
+
+    def read(ledger: OptunaLedger) -> None:
+        ledger.begin(ROUND, TRIALS)
+        ledger.outcome(0, 1.0)
+
+    with closing(OptunaLedger(str(file), "a")) as ledger, pytest.raises(StorageError, match="rows as babysit writes"):
+        read(ledger)
+
+
 def test_a_study_that_something_else_made_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "search.db"
     storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
@@ -191,7 +206,7 @@ def test_a_study_that_something_else_made_is_refused(tmp_path: Path) -> None:
 
 def test_a_newer_format_is_refused(file: Path) -> None:
     with closing(sqlite3.connect(file)) as database:
-        database.execute("UPDATE babysit_decisions SET content = '2' WHERE name = 'schema'")
+        database.execute("UPDATE babysit_decisions SET content = '2' WHERE name = 'babysit:schema'")
         database.commit()
     assert "study 'a' in format 1, found format 2; update babysit" in refused(file)
 

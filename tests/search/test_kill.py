@@ -92,6 +92,10 @@ def database(folder: Path) -> Ledger:
     return OptunaLedger(f"sqlite:///{folder / 'search.db'}", "a")
 
 
+def impatient(folder: Path) -> Ledger:
+    return OptunaLedger(f"sqlite:///{folder / 'search.db'}", "a", lease_seconds=0.3)
+
+
 def journal(folder: Path) -> Ledger:
     return JournalLedger(folder / "outcomes.jsonl")
 
@@ -210,3 +214,31 @@ def test_the_work_of_one_that_is_killed_is_done_by_the_others(tmp_path: Path, wh
     # what was in flight may have been trained, and not have been recorded
     assert sum((trained(tmp_path) - trained(whole[0])).values()) <= 1
     assert as_optuna_sees_it(tmp_path) == as_optuna_sees_it(whole[0])
+
+
+@pytest.mark.slow
+def test_whatever_befalls_those_who_share_a_study_it_ends_the_same(tmp_path: Path, whole: tuple[Path, float]) -> None:
+    """Three at a time; one after the other is killed, or stopped for longer than its lease lasts and let go on."""
+    draw = random.Random()
+    for turn in range(20):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+
+        def work(folder: Path = folder) -> None:
+            search(folder, impatient)
+
+        children = [begin(work) for _ in range(3)]
+        for _ in range(4):
+            time.sleep(draw.uniform(0, 0.4 * whole[1]))
+            victim = draw.randrange(3)
+            if draw.random() < 0.5:
+                os.kill(children[victim], signal.SIGKILL)
+                assert wait(children[victim]) in (0, -signal.SIGKILL)
+                children[victim] = begin(work)
+            else:
+                os.kill(children[victim], signal.SIGSTOP)
+                time.sleep(draw.uniform(0, 0.8))
+                os.kill(children[victim], signal.SIGCONT)
+        assert [wait(child) for child in children] == [0, 0, 0]
+        assert set(results(folder)) == set(results(whole[0]))
+        assert as_optuna_sees_it(folder) == as_optuna_sees_it(whole[0])

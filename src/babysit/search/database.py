@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import json
 import sqlite3
 import time
 from collections.abc import Callable
@@ -91,6 +91,22 @@ class Database:
                 if not _passes(error, self._opened) or time.monotonic() > deadline:
                     raise refuse(self.name, error) from error
                 time.sleep(_PAUSE)
+
+    def parse(self, content: str, make: Callable[[Any], Result]) -> Result:
+        """What is made of the JSON text of a row.
+
+        Raises:
+            StorageError: The text is damaged.
+        """
+        try:
+            return make(json.loads(content))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise StorageError(
+                self.name,
+                expected="rows as babysit writes them",
+                found=f"'{content[:40]}…'",
+                todo="restore it from a copy, or begin the search under another name",
+            ) from error
 
     def close(self) -> None:
         """Give the connections back."""
@@ -227,8 +243,3 @@ def refuse(name: str, error: BaseException) -> BabysitError:
         found=said,
         todo=todo or "check the address, the name and the rights; what was written before is intact",
     )
-
-
-def default_url(folder: Path) -> str:
-    """Where a search keeps itself where nobody says: a SQLite file in its run folder."""
-    return f"sqlite:///{os.fspath(folder / 'search.db')}"

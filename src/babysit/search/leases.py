@@ -49,10 +49,12 @@ class Leases:
 
     def claim(self, connection: Connection, key: Key) -> bool:
         """Whether the unit is now this process's."""
+        row = {"study_id": self._study_id, "number": key[0], "epochs": key[1], "owner": self.owner, "beat": 0}
+        if add_new(connection, LEASES, [row]) == 1:
+            return True
         held = connection.execute(select(LEASES.c.owner, LEASES.c.beat).where(self._at(key))).first()
         if held is None:
-            row = {"study_id": self._study_id, "number": key[0], "epochs": key[1], "owner": self.owner, "beat": 0}
-            return add_new(connection, LEASES, [row]) == 1
+            return False  # given back in this moment: the next time, then
         owner, beat = held
         if owner == self.owner:
             return True

@@ -83,19 +83,19 @@ class Mirror:
             )
         add_new(connection, STEPS, rows)
 
-    def end(self, connection: Connection, trial: TrialRecord) -> None:
-        """A trial that goes no further; one that has ended already stays as it is."""
-        ids = self._find(connection, [trial.number])
-        unfinished = and_(TRIALS.c.trial_id == ids[trial.number], TRIALS.c.state.in_(_UNFINISHED))
-        state = _STATES.get(trial.status, TrialState.PRUNED)
-        ended = update(TRIALS).where(unfinished).values(state=state, datetime_complete=_now())
-        if connection.execute(ended).rowcount == 0:
-            return
-        if trial.status in ("complete", "halved"):
-            value, kind = models.TrialValueModel.value_to_stored_repr(trial.score)
-            row = {"trial_id": ids[trial.number], "objective": 0, "value": value, "value_type": kind}
-            connection.execute(VALUES.insert(), row)
-        add_new(connection, ATTRIBUTES, _ending(ids[trial.number], trial))
+    def end(self, connection: Connection, trials: Sequence[TrialRecord]) -> None:
+        """Trials that go no further; those that have ended already stay as they are."""
+        ids = self._find(connection, [trial.number for trial in trials])
+        ended = self.ended(connection)
+        ending = [trial for trial in trials if trial.number not in ended]
+        for status in sorted({trial.status for trial in ending}):
+            rows = TRIALS.c.trial_id.in_([ids[trial.number] for trial in ending if trial.status == status])
+            # said again: of two who end a trial at once, one waits here for the other
+            unfinished = and_(rows, TRIALS.c.state.in_(_UNFINISHED))
+            state = _STATES.get(status, TrialState.PRUNED)
+            connection.execute(update(TRIALS).where(unfinished).values(state=state, datetime_complete=_now()))
+        add_new(connection, VALUES, [row for trial in ending for row in _value(ids[trial.number], trial)])
+        add_new(connection, ATTRIBUTES, [row for trial in ending for row in _ending(ids[trial.number], trial)])
 
     def ended(self, connection: Connection) -> set[int]:
         """The numbers of the trials that go no further."""
@@ -164,6 +164,13 @@ def _params(
         }
         for name, value in params.items()
     ]
+
+
+def _value(trial_id: int, trial: TrialRecord) -> list[dict[str, Any]]:
+    if trial.status not in ("complete", "halved"):
+        return []
+    value, kind = models.TrialValueModel.value_to_stored_repr(trial.score)
+    return [{"trial_id": trial_id, "objective": 0, "value": value, "value_type": kind}]
 
 
 def _about(trial_id: int, round_: RoundRecord, trial: TrialSpec) -> list[dict[str, Any]]:
