@@ -9,6 +9,8 @@ COARSE_LENGTH = 1 / 8
 FINE_LENGTH = 2 / 5
 FINE_SHARE = 0.4
 """Share of the trials before the final round that are for the fine one."""
+TWO_FINE_ROUNDS = 40
+"""Trials from which the fine ones are two rounds, the second around the best of the first."""
 COARSE_HALVINGS, FINE_HALVINGS = 2, 1
 SHORTEST_TRIAL = 20
 """Steps below which a trial says nothing."""
@@ -49,14 +51,17 @@ def plan_rounds(trials: int, epochs: float, steps_per_epoch: int, *, final: int 
 
     Example:
         >>> [(plan.name, plan.trials, plan.epochs) for plan in plan_rounds(64, 10, 200)]
-        [('coarse', 35, 1.2), ('fine', 23, 4.0), ('final', 6, 10)]
+        [('coarse', 35, 1.2), ('fine', 14, 4.0), ('fine', 9, 4.0), ('final', 6, 10)]
     """
     final = final_trials(trials, FINALISTS) if final is None else final
     coarse, fine = short_trials(trials, final)
     shortest = min(SHORTEST_TRIAL / steps_per_epoch, epochs)
+    later = round(fine * 0.4) if trials >= TWO_FINE_ROUNDS else 0
+    fine_epochs = _rounded(max(FINE_LENGTH * epochs, shortest))
     rounds = (
         RoundPlan("coarse", coarse, _rounded(max(COARSE_LENGTH * epochs, shortest)), COARSE_HALVINGS),
-        RoundPlan("fine", fine, _rounded(max(FINE_LENGTH * epochs, shortest)), FINE_HALVINGS),
+        RoundPlan("fine", fine - later, fine_epochs, FINE_HALVINGS),
+        RoundPlan("fine", later, fine_epochs, FINE_HALVINGS),
         RoundPlan("final", final, epochs),
     )
     return tuple(plan for plan in rounds if plan.trials > 0)
