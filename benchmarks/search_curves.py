@@ -23,20 +23,21 @@ LEVELS = {
     "l2": np.geomspace(1e-6, 1e-1, 6),
     "momentum": np.array([0.0, 0.5, 0.9, 0.97]),
 }
-EPOCHS, RUNS, EXAMPLES, BATCH, HIDDEN = 16, 2, 1600, 64, 50
+EPOCHS, RUNS, EXAMPLES, VALIDATION, BATCH, HIDDEN = 16, 2, 1600, 1000, 64, 50
+PER_EPOCH = 2  # points of a curve
 
 
 def images(path: Path) -> tuple[torch.Tensor, ...]:
     with np.load(path) as found:
         names = ("x_train", "y_train") if "x_train" in found else tuple(found)[:2]
-        x, y = (torch.from_numpy(found[name][: EXAMPLES + 2000]) for name in names)
+        x, y = (torch.from_numpy(found[name][: EXAMPLES + VALIDATION]) for name in names)
     x = F.avg_pool2d(x.reshape(-1, 1, 28, 28).float() / 255, 2).flatten(1)
     x = (x - x[:EXAMPLES].mean()) / x[:EXAMPLES].std()
     return x[:EXAMPLES], y[:EXAMPLES].long(), x[EXAMPLES:], y[EXAMPLES:].long()
 
 
 def curves(data: tuple[torch.Tensor, ...], settings: torch.Tensor, seed: int) -> torch.Tensor:
-    """Validation accuracy of every setting after every epoch; NaN from where it diverged."""
+    """Validation accuracy of every setting after every half epoch; NaN from where it diverged."""
     x, y, x_val, y_val = data
     count = len(settings)
     lr, l2, momentum = (settings[:, index].view(-1, 1, 1).float() for index in range(3))
@@ -48,7 +49,8 @@ def curves(data: tuple[torch.Tensor, ...], settings: torch.Tensor, seed: int) ->
     alive = torch.ones(count, dtype=torch.bool)
     initial, found = None, []
     for _ in range(EPOCHS):
-        for index in torch.randperm(len(x), generator=generator).split(BATCH):
+        batches = torch.randperm(len(x), generator=generator).split(BATCH)
+        for number, index in enumerate(batches, 1):
             hidden = torch.relu(x[index] @ weights[0] + weights[1])
             log_p = torch.log_softmax(hidden @ weights[2] + weights[3], dim=-1)
             target = F.one_hot(y[index], 10)
@@ -64,8 +66,9 @@ def curves(data: tuple[torch.Tensor, ...], settings: torch.Tensor, seed: int) ->
             for weight, speed, gradient in zip(weights, velocity, gradients, strict=True):
                 speed.mul_(momentum).add_(gradient)
                 weight.sub_(lr * speed)
-        guess = (torch.relu(x_val @ weights[0] + weights[1]) @ weights[2] + weights[3]).argmax(-1)
-        found.append(torch.where(alive, (guess == y_val).float().mean(-1), torch.nan))
+            if number in (len(batches) // 2, len(batches)):
+                guess = (torch.relu(x_val @ weights[0] + weights[1]) @ weights[2] + weights[3]).argmax(-1)
+                found.append(torch.where(alive, (guess == y_val).float().mean(-1), torch.nan))
     return torch.stack(found, dim=-1)
 
 
@@ -78,7 +81,7 @@ def main() -> None:
     data = images(arguments.mnist)
     grid = torch.from_numpy(np.stack(np.meshgrid(*LEVELS.values(), indexing="ij"), axis=-1).reshape(-1, 3))
     runs = [torch.cat([curves(data, part, seed) for part in grid.split(48)]) for seed in range(RUNS)]
-    shape = (*(len(values) for values in LEVELS.values()), RUNS, EPOCHS)
+    shape = (*(len(values) for values in LEVELS.values()), RUNS, EPOCHS * PER_EPOCH)
     np.savez_compressed(arguments.out, scores=torch.stack(runs, dim=1).reshape(shape).numpy(), **LEVELS)
 
 
