@@ -231,7 +231,7 @@ def halved(budget: float, table: Table) -> Sequence[RoundPlan]:
     plans: Sequence[RoundPlan] = ()
     for trials in range(6, 4000):
         more = plan_rounds(trials, table.epochs, steps_per_epoch=10**9)
-        if sum(plan.trials * plan.epochs * plan.cost for plan in more) > budget:
+        if sum(plan.most_epochs(plan.trials) for plan in more) > budget:
             break
         plans = more
     return plans

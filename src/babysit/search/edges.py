@@ -20,7 +20,12 @@ OUTER = 0.4
 
 
 def edges_of(
-    ranges: Mapping[str, Range], ranked: Sequence[TrialRecord], killed: Sequence[TrialRecord], best: int
+    ranges: Mapping[str, Range],
+    ranked: Sequence[TrialRecord],
+    killed: Sequence[TrialRecord],
+    best: int,
+    *,
+    trend: bool = True,
 ) -> dict[str, End]:
     """Which hyperparameters' ranges end too early, and where.
 
@@ -33,6 +38,7 @@ def edges_of(
         ranked: Its trials, best first.
         killed: Its trials that diverged; all of them worse.
         best: How many of ``ranked`` count as the best.
+        trend: Whether a trend is enough.
 
     Example:
         >>> trials = [TrialRecord(n, 0, {"lr": 0.9 - n / 10}, "complete", 1.0, 1, 2.3, 0.5, -n) for n in range(9)]
@@ -42,7 +48,9 @@ def edges_of(
     found: dict[str, End] = {}
     for name, drawn in ranges.items():
         values = [float(trial.params[name]) for trial in ranked[:best] if name in trial.params and not drawn.choices]
-        edge = edge_of(values, drawn) or _trend(name, drawn, values, ranked, killed)
+        edge = edge_of(values, drawn)
+        if edge is None and trend:
+            edge = _trend(name, drawn, values, ranked, killed)
         if edge is not None:
             found[name] = edge
     return found

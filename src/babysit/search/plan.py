@@ -39,6 +39,20 @@ class RoundPlan:
         """What it costs, as a share of training all its trials to the end."""
         return 2.0**-self.halvings * (1 + self.halvings / 2)
 
+    def most_epochs(self, trials: int) -> float:
+        """Epochs that so many of its trials train when none is stopped; of an odd number the larger half goes on.
+
+        Example:
+            >>> RoundPlan("fine", 5, 4.0, halvings=1).most_epochs(5)
+            16.0
+        """
+        done, total, alive = 0.0, 0.0, trials
+        for halving in range(self.halvings, -1, -1):
+            rung = self.epochs / 2**halving
+            total += alive * (rung - done)
+            done, alive = rung, -(-alive // 2)
+        return total
+
 
 def plan_rounds(trials: int, epochs: float, steps_per_epoch: int, *, final: int | None = None) -> tuple[RoundPlan, ...]:
     """Divide trials over the rounds of a search.

@@ -138,7 +138,9 @@ class Study:
             if ranked:
                 space = self._next_space(space, ranked)
             ranked = self._search_round(plan, space) or ranked
-            if self._moves > 0 and self._edges(space, ranked) and not any(p.name == "fine" for p in plans):
+            # an extra round costs trials, so that a trend alone is not enough
+            crowded = self._moves > 0 and self._edges(space, ranked, trend=False)
+            if crowded and not any(p.name == "fine" for p in plans):
                 plans.insert(0, RoundPlan("fine", plan.trials, plan.epochs, plan.halvings))
         return self._result(ranked)
 
@@ -276,11 +278,11 @@ class Study:
     def _seed_of(self, *what: int) -> int:
         return int(np.random.SeedSequence([self._seed, *what]).generate_state(1)[0]) % 2**31
 
-    def _edges(self, space: Space, ranked: Sequence[TrialRecord]) -> dict[str, End]:
+    def _edges(self, space: Space, ranked: Sequence[TrialRecord], *, trend: bool = True) -> dict[str, End]:
         """The ends of ranges that the last round points past."""
         numbers = {trial.round for trial in ranked}
         killed = [trial for trial in self._trials if trial.round in numbers and trial.status == "killed"]
-        return edges_of(space.to_ranges(), ranked, killed, len(_best_of(ranked)))
+        return edges_of(space.to_ranges(), ranked, killed, len(_best_of(ranked)), trend=trend)
 
     def _refuse_failure(self, trials: Sequence[TrialRecord]) -> None:
         if trials and all(trial.status == "failed" for trial in trials):
