@@ -97,9 +97,9 @@ def test_every_plan_can_be_carried_out(
     plan = make_plan(budget, seconds_per_step=seconds, steps_per_epoch=per_epoch, models=models, epochs=epochs)
     assert trials_of(plan) == (budget.trials or DEFAULT_TRIALS)
     assert plan.rounds[0].name == "coarse"
-    assert [r.name for r in plan.rounds] == [
-        n for n in ("coarse", "fine", "final") if n in {r.name for r in plan.rounds}
-    ]
+    names = [round_.name for round_ in plan.rounds]
+    assert list(dict.fromkeys(names)) == [name for name in ("coarse", "fine", "final") if name in names]
+    assert names.count("coarse") == 1 >= names.count("final")
     assert all(round_.trials >= 1 for round_ in plan.rounds)
     lengths = [round_.epochs for round_ in plan.rounds]
     assert lengths == sorted(lengths), "coarse before fine before final"

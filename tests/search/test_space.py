@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from babysit.errors import InputError
 from babysit.measure.ranges import edge_of
-from babysit.search.space import Choice, Distribution, IntUniform, LogUniform, Space, Uniform
+from babysit.search.space import Choice, Distribution, IntUniform, LogIntUniform, LogUniform, Space, Uniform, When
 
 RANGES = [Uniform(-2.0, 5.0), LogUniform(1e-6, 1e-1), IntUniform(3, 17)]
 
@@ -211,6 +211,110 @@ def test_a_space_narrows_every_hyperparameter_by_its_own_values() -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused(make: object, says: str) -> None:
+    with pytest.raises(InputError) as refused:
+        make()  # type: ignore[operator]
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_whole_numbers_on_a_log_scale_have_the_shares_of_their_logarithms() -> None:
+    generator, n = np.random.default_rng(5), 6000
+    values = [LogIntUniform(1, 8).draw(generator) for _ in range(n)]
+    shares = [math.log((k + 0.5) / (k - 0.5)) / math.log(8.5 / 0.5) for k in range(1, 9)]
+    chi_squared = sum((values.count(k) - n * p) ** 2 / (n * p) for k, p in enumerate(shares, 1))
+    assert set(values) == set(range(1, 9))
+    assert chi_squared < 18.5  # 7 degrees of freedom, 1 %
+
+
+@given(st.integers(1, 200), st.integers(0, 2000), positions, st.integers(1, 5))
+def test_whole_numbers_on_a_log_scale_stay_above_zero_however_far_they_move(
+    low: int, width: int, places: list[float], times: int
+) -> None:
+    drawn: Distribution = LogIntUniform(low, low + width)
+    for _ in range(times):
+        drawn = drawn.narrowed([drawn.at(min(place, 0.999)) for place in places], "low")
+        values = [drawn.at(place) for place in (0.0, 0.5, 0.999)]
+        assert all(isinstance(value, int) and value >= 1 for value in values)
+
+
+CONDITIONAL = Space(
+    {
+        "optimizer": Choice("sgd", "momentum", "adam"),
+        "momentum": When("optimizer", ["momentum", "adam"], Uniform(0.5, 0.99)),
+        "lr": LogUniform(1e-5, 1e-1),
+    }
+)
+
+
+@given(st.integers(0, 1000), st.integers(1, 40))
+def test_a_conditional_hyperparameter_is_there_exactly_when_its_condition_holds(seed: int, count: int) -> None:
+    for params in CONDITIONAL.draw_spread(np.random.default_rng(seed), count):
+        assert ("momentum" in params) == (params["optimizer"] != "sgd")
+        assert "lr" in params
+
+
+def test_a_condition_may_hang_on_a_conditional_one_in_any_order() -> None:
+    space = Space(
+        {
+            "c": When("b", [True], Uniform(0, 1)),
+            "b": When("a", [1], Choice(True, False)),
+            "a": Choice(1, 2),
+        }
+    )
+    assert list(space) == ["a", "b", "c"]
+    seen = [space.draw(np.random.default_rng(seed)) for seed in range(60)]
+    assert {tuple(params) for params in seen} == {("a",), ("a", "b"), ("a", "b", "c")}
+    assert all(params["b"] is True for params in seen if "c" in params)
+
+
+def test_a_condition_that_cannot_hold_any_more_goes_with_what_it_hung_on() -> None:
+    best = [{"optimizer": "sgd", "lr": 1e-3}] * 4
+    assert list(CONDITIONAL.narrowed(best)) == ["optimizer", "lr"]
+    mixed = [{"optimizer": "adam", "lr": 1e-3, "momentum": 0.9}, *best[:3]]
+    kept = CONDITIONAL.narrowed(mixed)["momentum"]
+    assert kept == When("optimizer", ["adam"], Uniform(0.5, 0.99))  # one trial says nothing about its range
+
+
+def test_ranges_move_past_the_ends_they_are_told_to_and_past_no_others() -> None:
+    space = Space({"lr": LogUniform(1e-4, 1e-2), "momentum": Uniform(0.0, 0.5)})
+    best = [{"lr": 9e-3, "momentum": 0.49}] * 4
+    after = space.narrowed(best, {"lr": "high"}).to_ranges()
+    assert after["lr"].high == pytest.approx(1e-1)
+    assert after["momentum"].high == 0.5
+    wider = space.extended({"momentum": "high"}).to_ranges()
+    assert (wider["momentum"].low, wider["momentum"].high) == (0.0, 0.75)
+    assert wider["lr"] == space.to_ranges()["lr"]
+
+
+def test_a_space_says_where_there_is_nothing_to_search() -> None:
+    assert Space({"lr": LogUniform(1e-4, 1e-1)}).notes == ()
+    assert Space({"lr": LogUniform(1e-4, 1e-1), "l2": Choice(0.1)}).notes == (
+        "l2 has the one value 0.1, so it is not searched",
+    )
+    point = Space({"lr": LogUniform(1e-3, 1e-3), "hidden": Choice((50, 20))})
+    assert point.size == 1
+    assert point.notes == (
+        "the space has one point, so there is nothing to search: lr has the one value 0.001, "
+        "hidden has the one value 50-20",
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: LogIntUniform(0, 8), "start it at 1 or above"),
+        (lambda: LogIntUniform(1.5, 8), "whole numbers"),
+        (lambda: When("a", [], Uniform(0, 1)), "at least one value of a"),
+        (lambda: Space({"m": When("optimiser", ["sgd"], Uniform(0, 1)), "optimizer": Choice("sgd")}), "did you mean"),
+        (lambda: Space({"m": When("o", ["adm"], Uniform(0, 1)), "o": Choice("adam")}), "did you mean 'adam'?"),
+        (lambda: Space({"m": When("x", [1], Uniform(0, 1)), "x": Uniform(0, 1)}), "which has to be a choice"),
+        (
+            lambda: Space({"a": When("b", [1], Choice(1)), "b": When("a", [1], Choice(1))}),
+            "a circle of a, b",
+        ),
+    ],
+)
+def test_conditions_that_make_no_sense_are_refused(make: object, says: str) -> None:
     with pytest.raises(InputError) as refused:
         make()  # type: ignore[operator]
     assert says in str(refused.value)

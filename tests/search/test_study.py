@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,9 +12,10 @@ from hypothesis import strategies as st
 
 from babysit.errors import InputError
 from babysit.measure.record import RoundRecord, TrialRecord
-from babysit.search.ledgers import MemoryLedger
+from babysit.search.ledgers import JournalLedger, Ledger, MemoryLedger
+from babysit.search.limits import Limits
 from babysit.search.rungs import Rungs
-from babysit.search.space import Choice, LogUniform, Space, Uniform
+from babysit.search.space import Choice, IntUniform, LogUniform, Space, Uniform, When
 from babysit.search.study import AT_LEAST_BEST, RoundPlan, Study
 from babysit.search.trials import Outcome, TrialSpec, Unit
 
@@ -327,3 +330,168 @@ def test_a_round_that_is_killed_whole_leaves_the_best_of_the_one_before() -> Non
     plans = [RoundPlan("coarse", AT_LEAST_BEST, 1.0), RoundPlan("fine", 3, 2.0), RoundPlan("final", 2, 4.0)]
     result = Study(rates(), plans, rungs(engine), moves=0).run()
     assert result.best == max(result.trials[:AT_LEAST_BEST], key=lambda trial: trial.score).params
+
+
+def test_no_range_moves_where_the_limit_is_none() -> None:
+    plans = [RoundPlan("coarse", 20, 1.0), RoundPlan("fine", 20, 1.0), RoundPlan("fine", 20, 1.0)]
+    result = Study(rates(1e-6, 1e-3), plans, rungs(KnownScore(near(-1.0))), moves=0).run()
+    assert all(record.ranges["lr"].high == 1e-3 for record in result.rounds)
+
+
+@pytest.mark.parametrize("sampler", ["random", "sobol", "tpe", "grid"])
+def test_every_sampler_finds_the_optimum_also_outside_the_first_range(sampler: str) -> None:
+    plans = [RoundPlan("coarse", 12, 1.0), RoundPlan("fine", 12, 2.0), RoundPlan("final", 4, 4.0)]
+    for optimum, within in ((-3.0, 0.2), (0.0, 0.4)):
+        study = Study(rates(1e-6, 1e-1), plans, rungs(KnownScore(near(optimum))), sampler=sampler, seed=1)
+        assert abs(math.log10(study.run().best["lr"]) - optimum) < within
+
+
+def test_tpe_draws_each_few_from_how_the_ones_before_ended() -> None:
+    engine = KnownScore(near(-3.0))
+    result = Study(rates(), [RoundPlan("coarse", 30, 1.0)], rungs(engine), sampler="tpe").run()
+    assert [len(trials) for _, trials in engine.advanced] == [4] * 7 + [2]
+    distances = [abs(math.log10(trial.params["lr"]) + 3.0) for trial in result.trials]
+    assert sum(distances[18:]) / 12 < 0.75 * 1.3  # what random draws from 1e-6 to 1e-1 are away on average
+    assert [record.trials for record in result.rounds] == [30]
+
+
+def test_an_unknown_sampler_is_refused_before_anything_is_trained() -> None:
+    with pytest.raises(InputError, match="did you mean 'sobol'"):
+        Study(rates(), [], rungs(KnownScore(near(0.0))), sampler="sobo")
+
+
+def test_of_a_space_with_few_points_each_is_tried_once_a_round() -> None:
+    space = Space({"activation": Choice("relu", "elu", "tanh"), "hidden": IntUniform(1, 2)})
+    engine = KnownScore(lambda trial, _epochs: float(trial.params["hidden"]))
+    result = Study(space, [RoundPlan("coarse", 20, 1.0)], rungs(engine)).run()
+    assert len(result.trials) == len({str(trial.params) for trial in result.trials}) == 6
+    assert result.rounds[0].trials == 6
+    point = Study(Space({"lr": LogUniform(0.1, 0.1)}), [RoundPlan("coarse", 20, 1.0)], rungs(KnownScore(near(0))))
+    assert [trial.params for trial in point.run().trials] == [{"lr": 0.1}]
+
+
+def test_a_conditional_hyperparameter_goes_through_all_rounds() -> None:
+    optimizer = Choice("sgd", "momentum")
+    space = Space({"optimizer": optimizer, "momentum": When("optimizer", ["momentum"], Uniform(0.5, 0.99, 0, 1))})
+    engine = KnownScore(lambda trial, _epochs: -abs(trial.params.get("momentum", 0.0) - 0.9))
+    plans = [RoundPlan("coarse", 20, 1.0), RoundPlan("fine", 10, 1.0), RoundPlan("final", 4, 1.0)]
+    result = Study(space, plans, rungs(engine)).run()
+    assert result.best["optimizer"] == "momentum"
+    assert result.best["momentum"] == pytest.approx(0.9, abs=0.02)
+
+
+def test_a_score_that_is_no_number_stops_its_trial_and_no_other() -> None:
+    engine = KnownScore(lambda trial, _epochs: math.nan if trial.number == 1 else -float(trial.number))
+    result = Study(rates(), [RoundPlan("coarse", 4, 8.0, 1)], rungs(engine)).run()
+    assert [trial.status for trial in result.trials] == ["complete", "killed", "complete", "halved"]
+    assert result.trials[1].reason == "the score is NaN after step 40"
+    assert result.trials[1].score == -math.inf
+
+
+def test_when_no_score_is_a_number_the_metric_is_what_to_look_at() -> None:
+    study = Study(rates(), [RoundPlan("coarse", 4, 8.0, 1)], rungs(KnownScore(lambda *_: math.nan)))
+    with pytest.raises(InputError, match=r"whose score is a number, found 4 trials .*; see what the metric gives"):
+        study.run()
+
+
+PLANS = [RoundPlan("coarse", 16, 2.0, 2), RoundPlan("fine", 8, 4.0, 1), RoundPlan("final", 4, 8.0)]
+
+
+@given(st.integers(1, 60))
+def test_a_limit_of_trials_is_kept_extra_rounds_included(limit: int) -> None:
+    result = Study(rates(1e-6, 1e-3), PLANS, rungs(KnownScore(near(-1.0))), limits=Limits(trials=limit)).run()
+    assert len(result.trials) <= limit
+    cut_short = result.rounds[-1].name != "final" or result.rounds[-1].trials < 4
+    assert ("the limit of" in result.stopped) == cut_short or len(result.trials) == limit
+
+
+@given(st.floats(2.0, 120.0), st.sampled_from(["random", "grid"]))
+def test_a_limit_of_epochs_is_kept_and_used(limit: float, sampler: str) -> None:
+    engine = KnownScore(near(-3.0))
+    result = Study(rates(), PLANS, rungs(engine), limits=Limits(epochs=limit), sampler=sampler, moves=0).run()
+    assert result.epochs_run <= limit * (1 + 1e-6)
+    whole = 16.0 + 24.0 + 32.0
+    assert result.stopped == "" if limit >= whole else "the limit of" in result.stopped
+    assert result.epochs_run > limit - 8.0 or limit >= whole  # one more finalist had no room
+
+
+@pytest.mark.parametrize("limits", [{"trials": 0}, {"epochs": -1.0}, {"seconds": math.nan}])
+def test_limits_are_above_zero(limits: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="a number above 0"):
+        Limits(**limits)  # type: ignore[arg-type]
+
+
+def test_a_budget_too_small_for_one_trial_is_refused() -> None:
+    study = Study(rates(), [RoundPlan("coarse", 8, 4.0)], rungs(KnownScore(near(0.0))), limits=Limits(epochs=3.0))
+    with pytest.raises(InputError, match="room for one trial of 4 epochs, found the limit of 3 epochs; raise it"):
+        study.run()
+
+
+@dataclass
+class Timed(KnownScore):
+    """Takes a second of its own clock for every epoch of every trial, and may be killed after some units."""
+
+    time: float = 0.0
+    pace: float = 1.0
+    units_left: int = 10**6
+
+    def run(self, units: Iterable[Unit]) -> Iterator[tuple[Unit, list[Outcome]]]:
+        for unit, outcomes in super().run(units):
+            if self.units_left == 0:
+                raise KeyboardInterrupt
+            self.units_left -= 1
+            self.time += self.pace * unit.epochs * len(unit.trials)
+            yield unit, outcomes
+
+
+def timed(engine: Timed, ledger: Ledger, limit: float, sampler: str = "random") -> Study:
+    return Study(
+        rates(),
+        PLANS,
+        Rungs(engine, engine, ledger),
+        limits=Limits(seconds=limit),
+        sampler=sampler,
+        now=lambda: engine.time,
+    )
+
+
+def test_a_limit_of_time_ends_the_search_between_rungs_and_says_so() -> None:
+    engine = Timed(near(-3.0))
+    result = timed(engine, MemoryLedger(), 10.0).run()
+    assert [record.name for record in result.rounds] == ["coarse"]
+    assert result.stopped == "the limit of 10 s, before round 1 (fine)"
+    early = timed(Timed(near(-3.0)), MemoryLedger(), 7.0).run()
+    assert {trial.status for trial in early.trials} == {"halved"}  # the first of three rungs took 8 s
+    free = timed(Timed(near(-3.0)), MemoryLedger(), 1e6).run()
+    assert free.stopped == ""
+    assert [record.trials for record in free.rounds] == [16, 8, 4]
+
+
+@pytest.mark.parametrize("limit", [1e9, 50.0])
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+@pytest.mark.parametrize("units", [0, 1, 2, 3, 4])
+def test_a_search_that_is_killed_goes_on_to_the_same_trials(
+    tmp_path: Path, sampler: str, units: int, limit: float
+) -> None:
+    whole = timed(Timed(near(-3.0)), MemoryLedger(), limit, sampler).run()
+    with closing(JournalLedger(tmp_path / "journal.jsonl")) as ledger, pytest.raises(KeyboardInterrupt):
+        timed(Timed(near(-3.0), units_left=units), ledger, limit, sampler).run()
+    with closing(JournalLedger(tmp_path / "journal.jsonl")) as ledger:
+        resumed = timed(Timed(near(-3.0)), ledger, limit, sampler).run()
+    assert resumed.trials[:4] == whole.trials[:4]
+    if limit == 1e9:
+        assert resumed == whole
+    # where the time after the last decision was lost there may be more trials, but only once
+    with closing(JournalLedger(tmp_path / "journal.jsonl")) as ledger:
+        assert timed(Timed(near(-3.0), pace=100.0, units_left=0), ledger, limit, sampler).run() == resumed
+
+
+def test_decisions_that_hung_on_the_clock_stay_what_they_were_on_another_machine(tmp_path: Path) -> None:
+    first = JournalLedger(tmp_path / "journal.jsonl")
+    slow = timed(Timed(near(-3.0)), first, 40.0).run()
+    first.close()
+    second = JournalLedger(tmp_path / "journal.jsonl")
+    fast = timed(Timed(near(-3.0), pace=0.001), second, 40.0).run()
+    second.close()
+    assert slow.stopped
+    assert fast == slow

@@ -67,7 +67,7 @@ def search(
     batch_size: int = 128,
     seed: int = 0,
     sampler: str = "random",
-    moves: int = 2,
+    moves: int = 3,
     engine: str = "auto",
     workers: int | None = None,
     ray: str | None = None,

@@ -6,13 +6,15 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from babysit.errors import InputError
-from babysit.measure.ranges import edge_of
+from babysit.measure.ranges import End, edge_of
 from babysit.measure.record import Range
+
+Past = End | Literal["crowded"] | None
 
 MARGIN = 0.25
 """Narrowing keeps this share of the best trials' spread free on either side."""
@@ -32,17 +34,17 @@ class Distribution(ABC):
         return self.at(generator.random())
 
     @abstractmethod
-    def narrowed(self, best: Sequence[Any], *, move: bool = True) -> Distribution:
+    def narrowed(self, best: Sequence[Any], past: Past = "crowded") -> Distribution:
         """The distribution of the next round, around the values of the best trials.
 
         Args:
             best: Their values; without any it stays as it is.
-            move: Whether it may move past the edge they crowd at.
+            past: The end to move past, where the parameter allows it; ``"crowded"`` for the one they crowd at, if any.
         """
 
     @abstractmethod
-    def extended(self, best: Sequence[Any]) -> Distribution:
-        """All of it, and what lies past the edge that the best values crowd at."""
+    def extended(self, past: End) -> Distribution:
+        """All of it, and half its width past an end, where the parameter allows it."""
 
     @property
     @abstractmethod
@@ -96,7 +98,7 @@ class _Interval(Distribution):
         # there and back through a logarithm may end a rounding error outside
         return min(max(value, self.low), self.high)
 
-    def narrowed(self, best: Sequence[Any], *, move: bool = True) -> Distribution:
+    def narrowed(self, best: Sequence[Any], past: Past = "crowded") -> Distribution:
         """The range around the best values; past the edge they crowd at, where the parameter allows it."""
         if not best:
             return self
@@ -105,18 +107,17 @@ class _Interval(Distribution):
         width = self._to_scale(self.high) - self._to_scale(self.low)
         spread = max(max(values) - min(values), NARROWEST * width)
         middle, reach = (max(values) + min(values)) / 2, (0.5 + MARGIN) * spread
-        edge = edge_of(found, self.to_range()) if move else None
+        edge = edge_of(found, self.to_range()) if past == "crowded" else past
         below, above = self._beyond()
         new_low = below if edge == "low" else max(self._from_scale(middle - reach), self.low)
         new_high = above if edge == "high" else min(self._from_scale(middle + reach), self.high)
         # rounding must not leave a best one outside, nor an end past the other in a range without width
         return self._between(min(new_low, *found), max(new_high, *found))
 
-    def extended(self, best: Sequence[Any]) -> Distribution:
-        """The range, and half its width past the edge that the best values crowd at."""
-        edge = edge_of([float(value) for value in best], self.to_range())
+    def extended(self, past: End) -> Distribution:
+        """The range, and half its width past an end."""
         below, above = self._beyond()
-        return self._between(below if edge == "low" else self.low, above if edge == "high" else self.high)
+        return self._between(below if past == "low" else self.low, above if past == "high" else self.high)
 
     @property
     def size(self) -> float:
@@ -282,12 +283,12 @@ class Choice(Distribution):
         """The value at that share of the list."""
         return self.values[min(math.floor(quantile * len(self.values)), len(self.values) - 1)]
 
-    def narrowed(self, best: Sequence[Any], *, move: bool = True) -> Distribution:  # noqa: ARG002
+    def narrowed(self, best: Sequence[Any], past: Past = "crowded") -> Distribution:  # noqa: ARG002
         """The values that are among the best trials."""
         kept = [value for value in self.values if value in best]
         return Choice(*(kept or self.values))
 
-    def extended(self, best: Sequence[Any]) -> Distribution:  # noqa: ARG002
+    def extended(self, past: End) -> Distribution:  # noqa: ARG002
         """Itself: choices have no edge."""
         return self
 

@@ -62,20 +62,24 @@ def affordable(plan: RoundPlan, limits: Limits, spent: Spent) -> tuple[int, str]
         >>> affordable(RoundPlan("fine", 20, 2.0), Limits(epochs=50), Spent(10, 20.0))
         (15, 'the limit of 50 epochs')
     """
-    each = plan.epochs * plan.cost
     rooms = [(float(plan.trials), "")]
     if limits.trials is not None:
         rooms.append((limits.trials - spent.trials, f"the limit of {limits.trials} trials"))
     if limits.epochs is not None:
-        rooms.append(((limits.epochs - spent.epochs) / each, f"the limit of {limits.epochs:g} epochs"))
+        rooms.append((_fitting(plan, limits.epochs - spent.epochs), f"the limit of {limits.epochs:g} epochs"))
     if limits.seconds is not None:
         left = limits.seconds - spent.seconds
         pace = spent.seconds / spent.epochs if spent.epochs else 0.0
-        room = 0.0 if left <= 0 else left / (pace * each) if pace else math.inf
+        room = 0 if left <= 0 else _fitting(plan, left / pace) if pace else math.inf
         rooms.append((room, f"the limit of {limits.seconds:g} s"))
     number, why = min(rooms, key=lambda room: room[0])
-    # a sum of epochs may miss a whole number by a rounding error
-    return max(0, math.floor(number + 1e-9)), why
+    return max(0, int(number)), why
+
+
+def _fitting(plan: RoundPlan, epochs: float) -> int:
+    """The most trials of a round that so many epochs are enough for."""
+    room = epochs * (1 + 1e-9)  # sums of epochs miss whole numbers by rounding
+    return next((trials for trials in range(plan.trials, 0, -1) if plan.most_epochs(trials) <= room), 0)
 
 
 def require_room(plan: RoundPlan, why: str) -> InputError:

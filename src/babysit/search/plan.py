@@ -9,6 +9,8 @@ COARSE_LENGTH = 1 / 8
 FINE_LENGTH = 2 / 5
 FINE_SHARE = 0.4
 """Share of the trials before the final round that are for the fine one."""
+TWO_FINE_ROUNDS = 40
+"""Trials from which the fine ones are two rounds, the second around the best of the first."""
 COARSE_HALVINGS, FINE_HALVINGS = 2, 1
 SHORTEST_TRIAL = 20
 """Steps below which a trial says nothing."""
@@ -37,6 +39,20 @@ class RoundPlan:
         """What it costs, as a share of training all its trials to the end."""
         return 2.0**-self.halvings * (1 + self.halvings / 2)
 
+    def most_epochs(self, trials: int) -> float:
+        """Epochs that so many of its trials train when none is stopped; of an odd number the larger half goes on.
+
+        Example:
+            >>> RoundPlan("fine", 5, 4.0, halvings=1).most_epochs(5)
+            16.0
+        """
+        done, total, alive = 0.0, 0.0, trials
+        for halving in range(self.halvings, -1, -1):
+            rung = self.epochs / 2**halving
+            total += alive * (rung - done)
+            done, alive = rung, -(-alive // 2)
+        return total
+
 
 def plan_rounds(trials: int, epochs: float, steps_per_epoch: int, *, final: int | None = None) -> tuple[RoundPlan, ...]:
     """Divide trials over the rounds of a search.
@@ -49,14 +65,17 @@ def plan_rounds(trials: int, epochs: float, steps_per_epoch: int, *, final: int 
 
     Example:
         >>> [(plan.name, plan.trials, plan.epochs) for plan in plan_rounds(64, 10, 200)]
-        [('coarse', 35, 1.2), ('fine', 23, 4.0), ('final', 6, 10)]
+        [('coarse', 35, 1.2), ('fine', 14, 4.0), ('fine', 9, 4.0), ('final', 6, 10)]
     """
     final = final_trials(trials, FINALISTS) if final is None else final
     coarse, fine = short_trials(trials, final)
     shortest = min(SHORTEST_TRIAL / steps_per_epoch, epochs)
+    later = round(fine * 0.4) if trials >= TWO_FINE_ROUNDS else 0
+    fine_epochs = _rounded(max(FINE_LENGTH * epochs, shortest))
     rounds = (
         RoundPlan("coarse", coarse, _rounded(max(COARSE_LENGTH * epochs, shortest)), COARSE_HALVINGS),
-        RoundPlan("fine", fine, _rounded(max(FINE_LENGTH * epochs, shortest)), FINE_HALVINGS),
+        RoundPlan("fine", fine - later, fine_epochs, FINE_HALVINGS),
+        RoundPlan("fine", later, fine_epochs, FINE_HALVINGS),
         RoundPlan("final", final, epochs),
     )
     return tuple(plan for plan in rounds if plan.trials > 0)

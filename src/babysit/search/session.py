@@ -41,7 +41,7 @@ class Plan:
     rounds: Sequence[RoundPlan]
     seed: int = 0
     sampler: str = "random"
-    moves: int = 2
+    moves: int = 3
 
 
 @dataclass(frozen=True)

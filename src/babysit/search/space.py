@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from babysit.errors import InputError, suggest
-from babysit.measure.ranges import FEWEST, edge_of
+from babysit.measure.ranges import FEWEST, End
 from babysit.measure.record import Range
 from babysit.search.distributions import Choice as Choice
 from babysit.search.distributions import Distribution as Distribution
 from babysit.search.distributions import IntUniform as IntUniform
 from babysit.search.distributions import LogIntUniform as LogIntUniform
 from babysit.search.distributions import LogUniform as LogUniform
+from babysit.search.distributions import Past
 from babysit.search.distributions import Uniform as Uniform
 
 Quantiles = Sequence[float]
@@ -62,13 +63,13 @@ class When(Distribution):
         """The value below which this share of its distribution lies."""
         return self.of.at(quantile)
 
-    def narrowed(self, best: Sequence[Any], *, move: bool = True) -> Distribution:
+    def narrowed(self, best: Sequence[Any], past: Past = "crowded") -> Distribution:
         """Under the same condition; as it is where fewer than three of the best trials have it."""
-        return self if len(best) < FEWEST else When(self.parent, self.values, self.of.narrowed(best, move=move))
+        return self if len(best) < FEWEST else When(self.parent, self.values, self.of.narrowed(best, past))
 
-    def extended(self, best: Sequence[Any]) -> Distribution:
+    def extended(self, past: End) -> Distribution:
         """Under the same condition."""
-        return When(self.parent, self.values, self.of.extended(best))
+        return When(self.parent, self.values, self.of.extended(past))
 
     @property
     def size(self) -> float:
@@ -173,16 +174,17 @@ class Space(Mapping[str, Distribution]):
         columns = [(generator.permutation(count) + generator.random(count)) / count for _ in self]
         return [self.at([float(column[index]) for column in columns]) for index in range(count)]
 
-    def narrowed(self, best: Sequence[Mapping[str, Any]], *, move: bool = True) -> Space:
+    def narrowed(self, best: Sequence[Mapping[str, Any]], past: Mapping[str, End] | None = None) -> Space:
         """The space of the next round, around the settings of the best trials.
 
         Args:
             best: The settings.
-            move: Whether ranges may move past an edge that the best sit at.
+            past: The ends that ranges are to move past, by hyperparameter; those that the best crowd at by default.
         """
         new: dict[str, Distribution] = {}
         for name, distribution in self.items():
-            after: Distribution | None = distribution.narrowed(_values(name, best), move=move)
+            end = "crowded" if past is None else past.get(name)
+            after: Distribution | None = distribution.narrowed(_values(name, best), end)
             if isinstance(after, When):
                 # a parent may have lost the values that this one goes with, or have gone itself
                 after = after.among(new[after.parent]) if after.parent in new else None
@@ -190,17 +192,13 @@ class Space(Mapping[str, Distribution]):
                 new[name] = after
         return Space(new)
 
-    def extended(self, best: Sequence[Mapping[str, Any]]) -> Space:
-        """All of the space, and what lies past the edges that the best settings sit at."""
-        return Space({name: distribution.extended(_values(name, best)) for name, distribution in self.items()})
+    def extended(self, past: Mapping[str, End]) -> Space:
+        """All of the space, and what lies past some ends.
 
-    def at_edge(self, best: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-        """Names of the hyperparameters whose best values crowd at an end that may be moved."""
-        return tuple(
-            name
-            for name, known in self.to_ranges().items()
-            if not known.choices and edge_of([float(value) for value in _values(name, best)], known) is not None
-        )
+        Args:
+            past: The ends, by hyperparameter.
+        """
+        return Space({name: known.extended(past[name]) if name in past else known for name, known in self.items()})
 
     def to_ranges(self) -> dict[str, Range]:
         """What is recorded of it."""

@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 
 from babysit.errors import InputError
+from babysit.measure.ranges import End
 from babysit.measure.record import RoundRecord, TrialRecord
+from babysit.search.edges import edges_of
 from babysit.search.limits import Clock, Limits, Spent, affordable, require_room
 from babysit.search.optuna_space import from_scalar, to_scalar
 from babysit.search.plan import RoundPlan as RoundPlan
@@ -95,7 +97,7 @@ class Study:
         seed: int = 0,
         finalists: int = 3,
         challengers: Callable[[dict[str, Any]], Sequence[dict[str, Any]]] = lambda _: (),
-        moves: int = 2,
+        moves: int = 3,
         sampler: str = "random",
         limits: Limits = Limits(),  # noqa: B008 - nothing in it can change
         tell: Callable[[RoundRecord | TrialRecord], None] = lambda _: None,
@@ -136,7 +138,9 @@ class Study:
             if ranked:
                 space = self._next_space(space, ranked)
             ranked = self._search_round(plan, space) or ranked
-            if self._moves > 0 and self._at_edge(space, ranked) and not any(p.name == "fine" for p in plans):
+            # an extra round costs trials, so that a trend alone is not enough
+            crowded = self._moves > 0 and self._edges(space, ranked, trend=False)
+            if crowded and not any(p.name == "fine" for p in plans):
                 plans.insert(0, RoundPlan("fine", plan.trials, plan.epochs, plan.halvings))
         return self._result(ranked)
 
@@ -153,12 +157,11 @@ class Study:
         return dataclasses.replace(plan, trials=min(trials, plan.trials)) if trials else None
 
     def _next_space(self, space: Space, ranked: Sequence[TrialRecord]) -> Space:
-        best = [trial.params for trial in _best_of(ranked)]
-        moving = self._moves > 0 and bool(space.at_edge(best))
-        self._moves -= moving
+        edges = self._edges(space, ranked) if self._moves > 0 else {}
+        self._moves -= bool(edges)
         if self._sampler.narrows:
-            return space.narrowed(best, move=moving)
-        return space.extended(best) if moving else space
+            return space.narrowed([trial.params for trial in _best_of(ranked)], edges)
+        return space.extended(edges)
 
     def _search_round(self, plan: RoundPlan, space: Space) -> list[TrialRecord]:
         number, first = len(self._rounds), len(self._trials)
@@ -275,8 +278,11 @@ class Study:
     def _seed_of(self, *what: int) -> int:
         return int(np.random.SeedSequence([self._seed, *what]).generate_state(1)[0]) % 2**31
 
-    def _at_edge(self, space: Space, ranked: Sequence[TrialRecord]) -> bool:
-        return bool(space.at_edge([trial.params for trial in _best_of(ranked)]))
+    def _edges(self, space: Space, ranked: Sequence[TrialRecord], *, trend: bool = True) -> dict[str, End]:
+        """The ends of ranges that the last round points past."""
+        numbers = {trial.round for trial in ranked}
+        killed = [trial for trial in self._trials if trial.round in numbers and trial.status == "killed"]
+        return edges_of(space.to_ranges(), ranked, killed, len(_best_of(ranked)), trend=trend)
 
     def _refuse_failure(self, trials: Sequence[TrialRecord]) -> None:
         if trials and all(trial.status == "failed" for trial in trials):

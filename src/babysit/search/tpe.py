@@ -34,7 +34,7 @@ def suggest_settings(space: Space, count: int, seed: int, seen: Sequence[TrialRe
     import optuna
 
     distributions = to_optuna(space)
-    with _quiet():
+    with quiet():
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     study.add_trials([_to_frozen(trial, distributions) for trial in seen if _fits(trial, distributions)])
     # those that were asked for and not told yet are kept away from
@@ -85,7 +85,7 @@ def _to_frozen(trial: TrialRecord, distributions: dict[str, BaseDistribution]) -
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the line that Optuna logs for every study; what a user has set comes back."""
     import optuna
 
