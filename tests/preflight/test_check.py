@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import random
 import threading
 from collections.abc import Callable
@@ -158,6 +159,31 @@ def test_a_model_that_cannot_be_copied_is_refused(data: tuple[Tensor, Tensor]) -
     model.lock = threading.Lock()
     with pytest.raises(InputError, match=r"copy.deepcopy can copy, found TypeError"):
         check(model, F.cross_entropy, data)
+
+
+def test_what_was_left_out_for_lack_of_time_is_said(data: tuple[Tensor, Tensor]) -> None:
+    torch.manual_seed(1)
+    layers = [layer for _ in range(30) for layer in (nn.Linear(20, 20), nn.BatchNorm1d(20), nn.ReLU())]
+    report = check(nn.Sequential(*layers, nn.Linear(20, CLASSES)), F.cross_entropy, data, seconds=0.1)
+    lines = {item.name: item.measured for item in report.checks}
+    for name, share in (("gradient", 0.2), ("batch-leakage", 0.05)):
+        assert lines[name].endswith(f"; the rest was left out after {share * 0.1:.2g} s"), lines[name]
+
+
+@pytest.mark.parametrize("rate", [1e-3, 10.0])
+def test_updates_stand_beside_their_range(data: tuple[Tensor, Tensor], rate: float) -> None:
+    model = mlp()
+    report = check(model, F.cross_entropy, data, torch.optim.SGD(model.parameters(), rate))
+    updates = next(item for item in report.checks if item.name == "updates")
+    assert updates.expected == "1e-05 … 0.2, about 0.001"
+    # the first step, by hand
+    before = model[0].weight.detach().clone(), model[0].bias.detach().clone()
+    F.cross_entropy(model(data[0]), data[1]).backward()
+    gradient = math.hypot(float(model[0].weight.grad.norm()), float(model[0].bias.grad.norm()))
+    first = rate * gradient / math.hypot(*(float(item.norm()) for item in before))
+    low, _, high = updates.measured.partition("(")[2].rstrip(")").split()
+    assert float(low) <= first * 1.01
+    assert first * 0.99 <= float(high)
 
 
 def test_selected_rules_alone_are_asked(data: tuple[Tensor, Tensor]) -> None:

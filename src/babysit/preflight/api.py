@@ -17,6 +17,7 @@ from babysit.diagnose import Diagnosis, diagnose
 from babysit.errors import InputError
 from babysit.measure.record import Probe, RunRecord
 from babysit.preflight.batch import Batch, map_tensors, tensors_of
+from babysit.preflight.failures import failure, refusal
 from babysit.preflight.isolation import isolated
 from babysit.preflight.judged import JUDGED
 from babysit.preflight.probes import EXPERIMENTS, Experiment, Given
@@ -98,7 +99,7 @@ def check_subject(
 
 def _checked(subject: Subject, batches: Sequence[Batch], seconds: float, config: Config) -> Report:
     start = time.perf_counter()
-    trial = record_trial(subject, batches, time_limit=0.2 * seconds)
+    trial = _tried(subject, batches, 0.2 * seconds)
     trial_seconds = time.perf_counter() - start
     wanted = [item for item in EXPERIMENTS if _any(config, item.codes)]
     probes, times = {}, {}
@@ -117,6 +118,22 @@ def _checked(subject: Subject, batches: Sequence[Batch], seconds: float, config:
     rates = probes.get("learning-rate")
     suggestion = {"lr": rates.numbers["suggested"]} if rates and "suggested" in rates.numbers else {}
     return Report(tuple(checks), diagnosis, record, suggestion, time.perf_counter() - start)
+
+
+def _tried(subject: Subject, batches: Sequence[Batch], seconds: float) -> RunRecord:
+    """The records of a few steps.
+
+    Raises:
+        InputError: No step can be taken: the backward pass or the optimizer raises.
+    """
+    try:
+        return record_trial(subject, batches, time_limit=seconds)
+    except InputError:
+        raise
+    except Exception as error:
+        todo = "look at its backward pass, the optimizer, and batches after the first"
+        expected = "a model that can take a step of training"
+        raise refusal(type(subject.model).__name__, error, expected=expected, todo=todo) from error
 
 
 def explained(subject: Subject, error: InputError, config: Config) -> Report | None:
@@ -155,8 +172,7 @@ def refuse_unusable(subject: Subject) -> None:
             model = stack.enter_context(isolated(subject.model))
         except Exception as error:
             todo = "make it copyable (no lambdas, locks or graph-holding tensors as attributes)"
-            expected = "a model that copy.deepcopy can copy"
-            raise InputError(name, expected=expected, found=_said(error), todo=todo) from error
+            raise refusal(name, error, expected="a model that copy.deepcopy can copy", todo=todo) from error
         try:
             loss = subject.loss(model, subject.batch)
         except InputError:
@@ -164,7 +180,7 @@ def refuse_unusable(subject: Subject) -> None:
         except Exception as error:
             todo = "give the batch as the model and the loss take it"
             expected = f"a model and a loss that accept inputs of shape {shapes}"
-            raise InputError(name, expected=expected, found=_said(error), todo=todo) from error
+            raise refusal(name, error, expected=expected, todo=todo) from error
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         found = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
         raise InputError("the loss", expected="a scalar tensor", found=found, todo="reduce it, by .mean() for example")
@@ -178,7 +194,7 @@ def _made(item: Experiment, given: Given) -> Probe:
     try:
         return item.make(given)
     except Exception as error:
-        return Probe(item.name, texts={"reason": _said(error)})
+        return Probe(item.name, texts={"reason": failure(error)})
 
 
 def _judged(item: Any, trial: RunRecord, bad: set[str], seconds: float) -> Check:
@@ -194,6 +210,8 @@ def _experiment(item: Experiment, probe: Probe, bad: set[str], seconds: float) -
         reason = probe.texts.get("reason", "it gave no numbers")
         return Check(item.name, item.title, reason, "", "not applicable", item.codes, seconds)
     measured, expected = item.say(probe)
+    if "gave_up" in probe.texts:
+        measured += f"; the rest was left out {probe.texts['gave_up']}"
     mark: Mark = "failed" if bad & set(item.codes) else "passed"
     return Check(item.name, item.title, measured, expected, mark, item.codes, seconds)
 
@@ -288,9 +306,3 @@ def as_batch(given: Any, *, keeps_labels: bool) -> Batch:
     if not sizes:
         raise InputError("the batch", expected="tensors with an example a row", found="none", todo="give tensors")
     return Batch(inputs, targets, max(set(sizes), key=sizes.count))
-
-
-def _said(error: Exception) -> str:
-    """An error in one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}{'…' if len(text) > 200 else ''}"
