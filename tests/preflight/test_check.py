@@ -6,6 +6,7 @@ import copy
 import math
 import random
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -159,6 +160,24 @@ def test_a_model_that_cannot_be_copied_is_refused(data: tuple[Tensor, Tensor]) -
     model.lock = threading.Lock()
     with pytest.raises(InputError, match=r"copy.deepcopy can copy, found TypeError"):
         check(model, F.cross_entropy, data)
+
+
+def test_a_later_batch_that_raises_is_explained(data: tuple[Tensor, Tensor]) -> None:
+    x, y = data
+    report = check(mlp(), F.cross_entropy, [(x, y), (x, y + 1)])
+    assert [item.code for item in report.findings] == ["DAT007"]
+    assert "IndexError: Target 5 is out of bounds" in report.notes[0]
+    with pytest.raises(InputError, match=r"take a step of training, found RuntimeError: .* batches after the first"):
+        check(mlp(), F.cross_entropy, [(x, y), (x[:, 1:], y)])
+
+
+def test_the_warnings_of_steps_are_not_repeated(data: tuple[Tensor, Tensor]) -> None:
+    x, _ = data
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        report = check(nn.Sequential(nn.Linear(20, 8), nn.ReLU(), nn.Linear(8, 1)), F.mse_loss, (x, x[:, 0]))
+    assert "DAT010" in {item.code for item in report.findings}
+    assert not seen
 
 
 def test_what_was_left_out_for_lack_of_time_is_said(data: tuple[Tensor, Tensor]) -> None:

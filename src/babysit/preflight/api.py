@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -86,15 +87,17 @@ def check_subject(
 ) -> Report:
     """The same for whatever a subject was made from."""
     config = read_config(Path.cwd()) if config is None else config
-    try:
-        refuse_unusable(subject)
-    except InputError as error:
-        report = explained(subject, error, config)
-        if report is None:
-            raise
-        return report
-    with fewest_threads(subject):
-        return _checked(subject, batches, seconds, config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what a step warns of, it has warned of, or will
+        try:
+            refuse_unusable(subject)
+            with fewest_threads(subject):
+                return _checked(subject, batches, seconds, config)
+        except InputError as error:
+            report = explained(subject, batches, error, config)
+            if report is None:
+                raise
+            return report
 
 
 def _checked(subject: Subject, batches: Sequence[Batch], seconds: float, config: Config) -> Report:
@@ -136,11 +139,11 @@ def _tried(subject: Subject, batches: Sequence[Batch], seconds: float) -> RunRec
         raise refusal(type(subject.model).__name__, error, expected=expected, todo=todo) from error
 
 
-def explained(subject: Subject, error: InputError, config: Config) -> Report | None:
+def explained(subject: Subject, batches: Sequence[Batch], error: InputError, config: Config) -> Report | None:
     """A report on a step that cannot be taken, where the rules say why; ``None`` where they do not."""
     start = time.perf_counter()
     with contextlib.suppress(Exception):
-        trial = record_attempt(subject)
+        trial = record_attempt(subject, batches)
         rules = [rule for rule in all_rules() if rule.code.startswith(("DAT", "LOS"))]
         diagnosis = diagnose(trial, rules, config)
         if diagnosis.verdict == "errors":

@@ -61,13 +61,15 @@ def record_trial(
     return dataclasses.replace(record, header=header)
 
 
-def record_attempt(subject: Subject) -> RunRecord:
-    """What can be recorded of a step that raises."""
+def record_attempt(subject: Subject, batches: Sequence[Batch]) -> RunRecord:
+    """What can be recorded of steps of which one raises."""
     with isolated(subject.model) as model:
         monitor = Monitor(models=[model])
-        with monitor, contextlib.suppress(Exception):
+        with monitor:
             model.train(subject.model.training)
-            subject.loss(model, subject.batch)
+            for batch in batches:
+                with contextlib.suppress(Exception):
+                    subject.loss(model, batch)
     return monitor.records[0]
 
 
