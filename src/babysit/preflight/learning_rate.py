@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -21,6 +20,7 @@ from babysit.measure.record import Probe
 from babysit.preflight.batch import Batch
 from babysit.preflight.isolation import isolated
 from babysit.preflight.subject import Subject
+from babysit.preflight.timing import quickest
 
 Example = TypeVar("Example")
 
@@ -224,15 +224,12 @@ def _suggested(probe: Probe) -> dict[str, float]:
 def _seconds_a_step(
     subject: Subject, batches: Sequence[Batch], make_optimizer: Callable[[nn.Module, float], torch.optim.Optimizer]
 ) -> float:
-    """The shorter of two steps: the first may have to make things ready."""
-    times = []
     with isolated(subject.model) as model:
         optimizer = make_optimizer(model, 1e-9)
-        for _ in range(2):
-            begin = time.perf_counter()
-            loss = subject.loss(model, batches[0])
+
+        def step() -> None:
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            subject.loss(model, batches[0]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            times.append(time.perf_counter() - begin)
-    return min(times)
+
+        return quickest(step, 2)

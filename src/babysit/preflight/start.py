@@ -10,6 +10,7 @@ import torch
 
 from babysit.measure.record import LossCall, Probe, RunRecord
 from babysit.preflight.batch import Batch
+from babysit.preflight.initial_loss import beside
 from babysit.preflight.isolation import isolated
 from babysit.preflight.subject import Subject
 
@@ -37,20 +38,11 @@ def probe_start(subject: Subject, batches: Sequence[Batch], run: RunRecord) -> P
         return Probe("initial-loss", texts={"reason": level})
     with isolated(subject.model) as model:
         losses = [subject.loss(model, batch).item() for batch in batches]
-    loss = statistics.fmean(losses)
     call = run.calls[0]
+    loss = statistics.fmean(losses)
     if loss < level and _knows_already(call, loss / level):
         return Probe("initial-loss", texts={"reason": "the model does better than guessing: it is trained already"})
-    return Probe(
-        "initial-loss",
-        numbers={
-            "loss": loss,
-            "expected": level,
-            "spread": statistics.pstdev(losses),
-            "batch_size": float(subject.batch.size),
-        },
-        texts={"loss_name": call.name},
-    )
+    return beside(losses, level, size=subject.batch.size, loss_name=call.name)
 
 
 def guessing(run: RunRecord) -> float | str:
