@@ -162,6 +162,20 @@ def test_a_model_that_cannot_be_copied_is_refused(data: tuple[Tensor, Tensor]) -
         check(model, F.cross_entropy, data)
 
 
+def test_a_loss_that_raw_inputs_make_is_folded_under_them(data: tuple[Tensor, Tensor]) -> None:
+    x, y = data
+    raw = check(mlp(), F.cross_entropy, (x * 255, y))
+    codes = {item.code for item in raw.findings}
+    assert "DAT002" in codes
+    assert raw.diagnosis.folded["PRE001"].code == "DAT002"
+    probe = raw.record.probe("initial-loss")
+    assert probe is not None
+    expected = F.cross_entropy(mlp()((x - x.mean(0)) / x.std(0)), y).item()
+    assert probe.numbers["loss_of_scaled"] == pytest.approx(expected, rel=1e-4)
+    summed = check(mlp(), nn.CrossEntropyLoss(reduction="sum"), (x * 255, y))
+    assert {"DAT002", "PRE001"} <= {item.code for item in summed.findings}
+
+
 def test_a_later_batch_that_raises_is_explained(data: tuple[Tensor, Tensor]) -> None:
     x, y = data
     report = check(mlp(), F.cross_entropy, [(x, y), (x, y + 1)])
