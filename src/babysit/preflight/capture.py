@@ -23,7 +23,7 @@ from babysit.errors import InputError
 from babysit.preflight.batch import Batch, map_tensors, tensors_of
 from babysit.preflight.failures import refusal
 from babysit.preflight.isolation import isolated
-from babysit.preflight.more_data import find_more
+from babysit.preflight.more_data import find_held, find_more
 from babysit.preflight.replay import Container, Operation, Source, Step, same
 from babysit.preflight.subject import Subject
 from babysit.watch.calls import LOSSES
@@ -220,11 +220,12 @@ class Capture(TorchFunctionMode):
             return
         self._calls.clear()
         self._made.clear()
-        more = None
         with contextlib.suppress(Exception):  # what a script holds may be of any kind
             more = find_more(subject.batch, sys._getframe())
-        if more is not None:
-            subject = dataclasses.replace(subject, others=more.batches, extreme=more.extreme)
+            if more is not None:
+                subject = dataclasses.replace(subject, others=more.batches, extreme=more.extreme)
+            else:
+                subject = dataclasses.replace(subject, held=find_held(subject.batch, sys._getframe()))
         self._found(subject)
 
 
