@@ -106,9 +106,12 @@ def _checked(subject: Subject, batches: Sequence[Batch], seconds: float, config:
     trial_seconds = time.perf_counter() - start
     wanted = [item for item in EXPERIMENTS if _any(config, item.codes)]
     probes, times = {}, {}
-    for item in wanted:
+    for place, item in enumerate(wanted):
         begin = time.perf_counter()
-        probes[item.name] = _made(item, Given(subject, batches, trial, item.share * seconds))
+        # what was not needed so far is shared by those that are still to come
+        left = (seconds - (begin - start)) / sum(other.share for other in wanted[place:])
+        limit = item.share * max(seconds, left)
+        probes[item.name] = _made(item, Given(subject, batches, trial, limit))
         times[item.name] = time.perf_counter() - begin
     record = dataclasses.replace(trial, probes=(*trial.probes, *probes.values()))
     codes = {code for item in JUDGED for code in item.codes} | {code for item in EXPERIMENTS for code in item.codes}
