@@ -6,9 +6,9 @@
 
 The first step of every script is taken over by :mod:`babysit.preflight.capture`, with the script's own optimizer and
 its data as far as they are found; from there a copy is trained for some hundred steps at the suggested rate, at the
-script's own, and at each of twelve rates from 1e-5 to 3. What counts is the mean loss over the last tenth of the steps, in two
-ways: whether it has come down by 90 % of what the best rate of the grid brings it down by; and whether it is itself no
-more than 10 % above the loss at that rate, which asks for much where that is nearly zero.
+script's own, and at each of twelve rates from 1e-5 to 3. What counts is the mean loss over the last tenth of the steps,
+in two ways: whether it has come down by 90 % of what the best rate of the grid brings it down by; and whether it is
+itself no more than 10 % above the loss at that rate, which asks for much where that is nearly zero.
 """
 
 from __future__ import annotations
