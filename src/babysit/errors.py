@@ -67,6 +67,22 @@ class Interrupted(Exception):  # noqa: N818 - it is no error: the user asked for
         self.signal_number = signal_number
 
 
+def told(error: BaseException, most: int = 200) -> str:
+    r"""What somebody else's code raised, in one line: its kind and what it says.
+
+    Args:
+        error: As it came.
+        most: Characters of what it says.
+
+    Example:
+        >>> told(ValueError("too\nmany"))
+        'ValueError: too many'
+    """
+    words = " ".join(str(error).split())
+    cut = f"{words[:most]}…" if len(words) > most else words
+    return f"{type(error).__name__}: {cut}" if cut else type(error).__name__
+
+
 def suggest(name: str, known: Iterable[str], otherwise: str = "choose one of these names") -> str:
     """What to do about an unknown name: the known ones it is nearest to, three at most, whatever their case.
 

@@ -101,6 +101,7 @@ def test_a_function(babysit: Any, tmp_path: Path) -> None:
         (("nothing.py",), "expected a script that trains a model, found it ended without"),
         (("idle.py",), "it ended without a backward pass"),
         (("constant.py",), "expected a model that leads to it"),
+        (("stepless.py", "0.1"), "it ended without a step of the optimizer"),
         (("fails.py",), "exit code 3"),
         (("--seconds", "0", "build.py:setup"), "a number above 0"),
         (("--select", "NONE", "build.py:setup"), "NONE"),
@@ -116,6 +117,7 @@ def test_wrong_inputs_are_refused_in_one_line(
     write(tmp_path, "fails.py", "import torch, sys; sys.exit(3)")
     constant = "import torch\ntorch.zeros(2, requires_grad=True).backward(torch.ones(2))\n"
     write(tmp_path, "constant.py", constant)
+    write(tmp_path, "stepless.py", TRAIN.replace("            optimizer.step()\n", ""), last="")
     ended = babysit.run("check", *arguments, cwd=tmp_path)
     assert ended.code == 2, (ended.out, ended.err)
     assert said in ended.err

@@ -201,6 +201,32 @@ def test_the_data_that_a_batch_was_taken_from_are_found() -> None:
     assert int(subject.extreme.targets[0].max()) == 5
 
 
+def test_data_held_beside_those_drawn_anew_are_found() -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    def held_beside(*also: Tensor) -> Subject:
+        def train() -> None:
+            x_val, y_val = torch.randn(50, 4), torch.arange(50)  # the order tells the rows
+            kept = also  # noqa: F841 - found among the variables
+            x, y = torch.randn(16, 4), torch.randint(0, 3, (16,))
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            assert x_val is not y_val
+
+        return captured(train)
+
+    batches = held_beside().held
+    assert [batch.size for batch in batches] == [16, 16, 16]
+    rows = torch.cat([batch.targets[0] for batch in batches]).tolist()
+    assert rows[0] == 0
+    assert rows[-1] == 49
+    assert len(set(rows)) == 48
+    assert held_beside(torch.zeros(50, 7), torch.zeros(60, 4)).held  # of other shapes, or without targets
+    assert held_beside(torch.zeros(50).long()).held == ()  # either may be the targets
+
+
 def test_a_loss_without_any_model_is_refused() -> None:
     from babysit.preflight.capture import subject_of
 

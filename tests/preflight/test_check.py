@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 import random
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -158,6 +160,63 @@ def test_a_model_that_cannot_be_copied_is_refused(data: tuple[Tensor, Tensor]) -
     model.lock = threading.Lock()
     with pytest.raises(InputError, match=r"copy.deepcopy can copy, found TypeError"):
         check(model, F.cross_entropy, data)
+
+
+def test_a_loss_that_raw_inputs_make_is_folded_under_them(data: tuple[Tensor, Tensor]) -> None:
+    x, y = data
+    raw = check(mlp(), F.cross_entropy, (x * 255, y))
+    codes = {item.code for item in raw.findings}
+    assert "DAT002" in codes
+    assert raw.diagnosis.folded["PRE001"].code == "DAT002"
+    probe = raw.record.probe("initial-loss")
+    assert probe is not None
+    expected = F.cross_entropy(mlp()((x - x.mean(0)) / x.std(0)), y).item()
+    assert probe.numbers["loss_of_scaled"] == pytest.approx(expected, rel=1e-4)
+    summed = check(mlp(), nn.CrossEntropyLoss(reduction="sum"), (x * 255, y))
+    assert {"DAT002", "PRE001"} <= {item.code for item in summed.findings}
+
+
+def test_a_later_batch_that_raises_is_explained(data: tuple[Tensor, Tensor]) -> None:
+    x, y = data
+    report = check(mlp(), F.cross_entropy, [(x, y), (x, y + 1)])
+    assert [item.code for item in report.findings] == ["DAT007"]
+    assert "IndexError: Target 5 is out of bounds" in report.notes[0]
+    with pytest.raises(InputError, match=r"take a step of training, found RuntimeError: .* batches after the first"):
+        check(mlp(), F.cross_entropy, [(x, y), (x[:, 1:], y)])
+
+
+def test_the_warnings_of_steps_are_not_repeated(data: tuple[Tensor, Tensor]) -> None:
+    x, _ = data
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        report = check(nn.Sequential(nn.Linear(20, 8), nn.ReLU(), nn.Linear(8, 1)), F.mse_loss, (x, x[:, 0]))
+    assert "DAT010" in {item.code for item in report.findings}
+    assert not seen
+
+
+def test_what_was_left_out_for_lack_of_time_is_said(data: tuple[Tensor, Tensor]) -> None:
+    torch.manual_seed(1)
+    layers = [layer for _ in range(30) for layer in (nn.Linear(20, 20), nn.BatchNorm1d(20), nn.ReLU())]
+    report = check(nn.Sequential(*layers, nn.Linear(20, CLASSES)), F.cross_entropy, data, seconds=0.1)
+    lines = {item.name: item.measured for item in report.checks}
+    for name, share in (("gradient", 0.2), ("batch-leakage", 0.05)):
+        assert lines[name].endswith(f"; the rest was left out after {share * 0.1:.2g} s"), lines[name]
+
+
+@pytest.mark.parametrize("rate", [1e-3, 10.0])
+def test_updates_stand_beside_their_range(data: tuple[Tensor, Tensor], rate: float) -> None:
+    model = mlp()
+    report = check(model, F.cross_entropy, data, torch.optim.SGD(model.parameters(), rate))
+    updates = next(item for item in report.checks if item.name == "updates")
+    assert updates.expected == "1e-05 … 0.2, about 0.001"
+    # the first step, by hand
+    before = model[0].weight.detach().clone(), model[0].bias.detach().clone()
+    F.cross_entropy(model(data[0]), data[1]).backward()
+    gradient = math.hypot(float(model[0].weight.grad.norm()), float(model[0].bias.grad.norm()))
+    first = rate * gradient / math.hypot(*(float(item.norm()) for item in before))
+    low, _, high = updates.measured.partition("(")[2].rstrip(")").split()
+    assert float(low) <= first * 1.01
+    assert first * 0.99 <= float(high)
 
 
 def test_selected_rules_alone_are_asked(data: tuple[Tensor, Tensor]) -> None:

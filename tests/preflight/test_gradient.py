@@ -379,7 +379,7 @@ UNKNOWN: dict[str, tuple[Callable[[], Subject], str]] = {
     "single precision inside": (lambda: nothing_known(Cast(torch.float32, True)), "lower precision"),
     "half precision inside": (lambda: nothing_known(Cast(torch.float16, True)), "lower precision"),
     "single precision from there on": (lambda: nothing_known(Cast(torch.float32, False)), "double precision: "),
-    "float32-only kernel": (lambda: kernel(nn.Linear(10, 3), True), "double precision: kernel: float32 only"),
+    "float32-only kernel": (lambda: kernel(nn.Linear(10, 3), True), "Error: kernel: float32 only"),
     "kernel that rounds": (lambda: kernel(nn.Linear(10, 3), False), "lower precision"),
     "single-precision loss": (
         lambda: nothing_known(nn.Linear(10, 3), lambda a, b: F.cross_entropy(a.float(), b)),

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from babysit.fit.losses import REGRESSION
 from babysit.measure.record import Probe
+from babysit.preflight import learning_rate
 from babysit.preflight.batch import Batch
 from babysit.preflight.learning_rate import EXPLODES, FALLS, RATES, probe_learning_rates, probe_rates
 from babysit.preflight.subject import Subject, call
@@ -273,8 +274,21 @@ def test_what_has_no_rate_or_no_time_says_so(two_layers: TwoLayers, digits: Data
     assert "L-BFGS" in probe_rates(subject, parts).texts["reason"]
     subject, parts = supervised(model, parts_of(digits, 1), F.cross_entropy)
     late = probe_rates(subject, parts, time_limit=1e-6)
-    assert "trying 19 rates takes" in late.texts["reason"]
+    assert "trying 10 rates takes" in late.texts["reason"]
     assert not late.numbers
+
+
+def test_with_little_time_every_other_rate_is_tried(
+    two_layers: TwoLayers, digits: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning_rate, "quickest", lambda *_: 0.01)
+    subject, parts = supervised(two_layers(64, std=0.1), parts_of(digits, 2), F.cross_entropy)
+    probe = probe_rates(subject, parts, time_limit=1.5)
+    assert probe.numbers["steps"] == 15
+    assert probe.series["lr"] == RATES[: 2 * len(probe.series["lr"]) : 2]
+    assert probe.numbers["suggested"] in probe.series["lr"]
+    more = probe_rates(subject, parts, time_limit=3.0)
+    assert more.series["lr"] == RATES[: len(more.series["lr"])]
 
 
 def test_where_nothing_falls_nothing_is_suggested(two_layers: TwoLayers, digits: Data) -> None:

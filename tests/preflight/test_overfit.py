@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from babysit.fit.losses import REGRESSION, score
 from babysit.measure.record import Probe
-from babysit.preflight.overfit import EXAMPLES, RATES, STEPS, TARGET, probe_overfit
+from babysit.preflight.overfit import EXAMPLES, LONGER, RATES, STEPS, TARGET, probe_overfit
 
 TwoLayers = Callable[..., nn.Sequential]
 Data = tuple[Tensor, Tensor]
@@ -127,6 +127,26 @@ def test_a_regression_is_fitted_to_a_hundredth_of_its_variance() -> None:
     )
     assert found.numbers["loss"] <= 0.01
     assert found.numbers["score"] > 0.97
+
+
+def test_a_loss_that_still_falls_is_given_more_steps() -> None:
+    class Far(nn.Module):
+        """A weight of no size, that has 7 steps of 1 to go: Adam's largest rate takes some 700 steps for it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.tensor(7.0))
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return self.weight * inputs
+
+    def squared(outputs: Tensor, targets: Tensor) -> Tensor:
+        return (outputs - targets).square().mean()
+
+    found = probe_overfit(Far(), squared, lambda *_: 0.0, torch.ones(4), torch.zeros(4), chance_loss=1.0)
+    assert STEPS < found.numbers["epochs"] < LONGER
+    assert found.numbers["loss"] <= TARGET
+    assert found.numbers["lr"] == 1e-2
 
 
 def test_it_can_be_interrupted(two_layers: TwoLayers, digits: Data) -> None:

@@ -49,6 +49,17 @@ def test_an_epoch_of_known_length_suffices() -> None:
     assert list(RULE.check(run(calls[:4], steps_per_epoch=4))) == []
 
 
+def test_an_evaluation_stands_for_what_training_did_not_show_yet() -> None:
+    calls = [call(step) for step in range(6)]
+    assert list(RULE.check(run(calls))) == []
+    large = call(6, phase="evaluation", output_shape=(256, 10), target_shape=(256,))
+    (finding,) = RULE.check(run([*calls, large]))
+    assert "96 targets of 6 recorded training batches, and 256 of evaluation, are class 3 of 10" in finding.message
+    other = dataclasses.replace(large, targets=Numbers(3, 1, 2, 3))
+    assert list(RULE.check(run([*calls, other]))) == []
+    assert list(RULE.check(run([*calls, dataclasses.replace(large, target_shape=(255,))]))) == []
+
+
 def test_a_residual_that_is_to_be_zero_is_no_answer() -> None:
     assert list(RULE.check(run([values(step, output_op="sub") for step in range(40)]))) == []
 

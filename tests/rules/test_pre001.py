@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -51,6 +52,15 @@ def test_real_network_with_a_large_last_layer() -> None:
     assert "outputs are too large" in finding.message
     assert "ln 10" in finding.message
     assert finding.evidence[0].limit == pytest.approx(2.302585)
+
+
+@pytest.mark.parametrize(("scaled", "severity"), [(2.4, Severity.WARNING), (9.0, Severity.ERROR)])
+def test_a_loss_that_scaled_inputs_mend_is_the_inputs(scaled: float, severity: Severity) -> None:
+    run = probed(12.0)
+    numbers = {**run.probes[0].numbers, "loss_of_scaled": scaled}
+    (finding,) = RULE.check(replace(run, probes=(replace(run.probes[0], numbers=numbers),)))
+    assert finding.severity is severity
+    assert ("scale makes it" in finding.message) is (severity is Severity.WARNING)
 
 
 def test_real_sum_in_place_of_a_mean() -> None:

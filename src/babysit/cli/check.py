@@ -157,14 +157,16 @@ class _Asked:
 
 def _never(target: str, capture: object, code: int) -> InputError:
     """Why a script was never caught before its first update."""
+    todo = "check FILE.py:FUNCTION instead"
     if code:
         found = f"it ended with exit code {code} before its first update"
     elif capture is None:
         found = "it ended without torch"
     elif not getattr(capture, "saw_backward", False):
         found = "it ended without a backward pass"
+    elif getattr(capture, "waits_for_step", False):
+        found = "it ended without a step of the optimizer that holds the model's parameters"
+        todo = "call optimizer.step() after the backward pass"
     else:
         found = "no model (torch.nn.Module) was called before the backward pass"
-    return InputError(
-        target, expected="a script that trains a model", found=found, todo="check FILE.py:FUNCTION instead"
-    )
+    return InputError(target, expected="a script that trains a model", found=found, todo=todo)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from babysit.measure.record import Probe
 from babysit.preflight.batch import Batch, tensors_of
+from babysit.preflight.failures import failure
 from babysit.preflight.isolation import isolated
 from babysit.preflight.still import randomness_kept
 from babysit.preflight.subject import Subject
@@ -35,8 +36,7 @@ def attempt(name: str, measure: Callable[[], Probe]) -> Probe:
     except NotApplicable as reason:
         return Probe(name, texts={"reason": str(reason)})
     except Exception as error:  # whatever somebody's model raises
-        said = " ".join(str(error).split())[:200]
-        return Probe(name, texts={"reason": f"the model failed: {type(error).__name__}: {said}"})
+        return Probe(name, texts={"reason": f"the model failed: {failure(error)}"})
 
 
 class Clock:
@@ -44,15 +44,26 @@ class Clock:
 
     Args:
         limit: Seconds.
+
+    Attributes:
+        cut: Whether anything was left out because the time was over.
     """
 
     def __init__(self, limit: float) -> None:
+        self._limit = limit
         self._end = time.monotonic() + limit
+        self.cut = False
 
     @property
     def over(self) -> bool:
-        """Whether nothing more should be begun."""
-        return time.monotonic() > self._end
+        """Whether nothing more should be begun; what would have come is then taken for left out."""
+        self.cut = self.cut or time.monotonic() > self._end
+        return self.cut
+
+    @property
+    def note(self) -> dict[str, str]:
+        """The text ``"gave_up"`` for a probe from which something was left out."""
+        return {"gave_up": f"after {self._limit:.2g} s"} if self.cut else {}
 
     @property
     def left(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from babysit.diagnose import Diagnosis, diagnose
 from babysit.errors import InputError
 from babysit.measure.record import Probe, RunRecord
 from babysit.preflight.batch import Batch, map_tensors, tensors_of
+from babysit.preflight.failures import failure, refusal
 from babysit.preflight.isolation import isolated
 from babysit.preflight.judged import JUDGED
 from babysit.preflight.probes import EXPERIMENTS, Experiment, Given
@@ -85,26 +87,31 @@ def check_subject(
 ) -> Report:
     """The same for whatever a subject was made from."""
     config = read_config(Path.cwd()) if config is None else config
-    try:
-        refuse_unusable(subject)
-    except InputError as error:
-        report = explained(subject, error, config)
-        if report is None:
-            raise
-        return report
-    with fewest_threads(subject):
-        return _checked(subject, batches, seconds, config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what a step warns of, it has warned of, or will
+        try:
+            refuse_unusable(subject)
+            with fewest_threads(subject):
+                return _checked(subject, batches, seconds, config)
+        except InputError as error:
+            report = explained(subject, batches, error, config)
+            if report is None:
+                raise
+            return report
 
 
 def _checked(subject: Subject, batches: Sequence[Batch], seconds: float, config: Config) -> Report:
     start = time.perf_counter()
-    trial = record_trial(subject, batches, time_limit=0.2 * seconds)
+    trial = _tried(subject, batches, 0.2 * seconds)
     trial_seconds = time.perf_counter() - start
     wanted = [item for item in EXPERIMENTS if _any(config, item.codes)]
     probes, times = {}, {}
-    for item in wanted:
+    for place, item in enumerate(wanted):
         begin = time.perf_counter()
-        probes[item.name] = _made(item, Given(subject, batches, trial, item.share * seconds))
+        # what was not needed so far is shared by those that are still to come
+        left = (seconds - (begin - start)) / sum(other.share for other in wanted[place:])
+        limit = item.share * max(seconds, left)
+        probes[item.name] = _made(item, Given(subject, batches, trial, limit))
         times[item.name] = time.perf_counter() - begin
     record = dataclasses.replace(trial, probes=(*trial.probes, *probes.values()))
     codes = {code for item in JUDGED for code in item.codes} | {code for item in EXPERIMENTS for code in item.codes}
@@ -119,11 +126,27 @@ def _checked(subject: Subject, batches: Sequence[Batch], seconds: float, config:
     return Report(tuple(checks), diagnosis, record, suggestion, time.perf_counter() - start)
 
 
-def explained(subject: Subject, error: InputError, config: Config) -> Report | None:
+def _tried(subject: Subject, batches: Sequence[Batch], seconds: float) -> RunRecord:
+    """The records of a few steps.
+
+    Raises:
+        InputError: No step can be taken: the backward pass or the optimizer raises.
+    """
+    try:
+        return record_trial(subject, batches, time_limit=seconds)
+    except InputError:
+        raise
+    except Exception as error:
+        todo = "look at its backward pass, the optimizer, and batches after the first"
+        expected = "a model that can take a step of training"
+        raise refusal(type(subject.model).__name__, error, expected=expected, todo=todo) from error
+
+
+def explained(subject: Subject, batches: Sequence[Batch], error: InputError, config: Config) -> Report | None:
     """A report on a step that cannot be taken, where the rules say why; ``None`` where they do not."""
     start = time.perf_counter()
     with contextlib.suppress(Exception):
-        trial = record_attempt(subject)
+        trial = record_attempt(subject, batches)
         rules = [rule for rule in all_rules() if rule.code.startswith(("DAT", "LOS"))]
         diagnosis = diagnose(trial, rules, config)
         if diagnosis.verdict == "errors":
@@ -155,8 +178,7 @@ def refuse_unusable(subject: Subject) -> None:
             model = stack.enter_context(isolated(subject.model))
         except Exception as error:
             todo = "make it copyable (no lambdas, locks or graph-holding tensors as attributes)"
-            expected = "a model that copy.deepcopy can copy"
-            raise InputError(name, expected=expected, found=_said(error), todo=todo) from error
+            raise refusal(name, error, expected="a model that copy.deepcopy can copy", todo=todo) from error
         try:
             loss = subject.loss(model, subject.batch)
         except InputError:
@@ -164,7 +186,7 @@ def refuse_unusable(subject: Subject) -> None:
         except Exception as error:
             todo = "give the batch as the model and the loss take it"
             expected = f"a model and a loss that accept inputs of shape {shapes}"
-            raise InputError(name, expected=expected, found=_said(error), todo=todo) from error
+            raise refusal(name, error, expected=expected, todo=todo) from error
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         found = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
         raise InputError("the loss", expected="a scalar tensor", found=found, todo="reduce it, by .mean() for example")
@@ -178,7 +200,7 @@ def _made(item: Experiment, given: Given) -> Probe:
     try:
         return item.make(given)
     except Exception as error:
-        return Probe(item.name, texts={"reason": _said(error)})
+        return Probe(item.name, texts={"reason": failure(error)})
 
 
 def _judged(item: Any, trial: RunRecord, bad: set[str], seconds: float) -> Check:
@@ -194,6 +216,8 @@ def _experiment(item: Experiment, probe: Probe, bad: set[str], seconds: float) -
         reason = probe.texts.get("reason", "it gave no numbers")
         return Check(item.name, item.title, reason, "", "not applicable", item.codes, seconds)
     measured, expected = item.say(probe)
+    if "gave_up" in probe.texts:
+        measured += f"; the rest was left out {probe.texts['gave_up']}"
     mark: Mark = "failed" if bad & set(item.codes) else "passed"
     return Check(item.name, item.title, measured, expected, mark, item.codes, seconds)
 
@@ -288,9 +312,3 @@ def as_batch(given: Any, *, keeps_labels: bool) -> Batch:
     if not sizes:
         raise InputError("the batch", expected="tensors with an example a row", found="none", todo="give tensors")
     return Batch(inputs, targets, max(set(sizes), key=sizes.count))
-
-
-def _said(error: Exception) -> str:
-    """An error in one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}{'…' if len(text) > 200 else ''}"

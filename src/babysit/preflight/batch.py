@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,15 +64,25 @@ class Batch:
 
 
 def tensors_of(value: Any) -> list[Tensor]:
-    """The tensors in a nested structure, in order."""
-    found: list[Tensor] = []
+    """The tensors in a nested structure, in order.
 
-    def note(item: Tensor) -> Tensor:
-        found.append(item)
-        return item
+    Example:
+        >>> tensors_of({"x": [torch.ones(1), "kept"], "y": (torch.zeros(1),)})
+        [tensor([1.]), tensor([0.])]
+    """
+    if isinstance(value, Tensor):
+        return [value]
+    return [tensor for part in _parts(value) for tensor in tensors_of(part)]
 
-    map_tensors(value, note)
-    return found
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    if isinstance(value, tuple | list):
+        return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [getattr(value, field.name) for field in dataclasses.fields(value) if field.init]
+    return ()
 
 
 def map_tensors(value: Any, change: Change) -> Any:

@@ -21,8 +21,9 @@ from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from babysit.errors import InputError
 from babysit.preflight.batch import Batch, map_tensors, tensors_of
+from babysit.preflight.failures import refusal
 from babysit.preflight.isolation import isolated
-from babysit.preflight.more_data import find_more
+from babysit.preflight.more_data import find_held, find_more
 from babysit.preflight.replay import Container, Operation, Source, Step, same
 from babysit.preflight.subject import Subject
 from babysit.watch.calls import LOSSES
@@ -54,11 +55,13 @@ class Capture(TorchFunctionMode):
 
     Attributes:
         saw_backward: Whether anything was differentiated.
+        waits_for_step: Whether a loss was, whose parameters an optimizer holds that has not taken a step yet.
     """
 
     def __init__(self, found: Callable[[Subject], None], refused: Callable[[InputError], None]) -> None:
         super().__init__()
         self.saw_backward = False
+        self.waits_for_step = False
         self._found = found
         self._refused = refused
         self._depth = 0
@@ -177,6 +180,8 @@ class Capture(TorchFunctionMode):
         # either it takes closures, or updates are written by hand
         if self._optimizer is not None or not self._is_optimized():
             self._hand_over()
+        else:
+            self.waits_for_step = True
 
     def _loss_raised(self, seen: _Seen) -> None:
         """The script is about to end here; what the loss function was given may say why."""
@@ -215,11 +220,12 @@ class Capture(TorchFunctionMode):
             return
         self._calls.clear()
         self._made.clear()
-        more = None
         with contextlib.suppress(Exception):  # what a script holds may be of any kind
             more = find_more(subject.batch, sys._getframe())
-        if more is not None:
-            subject = dataclasses.replace(subject, others=more.batches, extreme=more.extreme)
+            if more is not None:
+                subject = dataclasses.replace(subject, others=more.batches, extreme=more.extreme)
+            else:
+                subject = dataclasses.replace(subject, held=find_held(subject.batch, sys._getframe()))
         self._found(subject)
 
 
@@ -333,8 +339,7 @@ def _verify(subject: Subject, loss: Tensor) -> None:
         with isolated(subject.model) as model:
             first, second = subject.loss(model, subject.batch), subject.loss(model, subject.batch)
     except Exception as error:
-        found = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
-        raise InputError("the step", expected="one that can be taken again", found=found, todo=TODO) from error
+        raise refusal("the step", error, expected="one that can be taken again", todo=TODO) from error
     if same(first, second, 1e-7) and not same(first, loss):
         found = f"{first.item():.6g}, not {loss.item():.6g}, when the step is taken again"
         raise InputError("the loss", expected="the same loss for the same batch", found=found, todo=TODO)

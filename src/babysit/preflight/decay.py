@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from babysit.measure.record import Probe
 from babysit.measure.statistics import joint_norm
@@ -33,13 +34,25 @@ def probe_decay(subject: Subject) -> Probe:
         optimizer = subject.optimizer_for(model)
         for group in optimizer.param_groups:
             group["lr"] = max(float(group.get("lr", 0.0)), _LEAST_RATE)  # a warm-up may begin with none
-        weights = [item for item in model.parameters() if item.dim() > 1 and item.requires_grad]
-        for parameter in model.parameters():
-            parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
-        before = joint_norm([item.detach() for item in weights]).item() if weights else 0.0
-        optimizer.step()
-        after = joint_norm([item.detach() for item in weights]).item() if weights else 0.0
+        before, after = shrink(model, optimizer)
     return Probe(
         "regularization",
         numbers={"strength": strength, "weight_norm_before": before, "weight_norm_after": after},
     )
+
+
+def shrink(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[float, float]:
+    """Norm of the weights before and after a step whose gradient is zero but for the regularisation; 0 without any.
+
+    Args:
+        model: Changed by the step.
+        optimizer: Of this model.
+    """
+    weights = [parameter for parameter in model.parameters() if parameter.dim() > 1 and parameter.requires_grad]
+    if not weights:
+        return 0.0, 0.0
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
+    before = joint_norm([weight.detach() for weight in weights]).item()
+    optimizer.step()
+    return before, joint_norm([weight.detach() for weight in weights]).item()

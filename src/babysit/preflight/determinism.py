@@ -83,7 +83,7 @@ def _measure(subject: Subject, clock: Clock) -> Probe:
     texts["mode_layers"] = ", ".join(changing)
     if not changing and not clock.over:
         numbers |= _mode_difference(subject, batch)
-    return Probe(NAME, numbers=numbers, texts=texts)
+    return Probe(NAME, numbers=numbers, texts=texts | clock.note)
 
 
 def _apart(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:

@@ -188,7 +188,7 @@ def _probe(subject: Subject, batch: Batch, found: Sequences, base: list[Tensor],
     texts: dict[str, str] = {}
     if numbers["difference"] > CLEAR:
         texts["module"] = _place(subject, batch, found, max(earlier)[1])
-    return Probe(NAME, numbers=numbers, texts=texts)
+    return Probe(NAME, numbers=numbers, texts=texts | clock.note)
 
 
 def _changed(batch: Batch, found: Sequences, cut: int) -> Batch:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from babysit.measure.record import Probe
+from babysit.preflight.failures import failure
 from babysit.preflight.isolation import isolated
 from babysit.preflight.still import MovedError, StillLoss, UnsteadyError, double_precision, randomness_kept
 from babysit.preflight.subject import Subject
@@ -107,7 +108,7 @@ def probe_gradient(subject: Subject, *, entries: int = 4, time_limit: float = 10
     except UnsteadyError as error:
         reason = str(error)
     except Exception as error:
-        reason = f"the model does not run in double precision: {_first_line(error)}"
+        reason = f"the model does not run in double precision: {failure(error)}"
     else:
         reason = "" if found.entries else "no difference settled: kinks everywhere, or computed in lower precision"
     if not found.entries:
@@ -132,7 +133,7 @@ def probe_gradient(subject: Subject, *, entries: int = 4, time_limit: float = 10
             "index": str(list(found.index)),
             "when": found.when,
             "names": " ".join(found.errors),
-            **({"gave_up": f"after {time_limit:g} s"} if found.gave_up else {}),
+            **({"gave_up": f"after {time_limit:.2g} s"} if found.gave_up else {}),
         },
     )
 
@@ -325,8 +326,3 @@ def _taken(parameter: Tensor) -> Tensor:
     if gradient is None:
         return torch.zeros(parameter.numel(), dtype=torch.float64)
     return gradient.to_dense().detach().reshape(-1).double().cpu()
-
-
-def _first_line(error: Exception) -> str:
-    words: Sequence[str] = str(error).strip().splitlines() or [type(error).__name__]
-    return words[0]

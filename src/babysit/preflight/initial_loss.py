@@ -33,13 +33,26 @@ def probe_initial_loss(
     with isolated(model) as copy:
         copy.train()
         losses = [loss_fn(copy(inputs), targets).item() for inputs, targets in batches]
-    return Probe(
-        "initial-loss",
-        numbers={
-            "loss": statistics.fmean(losses),
-            "expected": expected,
-            "spread": statistics.pstdev(losses),
-            "batch_size": float(len(batches[0][1])),
-        },
-        texts={"loss_name": loss_name},
-    )
+    return beside(losses, expected, size=len(batches[0][1]), loss_name=loss_name)
+
+
+def beside(losses: Sequence[float], expected: float, *, size: int, loss_name: str) -> Probe:
+    """The mean of losses beside the expected one, as a probe.
+
+    Args:
+        losses: One a batch.
+        expected: Loss of the best constant prediction.
+        size: Examples in a batch.
+        loss_name: For the reader.
+
+    Example:
+        >>> beside([2.2, 2.4], 2.303, size=32, loss_name="cross_entropy").numbers["loss"]
+        2.3
+    """
+    numbers = {
+        "loss": statistics.fmean(losses),
+        "expected": expected,
+        "spread": statistics.pstdev(losses),
+        "batch_size": float(size),
+    }
+    return Probe("initial-loss", numbers, texts={"loss_name": loss_name})

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from babysit.measure.record import RunRecord
+from babysit.rules.upd001_tiny_update import TinyUpdate
+from babysit.rules.upd002_huge_update import HugeUpdate
 
 Said = tuple[str, str]
 """What was measured, and what is expected."""
@@ -94,7 +96,11 @@ def _updates(run: RunRecord) -> Said | None:
         for layer in step.layers
         if layer.update_norm is not None and layer.weight_norm
     ]
-    return (f"update / weight {_number(median(ratios))} a step", "about 1e-3") if ratios else None
+    if not ratios:
+        return None
+    usual = f"{_number(TinyUpdate.smallest)} … {_number(HugeUpdate.largest)}, about {_number(TinyUpdate.usual)}"
+    ends = f"{_number(min(ratios))} … {_number(max(ratios))}"
+    return f"update / weight {_number(median(ratios))} a step ({ends})", usual
 
 
 def _normalisation(run: RunRecord) -> Said | None:

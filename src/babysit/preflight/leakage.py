@@ -80,7 +80,7 @@ def _measure(subject: Subject, clock: Clock) -> Probe:
         if changes:
             _, row, places = max(changes)
             texts["module"] = _place(subject, batch, pick(batch, places, axis), axis, row)
-    return Probe(NAME, numbers=numbers, texts=texts)
+    return Probe(NAME, numbers=numbers, texts=texts | clock.note)
 
 
 def _output_axis(subject: Subject, batch: Batch, axis: int, shape: tuple[int, ...]) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -21,6 +20,7 @@ from babysit.measure.record import Probe
 from babysit.preflight.batch import Batch
 from babysit.preflight.isolation import isolated
 from babysit.preflight.subject import Subject
+from babysit.preflight.timing import quickest
 
 Example = TypeVar("Example")
 
@@ -75,7 +75,7 @@ def probe_rates(
     Args:
         subject: Left as it is; where its parameter groups have different rates, their ratios are kept.
         batches: Trained on over and over.
-        time_limit: Seconds, which decide how many steps are made at each rate.
+        time_limit: Seconds, which decide how many steps are made at each rate, and whether at every other rate only.
         rates: Of the first parameter group, ascending.
 
     Returns:
@@ -100,10 +100,13 @@ def probe_rates(
 
     fewest, most = STEPS
     seconds = _seconds_a_step(subject, batches, make_optimizer) if math.isfinite(time_limit) else 0.0
+    if seconds * len(rates) * fewest > time_limit:
+        rates = rates[::2]
     steps = most if not seconds else min(most, int(time_limit / (seconds * len(rates))))
     if steps < fewest:
         needed = seconds * len(rates) * fewest
-        return Probe("learning-rate", texts={"reason": f"trying {len(rates)} rates takes {needed:.2g} s"})
+        reason = f"trying {len(rates)} rates takes {needed:.2g} s, more than there was"
+        return Probe("learning-rate", texts={"reason": reason})
     repeated = list(itertools.islice(itertools.cycle(batches), steps))
     probe = try_rates(subject.model, subject.loss, repeated, make_optimizer, rates=rates)
     numbers = {**probe.numbers, **_suggested(probe), **({"given": given[0]} if given else {})}
@@ -224,15 +227,12 @@ def _suggested(probe: Probe) -> dict[str, float]:
 def _seconds_a_step(
     subject: Subject, batches: Sequence[Batch], make_optimizer: Callable[[nn.Module, float], torch.optim.Optimizer]
 ) -> float:
-    """The shorter of two steps: the first may have to make things ready."""
-    times = []
     with isolated(subject.model) as model:
         optimizer = make_optimizer(model, 1e-9)
-        for _ in range(2):
-            begin = time.perf_counter()
-            loss = subject.loss(model, batches[0])
+
+        def step() -> None:
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            subject.loss(model, batches[0]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            times.append(time.perf_counter() - begin)
-    return min(times)
+
+        return quickest(step, 2)

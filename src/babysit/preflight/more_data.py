@@ -18,6 +18,7 @@ from babysit.preflight.batch import Batch
 from babysit.watch.batches import fingerprints
 
 BATCHES = 15
+_MOST_HELD = 8
 _MOST_NUMBERS = 1 << 27
 _FOREIGN = (str(Path(__file__).parents[1]), str(Path(torch.__file__).parent))
 
@@ -65,6 +66,38 @@ def find_more(batch: Batch, frame: FrameType | None) -> MoreData | None:
     order = np.random.default_rng(0).permutation(np.linspace(0, total - 1, BATCHES * batch.size).astype(np.int64))
     batches = tuple(taken(part) for part in np.split(order, BATCHES))
     return MoreData(batches, taken(_extreme([*inputs, *targets], targets, batch.size)))
+
+
+def find_held(batch: Batch, frame: FrameType | None) -> tuple[Batch, ...]:
+    """Batches of other data of the same kind, as a script holds for its evaluation when it draws training data anew.
+
+    Args:
+        batch: The first one, as it was recorded.
+        frame: Of whoever asks.
+
+    Returns:
+        Batches spread evenly over it; none where it is not clear which tensors belong together.
+    """
+    wanted = (*batch.inputs, *batch.targets)
+    if not batch.inputs or not batch.targets or any(not part.dim() or len(part) != batch.size for part in wanted):
+        return ()
+    held = [item for item in _held(frame) if item.dim() and len(item) >= batch.size and item.device == wanted[0].device]
+    for total in sorted({len(item) for item in held if len(item) > batch.size}, reverse=True):
+        found = [[item for item in held if len(item) == total and _is_kind(item, part)] for part in wanted]
+        if all(len(items) == 1 for items in found):
+            inputs = tuple(items[0] for items in found[: len(batch.inputs)])
+            targets = tuple(items[0] for items in found[len(batch.inputs) :])
+            count = min(_MOST_HELD, total // batch.size)
+            order = torch.linspace(0, total - 1, count * batch.size).long().reshape(count, -1)
+            return tuple(
+                Batch(tuple(item[rows] for item in inputs), tuple(item[rows] for item in targets), batch.size)
+                for rows in order
+            )
+    return ()
+
+
+def _is_kind(item: Tensor, part: Tensor) -> bool:
+    return item.dtype == part.dtype and item.shape[1:] == part.shape[1:]
 
 
 def _rows(batch: Batch, held: Sequence[Tensor]) -> tuple[int, Rows] | None:

@@ -115,7 +115,8 @@ def _say_decay(probe: Probe) -> tuple[str, str]:
 
 def _say_gradient(probe: Probe) -> tuple[str, str]:
     numbers = probe.numbers
-    looked = f"{numbers['entries']:.0f} entries of {numbers['parameters']:.0f} parameters"
+    share = f"{numbers['parameters']:.0f} of {numbers['trainable']:.0f} parameters"
+    looked = f"{numbers['entries']:.0f} entries of {share}"
     kinks = f", {numbers['kinks']:.0f} kinks left out" if numbers["kinks"] else ""
     return f"relative error {numbers['error']:.1g} in {looked}{kinks}", "below 1e-3"
 

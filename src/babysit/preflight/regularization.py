@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from babysit.measure.record import Probe
-from babysit.measure.statistics import joint_norm
 from babysit.nn.regularization import decay_groups, l2_penalty
+from babysit.preflight.decay import shrink
 from babysit.preflight.isolation import isolated
 
 STRENGTH = 1e3
@@ -41,7 +41,7 @@ def probe_regularization(
         with torch.no_grad():
             loss = loss_fn(copy(inputs), targets).item()
             penalty = l2_penalty(copy, strength).item()
-        before, after = _shrink(copy, strength, make_optimizer or _sgd)
+        before, after = _shrunk(copy, strength, make_optimizer or _sgd)
     return Probe(
         "regularization",
         numbers={
@@ -55,21 +55,15 @@ def probe_regularization(
     )
 
 
-def _shrink(
+def _shrunk(
     model: nn.Module, strength: float, make_optimizer: Callable[[nn.Module, float], torch.optim.Optimizer]
 ) -> tuple[float, float]:
-    """Norm of the weights before and after a step whose gradient is zero but for the regularisation."""
-    weights = [parameter for parameter in model.parameters() if parameter.dim() > 1 and parameter.requires_grad]
-    if not weights:
+    if not any(True for _ in model.parameters()):  # of which no optimizer can be made
         return 0.0, 0.0
     optimizer = make_optimizer(model, strength)
     for group in optimizer.param_groups:
         group["lr"] = 0.1 / strength
-    for parameter in model.parameters():
-        parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
-    before = joint_norm([weight.detach() for weight in weights]).item()
-    optimizer.step()
-    return before, joint_norm([weight.detach() for weight in weights]).item()
+    return shrink(model, optimizer)
 
 
 def _sgd(model: nn.Module, strength: float) -> torch.optim.Optimizer:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from babysit.measure.record import LossCall, Probe, RunRecord
 from babysit.preflight.batch import Batch
+from babysit.preflight.initial_loss import beside
 from babysit.preflight.isolation import isolated
 from babysit.preflight.subject import Subject
 
@@ -18,6 +21,7 @@ _CLASSES = ("cross_entropy", "nll_loss")
 _SAME = 0.01
 _ERRORS = 4.0
 _TWICE = 0.25
+_NEAR = 0.2
 
 
 @torch.no_grad()
@@ -30,27 +34,36 @@ def probe_start(subject: Subject, batches: Sequence[Batch], run: RunRecord) -> P
         run: The records of a trial, which tell what the loss function is and how its value becomes the loss.
 
     Returns:
-        A probe that says why in ``texts["reason"]`` where the level of guessing is unknown.
+        A probe that says why in ``texts["reason"]`` where the level of guessing is unknown. Where the loss is far from
+        it, ``loss_of_scaled`` is the loss for the same inputs with zero mean and unit spread.
     """
     level = guessing(run)
     if isinstance(level, str):
         return Probe("initial-loss", texts={"reason": level})
-    with isolated(subject.model) as model:
-        losses = [subject.loss(model, batch).item() for batch in batches]
-    loss = statistics.fmean(losses)
+    losses = _losses(subject, batches)
     call = run.calls[0]
+    loss = statistics.fmean(losses)
     if loss < level and _knows_already(call, loss / level):
         return Probe("initial-loss", texts={"reason": "the model does better than guessing: it is trained already"})
-    return Probe(
-        "initial-loss",
-        numbers={
-            "loss": loss,
-            "expected": level,
-            "spread": statistics.pstdev(losses),
-            "batch_size": float(subject.batch.size),
-        },
-        texts={"loss_name": call.name},
-    )
+    probe = beside(losses, level, size=subject.batch.size, loss_name=call.name)
+    if not abs(loss - level) > _NEAR * level or not subject.batch.floating():
+        return probe
+    scaled = statistics.fmean(_losses(subject, [batch.with_inputs(_standardised) for batch in batches]))
+    return dataclasses.replace(probe, numbers={**probe.numbers, "loss_of_scaled": scaled})
+
+
+def _losses(subject: Subject, batches: Sequence[Batch]) -> list[float]:
+    with isolated(subject.model) as model:
+        return [subject.loss(model, batch).item() for batch in batches]
+
+
+def _standardised(inputs: Tensor) -> Tensor:
+    """Zero mean and unit spread: of each feature in a table, of all numbers together in images and sequences."""
+    if not inputs.is_floating_point() or inputs.numel() < 2:
+        return inputs
+    is_table = inputs.dim() == 2 and len(inputs) > 1
+    mean, std = (inputs.mean(0), inputs.std(0)) if is_table else (inputs.mean(), inputs.std())
+    return (inputs - mean) / torch.where(std > 0, std, torch.ones_like(std))
 
 
 def guessing(run: RunRecord) -> float | str:

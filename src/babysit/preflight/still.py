@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from babysit.preflight.batch import map_tensors
+from babysit.preflight.batch import map_tensors, tensors_of
 
 SEED = 0
 SAME = 1e-12
@@ -164,7 +164,7 @@ class _Constants(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        given = list(_tensors((*args, *kwargs.values())))
+        given = tensors_of((*args, *kwargs.values()))
         seen = any(item.requires_grad for item in given)
         if func is torch.nn.functional.gumbel_softmax and seen:
             return self._gumbel_softmax(*args, **kwargs)
@@ -238,7 +238,7 @@ def _promoting(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> A
     try:
         return func(*args, **kwargs)
     except RuntimeError:
-        given = list(_tensors((*args, *kwargs.values())))
+        given = tensors_of((*args, *kwargs.values()))
         if not any(_is_lower(item) for item in given) or not any(item.dtype == torch.float64 for item in given):
             raise
 
@@ -260,11 +260,3 @@ def _forwards() -> Iterator[CodeType]:
         code = getattr(kind.__dict__.get("forward"), "__func__", None)
         if code is not None and hasattr(code, "__code__"):
             yield code.__code__
-
-
-def _tensors(values: Any) -> Iterator[Tensor]:
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, tuple | list):
-            yield from _tensors(value)

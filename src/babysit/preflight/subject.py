@@ -28,6 +28,7 @@ class Subject:
         optimizer: As training will use it; ``None`` where there is none yet.
         others: Further batches of the training data, spread evenly over all of it.
         extreme: One with its most unusual examples; ``None`` where only the first batch is known.
+        held: Batches of other data that a script holds, as for its evaluation; where the training data are not known.
         fixed_size: Whether forward and loss work for batches of this size only, as they were recorded from a script.
     """
 
@@ -38,6 +39,7 @@ class Subject:
     optimizer: torch.optim.Optimizer | None = None
     others: Sequence[Batch] = ()
     extreme: Batch | None = None
+    held: Sequence[Batch] = ()
     fixed_size: bool = False
 
     def few(self, count: int) -> Batch:

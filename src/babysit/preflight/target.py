@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from babysit.errors import InputError, suggest
+from babysit.preflight.failures import refusal
 
 _FUNCTION = re.compile(r"(?P<home>.+):(?P<name>[^\W\d]\w*)")
 _WANTED = "(model, loss_fn, batch or loader), perhaps with an optimizer"
@@ -72,8 +73,7 @@ def load(target: str) -> Target:
     try:
         given = function()
     except Exception as error:
-        found = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise InputError(target, expected=f"{name}() to return {_WANTED}", found=found, todo="mend it") from error
+        raise refusal(target, error, expected=f"{name}() to return {_WANTED}", todo="mend it") from error
     return _target(target, given)
 
 
@@ -120,5 +120,4 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _not_imported(home: str, error: Exception) -> InputError:
-    found = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return InputError(home, expected="a module that can be imported", found=found, todo="mend it, or check the name")
+    return refusal(home, error, expected="a module that can be imported", todo="mend it, or check the name")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +9,7 @@ import torch
 
 from babysit.preflight.isolation import isolated
 from babysit.preflight.subject import Subject
+from babysit.preflight.timing import quickest
 
 _TIMES = 3
 _GAIN = 0.8
@@ -34,10 +34,5 @@ def fewest_threads(subject: Subject) -> Iterator[None]:
 
 def _step(subject: Subject) -> float:
     """Seconds of a forward and a backward pass, the shortest of a few."""
-    times = []
     with isolated(subject.model) as model:
-        for _ in range(_TIMES):
-            start = time.perf_counter()
-            subject.loss(model, subject.batch).backward()  # type: ignore[no-untyped-call]
-            times.append(time.perf_counter() - start)
-    return min(times)
+        return quickest(lambda: subject.loss(model, subject.batch).backward(), _TIMES)  # type: ignore[no-untyped-call]

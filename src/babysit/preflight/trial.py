@@ -8,7 +8,8 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from babysit.measure.record import RunRecord
 from babysit.preflight.batch import Batch
@@ -55,19 +56,30 @@ def record_trial(
                     optimizer.zero_grad()
                     subject.loss(model, subject.extreme).backward()  # type: ignore[no-untyped-call]
                     optimizer.step()
+            _evaluate(subject, model)
     record = monitor.records[0]
     # batches that are spread over all data stand for an epoch
     header = dataclasses.replace(record.header, steps_per_epoch=len(batches)) if subject.others else record.header
     return dataclasses.replace(record, header=header)
 
 
-def record_attempt(subject: Subject) -> RunRecord:
-    """What can be recorded of a step that raises."""
+def _evaluate(subject: Subject, model: nn.Module) -> None:
+    """What else the script holds is given to the model as in an evaluation."""
+    model.eval()
+    with torch.no_grad(), contextlib.suppress(Exception):
+        for batch in subject.held:
+            subject.loss(model, batch)
+
+
+def record_attempt(subject: Subject, batches: Sequence[Batch]) -> RunRecord:
+    """What can be recorded of steps of which one raises."""
     with isolated(subject.model) as model:
         monitor = Monitor(models=[model])
-        with monitor, contextlib.suppress(Exception):
+        with monitor:
             model.train(subject.model.training)
-            subject.loss(model, subject.batch)
+            for batch in batches:
+                with contextlib.suppress(Exception):
+                    subject.loss(model, batch)
     return monitor.records[0]
 
 

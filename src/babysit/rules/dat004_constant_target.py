@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from babysit.measure.record import TRAIN, LossCall, RunRecord
+from babysit.measure.record import EVALUATION, TRAIN, LossCall, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
-from babysit.rules._calls import by_name
+from babysit.rules._calls import by_name, targets_of
 from babysit.rules._words import number
 
 _CLASSES = ("cross_entropy", "nll_loss", "multi_margin_loss")
@@ -25,7 +25,7 @@ class ConstantTarget(Rule):
 
     ## What it measures
     The lowest and the highest of all targets in the recorded training calls of the loss function, over an epoch where
-    its length is known, else over several tens of steps.
+    its length is known, else over several tens of steps, or those of training and of a larger evaluation.
 
     ## Why it hurts
     The network learns to answer with that value whatever it is given. The loss goes to zero and the accuracy to 100 %,
@@ -39,7 +39,8 @@ class ConstantTarget(Rule):
     When the target is meant to be constant: a residual that is to be zero, the first of several candidates as the right
     one (contrastive losses such as MoCo's), the better of a pair (rewards, rankings). Such outputs are quotients or
     differences and no layer's, and silent. So are trainings of two models against each other and several losses in one
-    step. A class rarer than one example in some thousands may be missing in what was recorded.
+    step. A class rarer than one example in some thousands may be missing in what was recorded, and so may all classes
+    but one where a run ends after a few steps and both its training and its evaluation data are in order.
 
     ## Options
     `spread` is how far apart targets may be and still count as equal.
@@ -65,20 +66,24 @@ class ConstantTarget(Rule):
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
         calls = run.called(TRAIN)
-        if not run.header.progress or len(by_name(calls)) != 1 or not self._enough(run, calls):
+        if not run.header.progress or len(by_name(calls)) != 1:
             return
-        low = min(call.targets.low for call in calls)
-        high = max(call.targets.high for call in calls)
+        beside = () if self._enough(run, calls) else self._beside(run, calls)
+        if beside is None:
+            return
+        low = min(call.targets.low for call in (*calls, *beside))
+        high = max(call.targets.high for call in (*calls, *beside))
         if not (math.isfinite(low) and high - low <= self.spread * max(1.0, abs(low))):
             return
         if not all(map(_is_answer, calls)) or any(call.targets.nonfinite > 0 for call in calls):
             return
+        also = f", and {sum(map(targets_of, beside))} of evaluation," if beside else ""
         targets = sum(math.prod(call.target_shape) for call in calls)
         classes = calls[0].classes
         what = f"class {number(low)} of {classes}" if classes > 1 else number(low)
         yield self.finding(
-            f"all {targets} targets of {len(calls)} recorded training batches are {what}: the network learns to answer "
-            "that, whatever its inputs",
+            f"all {targets} targets of {len(calls)} recorded training batches{also} are {what}: the network learns "
+            "to answer that, whatever its inputs",
             evidence=(
                 Evidence("highest − lowest target", high - low, self.spread * max(1.0, abs(low))),
                 Evidence("targets", float(targets), float(self.min_targets)),
@@ -89,6 +94,12 @@ class ConstantTarget(Rule):
             ),
             steps=(calls[0].step, calls[-1].step),
         )
+
+    def _beside(self, run: RunRecord, calls: tuple[LossCall, ...]) -> tuple[LossCall, ...] | None:
+        """The calls of an evaluation that is large enough to stand for what training did not show yet."""
+        found = tuple(call for call in run.called(EVALUATION) if calls and call.name == calls[0].name)
+        rows = sum(call.target_shape[0] for call in found if call.target_shape)
+        return found if rows >= self.min_rows_unknown else None
 
     def _enough(self, run: RunRecord, calls: tuple[LossCall, ...]) -> bool:
         """Whether it is unlikely that another target only did not come yet, as in data that are ordered by class."""

@@ -18,7 +18,8 @@ class UnexpectedInitialLoss(Rule):
 
     ## What it measures
     The loss before the first update over that of guessing: ln C for C balanced classes, the variance of the targets
-    for squared error. The difference must also exceed twice the spread of the loss over batches.
+    for squared error. The difference must also exceed twice the spread of the loss over batches. A loss that is as
+    expected once the inputs are scaled is a warning, which unscaled inputs explain.
 
     ## Why it hurts
     Too high: the first part of the training is spent on bringing the outputs back down. Too low: the loss is not what
@@ -66,12 +67,16 @@ class UnexpectedInitialLoss(Rule):
         spread = probe.numbers.get("spread", 0.0)
         certain = not abs(loss - expected) <= self.spreads * spread
         name = probe.texts.get("loss_name") or run.header.loss_name or "loss"
+        scaled = probe.numbers.get("loss_of_scaled")
         is_entropy = run.header.task == "classification" or "cross_entropy" in name or name == "nll_loss"
-        near = is_entropy and abs(loss - expected) <= self.allowed
-        if self.low <= factor <= self.high or near or not certain:
+        if self._is_near(loss, expected, is_entropy) or not certain:
             return
         far = not self.far_low <= factor <= self.far_high
         cause, remedies = self._cause(run, factor)
+        if scaled is not None and self._is_near(scaled, expected, is_entropy):
+            far = False  # of what follows from the inputs, these are told
+            cause = f"the inputs' scale makes it, as with zero mean and unit spread it is {number(scaled)}"
+            remedies = ("scale the inputs to zero mean, unit spread",)
         yield self.finding(
             f"the initial {name} is {number(loss)}, expected {number(expected)} "
             f"(loss of guessing{f', ln {run.header.classes}' if run.header.classes else ''}): {cause}",
@@ -83,6 +88,10 @@ class UnexpectedInitialLoss(Rule):
             steps=(0, 0),
             severity=Severity.ERROR if far else Severity.WARNING,
         )
+
+    def _is_near(self, loss: float, expected: float, is_entropy: bool) -> bool:
+        near = is_entropy and abs(loss - expected) <= self.allowed
+        return near or self.low <= loss / expected <= self.high
 
     def _cause(self, run: RunRecord, factor: float) -> tuple[str, tuple[str, ...]]:
         batch = run.header.batch_size

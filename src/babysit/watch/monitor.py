@@ -16,7 +16,7 @@ from torch import nn
 
 from babysit._version import __version__
 from babysit.diagnose import Diagnosis, diagnose, join
-from babysit.errors import BabysitError
+from babysit.errors import BabysitError, told
 from babysit.measure.record import RunHeader, RunRecord
 from babysit.rules import Finding
 from babysit.rules._config import DEFAULTS, Config
@@ -184,7 +184,7 @@ class Monitor:
         self._live.update(training.step, training.last_loss, self._codes)
 
     def _failed(self, error: Exception) -> None:
-        text = f"watching ended at step {self.steps}: {type(error).__name__}: {' '.join(str(error).split())}"
+        text = f"watching ended at step {self.steps}: {told(error, most=1000)}"
         self._notes.append(text)
         if self._live is not None:
             self._live.close()
