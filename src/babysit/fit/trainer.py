@@ -113,6 +113,13 @@ class Trainer:
                     between()
             self._read_losses()
 
+    def taken(self, loss: float) -> None:
+        """Take note of a step that was taken elsewhere with this training's weights: count it and judge its loss."""
+        if self.step == 0:
+            self.initial_loss = loss
+        self.stopped = self.stopped or self._verdict(self.step, loss)
+        self.step += 1
+
     @property
     def lr(self) -> float:
         """The learning rate of the next step."""
