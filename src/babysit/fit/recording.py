@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from babysit.fit.fast_pooling import looks_only
 from babysit.measure import statistics
 from babysit.measure.record import DEAD_BATCHES, LayerStats, StepRecord
 
@@ -83,7 +84,7 @@ def _activation_hook(
             if _has_units(module, output):
                 alive[name] = statistics.alive_units(output.detach())
 
-    return hook
+    return looks_only(hook)
 
 
 def _remember(before: Tensor | None, alive: Tensor) -> Tensor:

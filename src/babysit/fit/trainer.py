@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from babysit.data.batches import Batches
 from babysit.fit.fast_linear import fast_linears
+from babysit.fit.fast_pooling import fast_pooling
 from babysit.fit.losses import LossFunction
 from babysit.fit.optimizers import make_optimizer
 from babysit.fit.schedules import Plateau, schedule_factor
@@ -105,12 +106,19 @@ class Trainer:
             between: Called after every step; may raise to stop, with nothing lost.
         """
         self.model.train()
-        with self.own_randomness(), fast_linears(self.model):
+        with self.own_randomness(), fast_linears(self.model), fast_pooling(self.model):
             while self.step < until and not self.stopped:
                 self._take_step()
                 if between is not None:
                     between()
             self._read_losses()
+
+    def taken(self, loss: float) -> None:
+        """Take note of a step that was taken elsewhere with this training's weights: count it and judge its loss."""
+        if self.step == 0:
+            self.initial_loss = loss
+        self.stopped = self.stopped or self._verdict(self.step, loss)
+        self.step += 1
 
     @property
     def lr(self) -> float:

@@ -10,6 +10,7 @@ from torch import nn
 
 from babysit.data.batches import Batches
 from babysit.fit.evaluation import Examples
+from babysit.fit.layout import put_channels_innermost
 from babysit.fit.losses import Task
 from babysit.fit.settings import TrainSettings
 from babysit.fit.trainer import KILL_RATIO, Trainer
@@ -57,8 +58,10 @@ class Problem:
     def trainer(self, trial: TrialSpec) -> Trainer:
         """A trial's training, at its beginning."""
         batches = self.batches_of(trial)
+        model = self.build(trial)
+        put_channels_innermost(model)
         return Trainer(
-            self.build(trial),
+            model,
             self.task.loss,
             batches,
             self.settings_of(trial),

@@ -10,7 +10,7 @@ from babysit.errors import Interrupted, RunFolderError, StorageError
 from babysit.fit.evaluation import evaluate
 from babysit.fit.trainer import Trainer
 from babysit.search.engines._base import Engine
-from babysit.search.problem import steps_in
+from babysit.search.problem import Problem, steps_in
 from babysit.search.trials import Outcome, TrialSpec, failure
 
 
@@ -41,20 +41,22 @@ class SingleEngine(Engine):
         if state is not None:
             trainer.load_state_dict(state)
         trainer.run(steps_in(trainer.batches, epochs), lambda: self.between(1))
-        outcome = self._judge(trainer, trial, epochs)
+        outcome = judge(self.problem, trainer, trial, epochs)
         if not outcome.stopped and epochs < trial.epochs:
             self.states.put(trial.number, trainer.state_dict())
         return outcome
 
-    def _judge(self, trainer: Trainer, trial: TrialSpec, epochs: float) -> Outcome:
-        trained = trainer.step / trainer.batches.steps_per_epoch
-        taken = (trial.number, epochs, trained, trainer.step, trainer.initial_loss)
-        if trainer.stopped:
-            return Outcome(*taken, math.inf, -math.inf, trainer.stopped)
-        with trainer.own_randomness():  # of models that draw in evaluation too
-            result = evaluate(trainer.model, self.problem.validation, self.problem.task)
-        if not math.isfinite(result.loss):
-            return Outcome(*taken, math.inf, -math.inf, f"validation loss {result.loss} after step {trainer.step}")
-        if math.isnan(result.score):
-            return Outcome(*taken, math.inf, -math.inf, f"the score is NaN after step {trainer.step}")
-        return Outcome(*taken, result.loss, result.score)
+
+def judge(problem: Problem, trainer: Trainer, trial: TrialSpec, epochs: float) -> Outcome:
+    """The outcome of a training as it stands: its model is evaluated on the validation split."""
+    trained = trainer.step / trainer.batches.steps_per_epoch
+    taken = (trial.number, epochs, trained, trainer.step, trainer.initial_loss)
+    if trainer.stopped:
+        return Outcome(*taken, math.inf, -math.inf, trainer.stopped)
+    with trainer.own_randomness():  # of models that draw in evaluation too
+        result = evaluate(trainer.model, problem.validation, problem.task)
+    if not math.isfinite(result.loss):
+        return Outcome(*taken, math.inf, -math.inf, f"validation loss {result.loss} after step {trainer.step}")
+    if math.isnan(result.score):
+        return Outcome(*taken, math.inf, -math.inf, f"the score is NaN after step {trainer.step}")
+    return Outcome(*taken, result.loss, result.score)
