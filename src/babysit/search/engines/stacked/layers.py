@@ -1,20 +1,24 @@
 """The layers of many networks at once: values are ``(K, units, N)``, example last, so that every product is one GEMM.
 
-Forward and backward are written by hand, as autograd would keep more and write more. Gradients are written into the
-blocks of the weights, all of them in every step. Units that a trial lacks are zero all the way.
+Forward and backward are written by hand, as autograd would keep more and write more, and as weights are then updated
+while their gradients are in the cache. Units that a trial lacks are zero all the way.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from babysit.fit.fast_linear import SMALLEST, onednn_is_faster, product
-from babysit.search.engines.stacked.weights import Block
+from babysit.search.engines.stacked.weights import Block, Chunk
+
+
+Update = Callable[[Chunk], None]
+"""Updates some parameters, whose gradients have just been written."""
 
 
 class Layer(ABC):
@@ -25,8 +29,12 @@ class Layer(ABC):
         """Values in training; what the backward pass needs is kept. ``x`` may be overwritten by elementwise layers."""
 
     @abstractmethod
-    def backward(self, delta: Tensor) -> Tensor:
-        """Write the gradients of the parameters, given that of the output; return that of the input."""
+    def backward(self, delta: Tensor, update: Update) -> Tensor:
+        """The gradient of the input, given that of the output; the parameters are updated on the way.
+
+        Each chunk of them is updated as soon as its gradient is there, while it is in the cache; what depends on the
+        old ones is computed before.
+        """
 
     @abstractmethod
     def evaluate(self, x: Tensor) -> Tensor:
@@ -40,7 +48,6 @@ class WideLinear(Layer):
         self._weight, self._bias = weight, bias
         self._x = weight.value
         self._matrix = weight.value.flatten(0, 1)
-        self._grad = weight.grad.flatten(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         self._x = x
@@ -55,15 +62,20 @@ class WideLinear(Layer):
             return torch.mm(self._matrix, x.t()).view(trials, units, len(x))
         return torch.addmm(self._bias.value.view(-1, 1), self._matrix, x.t()).view(trials, units, len(x))
 
-    def backward(self, delta: Tensor) -> Tensor:
-        flat = delta.reshape(-1, delta.shape[2])
-        if _fast(self._matrix, self._x):
-            self._grad.copy_(product(flat, self._x.t()))
-        else:
-            torch.mm(flat, self._x, out=self._grad)
+    def backward(self, delta: Tensor, update: Update) -> Tensor:
+        for chunk in self._weight.chunks:
+            self._write_gradient(chunk, delta[chunk.trials].flatten(0, 1))
+            update(chunk)
         if self._bias is not None:
-            torch.sum(delta, dim=2, out=self._bias.grad)
+            _update_by(self._bias, delta.sum(dim=2), update)
         return delta  # nobody asks for the inputs' gradient
+
+    def _write_gradient(self, chunk: Chunk, delta: Tensor) -> None:
+        grad = chunk.grad.flatten(0, 1)
+        if _fast(delta, self._x.t()):
+            grad.copy_(product(delta, self._x.t()))
+        else:
+            torch.mm(delta, self._x, out=grad)
 
 
 class Linear(Layer):
@@ -82,11 +94,14 @@ class Linear(Layer):
             return torch.bmm(self._weight.value, x)
         return torch.baddbmm(self._bias.value.unsqueeze(2), self._weight.value, x)
 
-    def backward(self, delta: Tensor) -> Tensor:
-        torch.bmm(delta, self._x.transpose(1, 2), out=self._weight.grad)
+    def backward(self, delta: Tensor, update: Update) -> Tensor:
+        before = torch.bmm(self._weight.value.transpose(1, 2), delta)
+        for chunk in self._weight.chunks:
+            torch.bmm(delta[chunk.trials], self._x[chunk.trials].transpose(1, 2), out=chunk.grad)
+            update(chunk)
         if self._bias is not None:
-            torch.sum(delta, dim=2, out=self._bias.grad)
-        return torch.bmm(self._weight.value.transpose(1, 2), delta)
+            _update_by(self._bias, delta.sum(dim=2), update)
+        return before
 
 
 class ReLU(Layer):
@@ -102,7 +117,7 @@ class ReLU(Layer):
     def evaluate(self, x: Tensor) -> Tensor:
         return x.relu_()
 
-    def backward(self, delta: Tensor) -> Tensor:
+    def backward(self, delta: Tensor, update: Update) -> Tensor:
         return torch.ops.aten.threshold_backward(delta, self._out, 0)  # type: ignore[no-any-return]
 
 
@@ -130,7 +145,7 @@ class Elementwise(Layer):
     def evaluate(self, x: Tensor) -> Tensor:
         return self._masked(self._module(x))
 
-    def backward(self, delta: Tensor) -> Tensor:
+    def backward(self, delta: Tensor, update: Update) -> Tensor:
         (gradient,) = torch.autograd.grad(self._out, self._x, delta)
         return gradient
 
@@ -152,11 +167,12 @@ class PReLU(Layer):
     def evaluate(self, x: Tensor) -> Tensor:
         return torch.where(x > 0, x, x * self._slope.value.unsqueeze(2))
 
-    def backward(self, delta: Tensor) -> Tensor:
-        by_unit = (delta * self._x.clamp_max(0)).sum(dim=2)
+    def backward(self, delta: Tensor, update: Update) -> Tensor:
+        before = torch.where(self._x > 0, delta, delta * self._slope.value.unsqueeze(2))
+        gradient = (delta * self._x.clamp_max(0)).sum(dim=2)
         one = self._slope.value.shape[1] == 1
-        self._slope.grad.copy_(by_unit.sum(dim=1, keepdim=True) if one else by_unit)
-        return torch.where(self._x > 0, delta, delta * self._slope.value.unsqueeze(2))
+        _update_by(self._slope, gradient.sum(dim=1, keepdim=True) if one else gradient, update)
+        return before
 
 
 @dataclass(eq=False)
@@ -183,15 +199,15 @@ class BatchNorm(Layer):
         flat = x.reshape(1, -1, x.shape[2])
         return torch.native_batch_norm(flat, *self._tensors(), False, self.momentum, self.eps)[0].view_as(x)
 
-    def backward(self, delta: Tensor) -> Tensor:
+    def backward(self, delta: Tensor, update: Update) -> Tensor:
         weight, _, mean, variance = self._tensors()
         gradient, for_weight, for_bias = torch.ops.aten.native_batch_norm_backward(
             delta.reshape_as(self._x), self._x, weight, mean, variance, self._mean, self._inverse, True, self.eps,
             [True, weight is not None, weight is not None],
         )  # fmt: skip
         if self.weight is not None and self.bias is not None:
-            self.weight.grad.copy_(for_weight.view_as(self.weight.grad))
-            self.bias.grad.copy_(for_bias.view_as(self.bias.grad))
+            _update_by(self.weight, for_weight.view_as(self.weight.value), update)
+            _update_by(self.bias, for_bias.view_as(self.bias.value), update)
         return gradient.view_as(delta)  # type: ignore[no-any-return]
 
     def _tensors(self) -> tuple[Tensor | None, Tensor | None, Tensor, Tensor]:
@@ -222,12 +238,13 @@ class LayerNorm(Layer):
     def evaluate(self, x: Tensor) -> Tensor:
         return self._scaled(self._normalised(x)[0])
 
-    def backward(self, delta: Tensor) -> Tensor:
+    def backward(self, delta: Tensor, update: Update) -> Tensor:
         if self._weight is not None:
-            torch.sum(delta * self._normal, dim=2, out=self._weight.grad)
+            scaled = delta * self._weight.value.unsqueeze(2)
+            _update_by(self._weight, (delta * self._normal).sum(dim=2), update)
             if self._bias is not None:
-                torch.sum(delta, dim=2, out=self._bias.grad)
-            delta = delta * self._weight.value.unsqueeze(2)
+                _update_by(self._bias, delta.sum(dim=2), update)
+            delta = scaled
         along = (delta * self._normal).sum(dim=1, keepdim=True) / self._units
         level = delta.sum(dim=1, keepdim=True) / self._units
         return self._masked(delta - level - self._normal * along) * self._inverse
@@ -275,7 +292,7 @@ class Dropout(Layer):
     def evaluate(self, x: Tensor) -> Tensor:
         return x
 
-    def backward(self, delta: Tensor) -> Tensor:
+    def backward(self, delta: Tensor, update: Update) -> Tensor:
         return delta * self._noise
 
 
@@ -293,13 +310,20 @@ class MaxPieces(Layer):
     def evaluate(self, x: Tensor) -> Tensor:
         return self._by_piece(x).amax(dim=1)
 
-    def backward(self, delta: Tensor) -> Tensor:
+    def backward(self, delta: Tensor, update: Update) -> Tensor:
         trials, units, examples = delta.shape
         gradient = delta.new_zeros((trials, self._pieces, units, examples))
         return gradient.scatter_(1, self._winners.unsqueeze(1), delta.unsqueeze(1)).flatten(1, 2)
 
     def _by_piece(self, x: Tensor) -> Tensor:
         return x.unflatten(1, (self._pieces, x.shape[1] // self._pieces))
+
+
+def _update_by(block: Block, gradient: Tensor, update: Update) -> None:
+    """Update a parameter whose gradient is there as a whole."""
+    for chunk in block.chunks:
+        chunk.grad.copy_(gradient[chunk.trials])
+        update(chunk)
 
 
 def _draw(noise: Tensor, probability: float, generator: torch.Generator) -> None:

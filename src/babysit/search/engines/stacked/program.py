@@ -60,11 +60,10 @@ class Program:
         values = self._flat(inputs)
         for layer in self._layers:
             values = layer.forward(values)
-        losses, gradient = self._loss(values.transpose(1, 2), targets)
-        delta = gradient.transpose(1, 2)
+        losses, delta = self._loss(values, targets)
+        self._rule.begin(self._rates.at(self.step), self.step)
         for layer in reversed(self._layers):
-            delta = layer.backward(delta)
-        self._rule.step(self._weights.parameters, self._rates.at(self.step), self.step)
+            delta = layer.backward(delta, self._rule.update)
         self.step += 1
         return losses.tolist()
 
