@@ -1,4 +1,4 @@
-"""The update rules of :mod:`babysit.fit.optimizers` for many trials at once, each with its own rate, decay and momentum.
+"""The update rules of :mod:`babysit.fit.optimizers` for many trials at once, each with its own rate and momentum.
 
 The formulas, their order and their constants are torch's; what one rule keeps from step to step has torch's names.
 """
@@ -43,7 +43,7 @@ class UpdateRule(ABC):
         self._l2 = self._l2s.to(like)
         self._decays = bool(self._l2s.any())
 
-    def begin(self, lr: Tensor, step: int) -> None:
+    def begin(self, lr: Tensor, step: int) -> None:  # noqa: ARG002
         """Prepare a step.
 
         Args:
@@ -127,6 +127,7 @@ class Adam(UpdateRule):
         self._new = (1 - self._momentums).to(like)
 
     def begin(self, lr: Tensor, step: int) -> None:
+        """Prepare a step: the rate and the root are corrected for the zeros the averages began with."""
         super().begin(lr / (1 - self._momentums ** (step + 1)), step)
         self._correction = (1 - _BETA2 ** (step + 1)) ** 0.5
 
@@ -141,6 +142,7 @@ class AdamW(Adam):
     """Adam with decoupled weight decay."""
 
     def begin(self, lr: Tensor, step: int) -> None:
+        """Prepare a step, its decay too."""
         super().begin(lr, step)
         self._kept = (1 - lr * self._l2s).to(self._like)
 

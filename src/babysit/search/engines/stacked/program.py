@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -134,8 +134,8 @@ class Program:
                 return layers.Linear(weight, bias) if position else layers.WideLinear(weight, bias)
             case nn.BatchNorm1d(momentum=momentum, eps=eps):
                 assert momentum is not None
-                running = [self._weights.buffer(position, name) for name in _RUNNING]
-                return layers.BatchNorm(weight, bias, *running, momentum, eps)
+                mean, variance, batches = (self._weights.buffer(position, name) for name in _RUNNING)
+                return layers.BatchNorm(weight, bias, mean, variance, batches, momentum, eps)
             case nn.LayerNorm(eps=eps):
                 units, mask = self._units(position, plans)
                 return layers.LayerNorm(weight, bias, eps, units, mask)

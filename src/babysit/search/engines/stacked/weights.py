@@ -14,7 +14,7 @@ from torch import Tensor
 
 from babysit.search.engines.stacked.plan import Plan
 
-
+Named = tuple[str, Tensor | None]
 CHUNK = 1 << 18
 """Values of a parameter that are updated at a time: they and what belongs to them stay in the cache meanwhile."""
 
@@ -88,7 +88,7 @@ class Weights:
             if _is_max(pieces[0].module):
                 continue
             for name in _named(pieces[0].module._parameters):
-                own = [(piece.prefix + name, piece.module._parameters[name]) for piece in pieces]
+                own: list[Named] = [(piece.prefix + name, piece.module._parameters[name]) for piece in pieces]
                 self._parameters[position, name] = _block(own, slots)
             for name in _named(pieces[0].module._buffers):
                 own = [(piece.prefix + name, piece.module._buffers[name]) for piece in pieces]
@@ -134,7 +134,7 @@ def _named(tensors: Mapping[str, Tensor | None]) -> list[str]:
     return [name for name, tensor in tensors.items() if tensor is not None]
 
 
-def _block(tensors: Sequence[tuple[str, Tensor | None]], slots: Sequence[str] = ()) -> Block:
+def _block(tensors: Sequence[Named], slots: Sequence[str] = ()) -> Block:
     own = [tensor for _, tensor in tensors if tensor is not None]
     widest = [max(sizes) for sizes in zip(*(tensor.shape for tensor in own), strict=True)]
     value = own[0].new_zeros((len(own), *widest), requires_grad=False)
