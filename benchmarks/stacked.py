@@ -152,9 +152,8 @@ def compare(workload: Workload, options: argparse.Namespace) -> None:
             f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f}) |",
             flush=True,
         )
-    print(
-        f"| {workload.title} | products alone | {limit:,.0f} | {limit / statistics.median(rates['DataLoader loop']):.1f} |"
-    )
+    share = limit / statistics.median(rates["DataLoader loop"])
+    print(f"| {workload.title} | products alone | {limit:,.0f} | {share:.1f} |", flush=True)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from babysit.search.engines.stacked.grouping import buckets, stacks
 from babysit.search.engines.stacked.members import Member, kind, planned
 from babysit.search.engines.stacked.plan import NotStackable, Plan
 from babysit.search.engines.stacked.run import Ended, Run
-from babysit.search.engines.stacked.verify import disagreement
+from babysit.search.engines.stacked.verify import STEPS, disagreement
 from babysit.search.problem import Problem, steps_in
 from babysit.search.states import States
 from babysit.search.trials import Outcome, TrialSpec
@@ -108,9 +108,12 @@ class StackedEngine(Engine):
             return self._alone(trials, epochs)
         try:
             until = steps_in(members[0].trainer.batches, epochs)
-            reason = disagreement(self.problem, members, until)
+            run = Run(self.problem, members)
+            run.to(min(run.watched.state["step"] + STEPS, until), self.between)
+            reason = disagreement(self.problem, run)
             if not reason:
-                return self._judged(Run(self.problem, members).to(until, self.between), epochs)
+                run.to(until, self.between)
+                return self._judged(run, epochs)
         except _NOT_THE_TRIALS_FAULT:
             raise
         except Exception as error:  # of one of them, or of the stack: each alone, it costs the one that raises
