@@ -123,5 +123,5 @@ def test_a_search_on_a_cluster_finds_what_it_finds_here(two_nodes: Any) -> None:
 
 
 def test_no_cluster_at_an_address_is_said_in_one_line() -> None:
-    with pytest.raises(InputError, match="ray: expected a Ray cluster at 127.0.0.1:1, found"):
+    with pytest.raises(InputError, match=r"ray: expected a Ray cluster at 127\.0\.0\.1:1, found"):
         Cluster("127.0.0.1:1")

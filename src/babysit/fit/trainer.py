@@ -117,7 +117,7 @@ class Trainer:
         """Take note of a step that was taken elsewhere with this training's weights: count it and judge its loss."""
         if self.step == 0:
             self.initial_loss = loss
-        self.stopped = self.stopped or self._verdict(self.step, loss)
+        self.stopped = self.stopped or self._judge(self.step, loss)
         self.step += 1
 
     @property
@@ -201,7 +201,10 @@ class Trainer:
                     self._write_losses(LossBlock(number + 1 - _BLOCK, tuple(self._pending)))
                     self._pending.clear()
             if not self.stopped:
-                self.stopped = verdict(number, loss, max(self.initial_loss, self._chance_loss), self._kill_ratio)
+                self.stopped = self._judge(number, loss)
+
+    def _judge(self, step: int, loss: float) -> str:
+        return verdict(step, loss, max(self.initial_loss, self._chance_loss), self._kill_ratio)
 
     @contextmanager
     def own_randomness(self) -> Iterator[None]:

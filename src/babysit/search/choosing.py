@@ -11,14 +11,14 @@ import numpy as np
 
 from babysit.errors import InputError, suggest
 from babysit.fit.threads import choose_threads
-from babysit.search.engines import ENGINES, Between, Engine, SingleEngine
+from babysit.search.engines import ENGINES, Between, Engine, SingleEngine, nothing_between
 from babysit.search.engines.probe import ROUNDS, Candidate, explain, fastest, measure
 from babysit.search.ledgers import Ledger
 from babysit.search.plan import RoundPlan
 from babysit.search.problem import Problem
 from babysit.search.processes import can_fork
 from babysit.search.space import Space
-from babysit.search.states import States
+from babysit.search.states import MemoryStates, States
 from babysit.search.trials import TrialSpec
 
 WIDTHS = (8, 32)
@@ -130,21 +130,27 @@ def _choose(asked: str, problem: Problem, sample: Sample, places: int) -> Choice
     if seconds < TOO_SHORT:
         return Choice(single.name, 1, f"engine single: all of it takes {seconds:.1f} s, too little to compare engines")
     is_long = seconds > LONG
-    others = _stacks(problem, widest, places, WIDTHS if is_long else ())
+    others, notes = _stacks(problem, sample, widest, places, WIDTHS if is_long else ())
     speeds = measure([single, *others], sample.trials, rounds=ROUNDS if is_long else 1)
     chosen = fastest(speeds)
-    notes = {f"not {speed.candidate.name}: {note}": None for speed in speeds for note in speed.notes}
+    notes |= {f"{speed.candidate.name}: {note}": None for speed in speeds for note in speed.notes}
     return Choice(chosen.candidate.name, chosen.candidate.width, explain(speeds, chosen), tuple(notes))
 
 
-def _stacks(problem: Problem, widest: int, places: int, narrower: Sequence[int]) -> list[Candidate]:
-    widths = [width for width in narrower if width < widest] + [widest]
-    return [
-        Candidate(name, width, _maker(name, problem, width, places))
-        for name in ENGINES
-        if name != SingleEngine.name
-        for width in widths
-    ]
+def _stacks(
+    problem: Problem, sample: Sample, widest: int, places: int, narrower: Sequence[int]
+) -> tuple[list[Candidate], dict[str, None]]:
+    """The first engine that takes these trials together, in several widths; and why those before it do not."""
+    notes: dict[str, None] = {}
+    for name in ENGINES:
+        if name == SingleEngine.name:
+            continue
+        engine = _maker(name, problem, widest, places)(MemoryStates(), nothing_between)
+        if max(map(len, engine.groups(sample.trials))) > 1:
+            widths = [width for width in narrower if width < widest] + [widest]
+            return [Candidate(name, width, _maker(name, problem, width, places)) for width in widths], notes
+        notes |= {f"not {name}: {note}": None for note in engine.notes or ["it takes these trials one at a time"]}
+    return [], notes
 
 
 def _maker(name: str, problem: Problem, width: int, places: int) -> Callable[[States, Between], Engine]:

@@ -120,7 +120,7 @@ def test_hardly_faster_is_not_faster() -> None:
 
 @pytest.fixture
 def engines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choosing, "ENGINES", {kind.name: kind for kind in (One, Stack, SlowStack, Refusing)})
+    monkeypatch.setattr(choosing, "ENGINES", {kind.name: kind for kind in (One, Refusing, Stack, SlowStack)})
 
 
 @pytest.mark.usefixtures("engines")

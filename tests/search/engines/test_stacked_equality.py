@@ -54,7 +54,7 @@ def problem(
     x = X.to(dtype)
     return Problem(
         build,
-        lambda trial, own: TensorBatches(x[:80], targets[:80], own.batch_size, own.seed),
+        lambda _, own: TensorBatches(x[:80], targets[:80], own.batch_size, own.seed),
         Examples(x[80:], targets[80:]),
         task,
         TrainSettings(batch_size=BATCH, **settings),
@@ -135,7 +135,7 @@ def test_schedules_and_lengths_of_their_own() -> None:
 
 def with_(*layers: Callable[[], nn.Module]) -> Build:
     """A network with these between its two linear layers."""
-    return seeded(lambda params: nn.Sequential(nn.Linear(6, 8), *(layer() for layer in layers), nn.Linear(8, 3)))
+    return seeded(lambda _: nn.Sequential(nn.Linear(6, 8), *(layer() for layer in layers), nn.Linear(8, 3)))
 
 
 @pytest.mark.parametrize(
@@ -157,17 +157,17 @@ def test_every_layer(layer: Callable[[], nn.Module]) -> None:
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_maxout(batch_norm: bool) -> None:
-    build = seeded(lambda params: nn.Sequential(Maxout(6, 8, 3, batch_norm=batch_norm), nn.Tanh(), nn.Linear(8, 3)))
+    build = seeded(lambda _: nn.Sequential(Maxout(6, 8, 3, batch_norm=batch_norm), nn.Tanh(), nn.Linear(8, 3)))
     assert_equal_to_alone(problem(build))
 
 
 def test_layers_without_bias() -> None:
-    build = seeded(lambda params: nn.Sequential(nn.Linear(6, 8, bias=False), nn.Tanh(), nn.Linear(8, 3, bias=False)))
+    build = seeded(lambda _: nn.Sequential(nn.Linear(6, 8, bias=False), nn.Tanh(), nn.Linear(8, 3, bias=False)))
     assert_equal_to_alone(problem(build))
 
 
 def test_one_linear_layer_with_its_inputs_flattened() -> None:
-    assert_equal_to_alone(problem(seeded(lambda params: nn.Sequential(nn.Flatten(), nn.Linear(6, 3)))))
+    assert_equal_to_alone(problem(seeded(lambda _: nn.Sequential(nn.Flatten(), nn.Linear(6, 3)))))
 
 
 def test_dropout_of_their_own() -> None:
@@ -211,14 +211,14 @@ def test_a_loss_of_ones_own() -> None:
 def test_regression(columns: tuple[int, ...]) -> None:
     width = columns[0] if columns else 1
     targets = X[:, :width].square().reshape(len(X), *columns)
-    build = seeded(lambda params: nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, width)))
+    build = seeded(lambda _: nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, width)))
     assert_equal_to_alone(problem(build, REGRESSION, targets, lr=0.01))
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_float32_within_the_contract(optimizer: str) -> None:
     build = seeded(
-        lambda params: nn.Sequential(
+        lambda _: nn.Sequential(
             nn.Linear(6, 8, bias=False), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 3)
         ),
         torch.float32,

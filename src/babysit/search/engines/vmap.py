@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from babysit.errors import Interrupted, RunFolderError, StorageError
 from babysit.fit.trainer import Trainer
-from babysit.search.engines._base import Between, Engine, nothing_between
+from babysit.search.engines._base import WIDEST, Between, Engine, nothing_between
 from babysit.search.engines.single import SingleEngine, judge
 from babysit.search.engines.vmap_stack import VmapStack
 from babysit.search.problem import Problem, steps_in
@@ -41,16 +41,23 @@ class VmapEngine(Engine):
         states: Where they wait for their next rung.
         between: Called after every step.
         width: Most trials that are trained together.
+        places: Processes over which the trials of a rung are to be spread.
     """
 
     name: ClassVar[str] = "vmap"
 
     def __init__(
-        self, problem: Problem, states: States, between: Between = nothing_between, *, width: int = 32
+        self,
+        problem: Problem,
+        states: States,
+        between: Between = nothing_between,
+        *,
+        width: int = WIDEST,
+        places: int = 1,
     ) -> None:
-        super().__init__(problem, states, between)
-        self._width = width
-        self._single = SingleEngine(problem, states, between)
+        super().__init__(problem, states, between, width=width, places=places)
+        # through this engine's own attribute, which a worker process replaces
+        self._single = SingleEngine(problem, states, lambda trials: self.between(trials))
         self._verified: set[Hashable] = set()
         self._refused: dict[Hashable, str] = {}
 
@@ -59,7 +66,7 @@ class VmapEngine(Engine):
         kinds: dict[Hashable, list[TrialSpec]] = {}
         for trial in trials:
             kinds.setdefault(self._kind(trial), []).append(trial)
-        width = self._width
+        width = self.width_for(len(trials))
         return [tuple(own[at : at + width]) for own in kinds.values() for at in range(0, len(own), width)]
 
     def train(self, trials: Sequence[TrialSpec], epochs: float) -> list[Outcome]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Hashable, Sequence
+from typing import ClassVar, TypeVar
 
 from torch import Tensor
 
@@ -13,14 +13,15 @@ from babysit.fit.evaluation import judge
 from babysit.search.engines._base import WIDEST, Between, Engine, nothing_between
 from babysit.search.engines.single import SingleEngine
 from babysit.search.engines.stacked.grouping import buckets, stacks
-from babysit.search.engines.stacked.members import Member
+from babysit.search.engines.stacked.members import Member, kind, planned
 from babysit.search.engines.stacked.plan import NotStackable, Plan
 from babysit.search.engines.stacked.run import Ended, Run
-from babysit.search.engines.stacked.verify import disagreement
+from babysit.search.engines.stacked.verify import STEPS, disagreement
 from babysit.search.problem import Problem, steps_in
 from babysit.search.states import States
 from babysit.search.trials import Outcome, TrialSpec
 
+T = TypeVar("T")
 _NOT_THE_TRIALS_FAULT = (Interrupted, RunFolderError, StorageError)
 
 
@@ -61,11 +62,10 @@ class StackedEngine(Engine):
         found: list[tuple[TrialSpec, ...]] = []
         alike: list[tuple[Hashable, tuple[TrialSpec, Plan]]] = []
         for trial in trials:
-            planned = self._planned(trial)
-            if planned is None:
+            if (known := self._planned(trial)) is None:
                 found.append((trial,))
             else:
-                alike.append((planned[0], (trial, planned[1])))
+                alike.append((known[0], (trial, known[1])))
         for bucket in buckets(alike):
             widths = [plan.widths for _, plan in bucket]
             for stack in stacks(widths, bucket[0][1].inputs, self.width_for(len(trials))):
@@ -81,7 +81,7 @@ class StackedEngine(Engine):
             if member is None:
                 outcomes[trial.number] = self._alone([trial], epochs)[0]
             else:
-                members.append((member.key(self.problem), member))
+                members.append(((kind(self.problem, trial, member.plan), member.state["step"]), member))
         for stack in buckets(members):
             for outcome in self._train(stack, epochs):
                 outcomes[outcome.number] = outcome
@@ -89,21 +89,24 @@ class StackedEngine(Engine):
 
     def _planned(self, trial: TrialSpec) -> tuple[Hashable, Plan] | None:
         if trial.number not in self._plans:
-            member = self._member(trial, fresh=True)
-            self._plans[trial.number] = None if member is None else (member.key(self.problem), member.plan)
+            plan = self._stackable(trial, lambda: planned(self.problem, trial, self.problem.build(trial)))
+            self._plans[trial.number] = None if plan is None else (kind(self.problem, trial, plan), plan)
         return self._plans[trial.number]
 
-    def _member(self, trial: TrialSpec, *, fresh: bool = False) -> Member | None:
-        """The trial as part of a stack; ``None`` where it has to be trained alone."""
-        state = None if fresh else self.states.get(trial.number)
+    def _member(self, trial: TrialSpec) -> Member | None:
+        state = self.states.get(trial.number)
+        return self._stackable(trial, lambda: Member.of(self.problem, trial, state))
+
+    def _stackable(self, trial: TrialSpec, make: Callable[[], T]) -> T | None:
+        """What is made of a trial for a stack; ``None`` where it has to be trained alone."""
         try:
-            return Member.of(self.problem, trial, state)
+            return make()
         except NotStackable as reason:
             self._note([trial], str(reason))
         except _NOT_THE_TRIALS_FAULT:
             raise
         except Exception:  # what it is, the single engine finds out again and says
-            pass
+            return None
         return None
 
     def _train(self, members: list[Member], epochs: float) -> list[Outcome]:
@@ -112,9 +115,12 @@ class StackedEngine(Engine):
             return self._alone(trials, epochs)
         try:
             until = steps_in(members[0].trainer.batches, epochs)
-            reason = disagreement(self.problem, members, until)
+            run = Run(self.problem, members)
+            run.to(min(run.watched.state["step"] + STEPS, until), self.between)
+            reason = disagreement(self.problem, run)
             if not reason:
-                return self._judged(Run(self.problem, members).to(until, self.between), epochs)
+                run.to(until, self.between)
+                return self._judged(run, epochs)
         except _NOT_THE_TRIALS_FAULT:
             raise
         except Exception as error:  # of one of them, or of the stack: each alone, it costs the one that raises

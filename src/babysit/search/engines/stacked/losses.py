@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from babysit.fit.losses import LossFunction, mean_squared_error
 
 StackedLoss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""``(outputs (K, N, C), targets) -> losses (K,), gradient (K, N, C)``: each trial's with respect to its own outputs."""
+"""``(outputs (K, C, N), targets) -> losses (K,), gradient (K, C, N)``: each trial's with respect to its own outputs."""
 
 
 def stacked(loss: LossFunction) -> StackedLoss:
@@ -26,26 +26,27 @@ def stacked(loss: LossFunction) -> StackedLoss:
 def _cross_entropy(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     if targets.dim() != 1 or targets.dtype is not torch.int64 or bool(targets.min() < 0):
         return _by_autograd(F.cross_entropy, outputs, targets)
-    trials, examples, _ = outputs.shape
-    logs = outputs.log_softmax(dim=2)
-    chosen = targets.view(1, -1, 1).expand(trials, examples, 1)
-    losses = logs.gather(2, chosen).mean(dim=(1, 2)).neg_()
-    gradient = logs.exp_().scatter_add_(2, chosen, logs.new_full((), -1.0).expand(trials, examples, 1))
+    trials, _, examples = outputs.shape
+    logs = outputs.log_softmax(dim=1)
+    chosen = targets.view(1, 1, -1).expand(trials, 1, examples)
+    losses = logs.gather(1, chosen).mean(dim=(1, 2)).neg_()
+    gradient = logs.exp_().scatter_add_(1, chosen, logs.new_full((), -1.0).expand(trials, 1, examples))
     return losses, gradient.div_(examples)
 
 
 def _mean_squared_error(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    same_shape = targets.shape in (outputs.shape[1:], outputs.shape[1:2]) and outputs[0].numel() == targets.numel()
-    if not same_shape or targets.dtype != outputs.dtype:
+    _, columns, examples = outputs.shape
+    shapes = [(examples, columns)] if columns > 1 else [(examples,), (examples, 1)]
+    if tuple(targets.shape) not in shapes or targets.dtype != outputs.dtype:
         return _by_autograd(mean_squared_error, outputs, targets)
-    error = outputs - targets.reshape(outputs.shape[1:])
+    error = outputs - targets.view(examples, columns).t()
     losses = error.square().mean(dim=(1, 2))
     return losses, error.mul_(2 / targets.numel())
 
 
 def _by_autograd(loss: LossFunction, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
-        leaf = outputs.detach().contiguous().requires_grad_()
+        leaf = outputs.transpose(1, 2).contiguous().requires_grad_()
         losses = torch.stack([loss(own, targets) for own in leaf])
         (gradient,) = torch.autograd.grad(losses.sum(), leaf)
-    return losses.detach(), gradient
+    return losses.detach(), gradient.transpose(1, 2)

@@ -6,6 +6,8 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
+
 from babysit.fit.trainer import Trainer
 from babysit.search.engines.stacked.optimizers import RULES, rule_of
 from babysit.search.engines.stacked.plan import NotStackable, Plan, plan_of
@@ -37,20 +39,32 @@ class Member:
             NotStackable: Its network has to be trained alone.
         """
         trainer = problem.trainer(trial)
-        plan = plan_of(trainer.model)
-        if plan.has_idle_bias and RULES[rule_of(trainer.settings)].amplifies_noise:
-            raise NotStackable(
-                f"a bias right before batch norm has no gradient but rounding errors, which {trainer.settings.optimizer} "
-                "makes large: no other program repeats it; build that linear layer with bias=False"
-            )
+        plan = planned(problem, trial, trainer.model)
         return cls(trial, trainer, plan, trainer.state_dict() if state is None else state)
-
-    def key(self, problem: Problem) -> Hashable:
-        """Trials with equal keys can be trained together."""
-        return (self.plan.key, rule_of(self.trainer.settings), problem.batches_key(self.trial), self.state["step"])
 
     @property
     def parameter_names(self) -> list[str]:
         """The network's parameters in the order in which its optimizer numbers them."""
         names = {id(parameter): name for name, parameter in self.trainer.model.named_parameters()}
         return [names[id(p)] for group in self.trainer.optimizer.param_groups for p in group["params"]]
+
+
+def planned(problem: Problem, trial: TrialSpec, model: nn.Module) -> Plan:
+    """The plan of a trial's network.
+
+    Raises:
+        NotStackable: It has to be trained alone.
+    """
+    plan = plan_of(model)
+    settings = problem.settings_of(trial)
+    if plan.has_idle_bias and RULES[rule_of(settings)].amplifies_noise:
+        raise NotStackable(
+            "a bias right before batch norm has no gradient but rounding errors, which no other program repeats and "
+            f"{settings.optimizer} makes large; build that linear layer with bias=False"
+        )
+    return plan
+
+
+def kind(problem: Problem, trial: TrialSpec, plan: Plan) -> Hashable:
+    """Trials of one kind can be trained together, as far as they have taken equally many steps."""
+    return (plan.key, rule_of(problem.settings_of(trial)), problem.batches_key(trial))

@@ -1,4 +1,4 @@
-"""The update rules of :mod:`babysit.fit.optimizers` for many trials at once, each with its own rate, decay and momentum.
+"""The update rules of :mod:`babysit.fit.optimizers` for many trials at once, each with its own rate and momentum.
 
 The formulas, their order and their constants are torch's; what one rule keeps from step to step has torch's names.
 """
@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from babysit.fit.settings import TrainSettings
-from babysit.search.engines.stacked.weights import Block
+from babysit.search.engines.stacked.weights import Chunk
+
+_BETA2 = 0.999
 
 
 class UpdateRule(ABC):
@@ -35,44 +37,40 @@ class UpdateRule(ABC):
 
     def __init__(self, settings: Sequence[TrainSettings], like: Tensor) -> None:
         self._like = like
-        self._momentum = torch.tensor([own.momentum for own in settings], dtype=torch.float64)
-        self._l2 = torch.tensor([own.l2 for own in settings], dtype=torch.float64)
-        self._decays = bool(self._l2.any())
+        self._momentums = torch.tensor([own.momentum for own in settings], dtype=torch.float64)
+        self._l2s = torch.tensor([own.l2 for own in settings], dtype=torch.float64)
+        self._momentum = self._momentums.to(like)
+        self._l2 = self._l2s.to(like)
+        self._decays = bool(self._l2s.any())
 
-    def step(self, blocks: Sequence[Block], lr: Tensor, step: int) -> None:
-        """Update all parameters.
+    def begin(self, lr: Tensor, step: int) -> None:  # noqa: ARG002
+        """Prepare a step.
 
         Args:
-            blocks: With their gradients; these may be overwritten.
             lr: ``(K,)`` float64.
             step: Steps taken before this one.
         """
-        self._prepare(lr, step)
-        for block in blocks:
-            if self._decays and block.decayed:
-                self._decay(block, lr)
-            self._update(block)
+        self._downhill = (-lr).to(self._like)
 
-    def _decay(self, block: Block, lr: Tensor) -> None:  # noqa: ARG002
-        block.grad.addcmul_(block.value, self._vector(self._l2, block))
+    def update(self, chunk: Chunk) -> None:
+        """Update some parameters by their gradients, which may be overwritten."""
+        if self._decays and chunk.decayed:
+            self._decay(chunk)
+        self._update(chunk)
 
-    def _prepare(self, lr: Tensor, step: int) -> None:  # noqa: ARG002
-        self._lr = lr
+    def _decay(self, chunk: Chunk) -> None:
+        chunk.grad.addcmul_(chunk.value, chunk.each(self._l2))
 
     @abstractmethod
-    def _update(self, block: Block) -> None:
-        """Update one parameter."""
-
-    def _vector(self, values: Tensor, block: Block) -> Tensor:
-        """A number of each trial, to multiply a parameter with."""
-        return values.to(self._like).view(-1, *[1] * (block.value.dim() - 1))
+    def _update(self, chunk: Chunk) -> None:
+        """Update after the decay."""
 
 
 class SGD(UpdateRule):
     """Plain gradient descent."""
 
-    def _update(self, block: Block) -> None:
-        block.value.addcmul_(block.grad, self._vector(-self._lr, block))
+    def _update(self, chunk: Chunk) -> None:
+        chunk.value.addcmul_(chunk.grad, chunk.each(self._downhill))
 
 
 class Momentum(UpdateRule):
@@ -80,10 +78,9 @@ class Momentum(UpdateRule):
 
     slots = ("momentum_buffer",)
 
-    def _update(self, block: Block) -> None:
-        velocity = block.slots["momentum_buffer"]
-        velocity.mul_(self._vector(self._momentum, block)).add_(block.grad)
-        block.value.addcmul_(velocity, self._vector(-self._lr, block))
+    def _update(self, chunk: Chunk) -> None:
+        velocity = chunk.slots["momentum_buffer"].mul_(chunk.each(self._momentum)).add_(chunk.grad)
+        chunk.value.addcmul_(velocity, chunk.each(self._downhill))
 
 
 class Nesterov(UpdateRule):
@@ -91,11 +88,10 @@ class Nesterov(UpdateRule):
 
     slots = ("momentum_buffer",)
 
-    def _update(self, block: Block) -> None:
-        velocity = block.slots["momentum_buffer"]
-        momentum = self._vector(self._momentum, block)
-        velocity.mul_(momentum).add_(block.grad)
-        block.value.addcmul_(block.grad.addcmul_(velocity, momentum), self._vector(-self._lr, block))
+    def _update(self, chunk: Chunk) -> None:
+        momentum = chunk.each(self._momentum)
+        velocity = chunk.slots["momentum_buffer"].mul_(momentum).add_(chunk.grad)
+        chunk.value.addcmul_(chunk.grad.addcmul_(velocity, momentum), chunk.each(self._downhill))
 
 
 class Adagrad(UpdateRule):
@@ -104,9 +100,9 @@ class Adagrad(UpdateRule):
     slots = ("sum",)
     counts_steps = amplifies_noise = True
 
-    def _update(self, block: Block) -> None:
-        squares = block.slots["sum"].addcmul_(block.grad, block.grad)
-        block.value.addcdiv_(block.grad.mul_(self._vector(-self._lr, block)), squares.sqrt().add_(1e-10))
+    def _update(self, chunk: Chunk) -> None:
+        root = chunk.slots["sum"].addcmul_(chunk.grad, chunk.grad).sqrt().add_(1e-10)
+        chunk.value.addcdiv_(chunk.grad.mul_(chunk.each(self._downhill)), root)
 
 
 class RMSprop(UpdateRule):
@@ -115,9 +111,9 @@ class RMSprop(UpdateRule):
     slots = ("square_avg",)
     counts_steps = amplifies_noise = True
 
-    def _update(self, block: Block) -> None:
-        squares = block.slots["square_avg"].mul_(0.99).addcmul_(block.grad, block.grad, value=0.01)
-        block.value.addcdiv_(block.grad.mul_(self._vector(-self._lr, block)), squares.sqrt().add_(1e-8))
+    def _update(self, chunk: Chunk) -> None:
+        squares = chunk.slots["square_avg"].mul_(0.99).addcmul_(chunk.grad, chunk.grad, value=0.01)
+        chunk.value.addcdiv_(chunk.grad.mul_(chunk.each(self._downhill)), squares.sqrt().add_(1e-8))
 
 
 class Adam(UpdateRule):
@@ -126,23 +122,32 @@ class Adam(UpdateRule):
     slots = ("exp_avg", "exp_avg_sq")
     counts_steps = amplifies_noise = True
 
-    def _prepare(self, lr: Tensor, step: int) -> None:
-        self._step_size = -lr / (1 - self._momentum ** (step + 1))
-        self._correction = (1 - 0.999 ** (step + 1)) ** 0.5
+    def __init__(self, settings: Sequence[TrainSettings], like: Tensor) -> None:
+        super().__init__(settings, like)
+        self._new = (1 - self._momentums).to(like)
 
-    def _update(self, block: Block) -> None:
-        mean, squares = block.slots["exp_avg"], block.slots["exp_avg_sq"]
-        mean.lerp_(block.grad, self._vector(1 - self._momentum, block))
-        squares.mul_(0.999).addcmul_(block.grad, block.grad, value=1 - 0.999)
-        root = torch.sqrt(squares, out=block.grad).div_(self._correction).add_(1e-8)
-        block.value.addcdiv_(mean * self._vector(self._step_size, block), root)
+    def begin(self, lr: Tensor, step: int) -> None:
+        """Prepare a step: the rate and the root are corrected for the zeros the averages began with."""
+        super().begin(lr / (1 - self._momentums ** (step + 1)), step)
+        self._correction = (1 - _BETA2 ** (step + 1)) ** 0.5
+
+    def _update(self, chunk: Chunk) -> None:
+        mean = chunk.slots["exp_avg"].lerp_(chunk.grad, chunk.each(self._new))
+        squares = chunk.slots["exp_avg_sq"].mul_(_BETA2).addcmul_(chunk.grad, chunk.grad, value=1 - _BETA2)
+        root = torch.sqrt(squares, out=chunk.grad).div_(self._correction).add_(1e-8)
+        chunk.value.addcdiv_(mean * chunk.each(self._downhill), root)
 
 
 class AdamW(Adam):
     """Adam with decoupled weight decay."""
 
-    def _decay(self, block: Block, lr: Tensor) -> None:
-        block.value.mul_(self._vector(1 - lr * self._l2, block))
+    def begin(self, lr: Tensor, step: int) -> None:
+        """Prepare a step, its decay too."""
+        super().begin(lr, step)
+        self._kept = (1 - lr * self._l2s).to(self._like)
+
+    def _decay(self, chunk: Chunk) -> None:
+        chunk.value.mul_(chunk.each(self._kept))
 
 
 RULES: Mapping[str, type[UpdateRule]] = {

@@ -60,11 +60,10 @@ class Program:
         values = self._flat(inputs)
         for layer in self._layers:
             values = layer.forward(values)
-        losses, gradient = self._loss(values.transpose(1, 2), targets)
-        delta = gradient.transpose(1, 2)
+        losses, delta = self._loss(values, targets)
+        self._rule.begin(self._rates.at(self.step), self.step)
         for layer in reversed(self._layers):
-            delta = layer.backward(delta)
-        self._rule.step(self._weights.parameters, self._rates.at(self.step), self.step)
+            delta = layer.backward(delta, self._rule.update)
         self.step += 1
         return losses.tolist()
 
@@ -135,8 +134,8 @@ class Program:
                 return layers.Linear(weight, bias) if position else layers.WideLinear(weight, bias)
             case nn.BatchNorm1d(momentum=momentum, eps=eps):
                 assert momentum is not None
-                running = [self._weights.buffer(position, name) for name in _RUNNING]
-                return layers.BatchNorm(weight, bias, *running, momentum, eps)
+                mean, variance, batches = (self._weights.buffer(position, name) for name in _RUNNING)
+                return layers.BatchNorm(weight, bias, mean, variance, batches, momentum, eps)
             case nn.LayerNorm(eps=eps):
                 units, mask = self._units(position, plans)
                 return layers.LayerNorm(weight, bias, eps, units, mask)

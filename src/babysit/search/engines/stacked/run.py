@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
+from babysit.fit.evaluation import Examples
 from babysit.fit.trainer import verdict
 from babysit.search.engines.stacked.members import Member
 from babysit.search.engines.stacked.program import Program
@@ -47,25 +50,28 @@ class Run:
     Attributes:
         program: Those that are alive; ``None`` where none is.
         stopped: The others.
+        watched: The narrowest of the trials, as it began: where some are padded, that one is.
+        watched_losses: Of its steps.
     """
 
     def __init__(self, problem: Problem, members: Sequence[Member]) -> None:
         self._problem = problem
+        self.watched = min(members, key=lambda member: member.plan.widths)
         self._batches = members[0].trainer.batches
-        self.program: Program | None = None
+        self.program: Program | None = Program(members, problem.task.loss)
         self.stopped: list[Ended] = []
+        self.watched_losses: list[float] = []
         self._initial = [member.state["initial_loss"] for member in members]
         self._dead: set[int] = set()
         self._members = list(members)
 
-    def to(self, until: int, between: Callable[[int], None]) -> Run:
+    def to(self, until: int, between: Callable[[int], None]) -> None:
         """Train until so many steps have been taken since the beginning, or nobody is left.
 
         Args:
             until: The number of steps.
             between: Called after every step with the number of trials that took it.
         """
-        self.program = Program(self._members, self._problem.task.loss)
         while self.program is not None and self.program.step < until:
             step = self.program.step
             losses = self.program.train_step(*self._batches.batch(step))
@@ -75,7 +81,13 @@ class Run:
                 self._compact()
             between(alive)
         self._compact()
-        return self
+
+    def watched_outputs(self, examples: Examples) -> Tensor | None:
+        """The outputs of the watched trial; ``None`` where it was stopped."""
+        trials = [] if self.program is None else [member.trial for member in self.program.members]
+        if self.program is None or self.watched.trial not in trials:
+            return None
+        return self.program.outputs(examples)[trials.index(self.watched.trial)]
 
     def ended(self, trial: int) -> Ended:
         """Where a trial of the program stands."""
@@ -92,6 +104,8 @@ class Run:
             self._initial = list(losses)
         for trial, loss in enumerate(losses):
             if trial not in self._dead:
+                if self._members[trial].trial is self.watched.trial:
+                    self.watched_losses.append(loss)
                 initial = max(self._initial[trial], self._problem.chance)
                 if reason := verdict(step, loss, initial, self._problem.kill_ratio):
                     self._dead.add(trial)

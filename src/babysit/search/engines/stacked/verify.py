@@ -12,7 +12,7 @@ from torch import Tensor
 
 from babysit.fit.evaluation import Examples, predict
 from babysit.search.engines.stacked.members import Member
-from babysit.search.engines.stacked.program import Program
+from babysit.search.engines.stacked.run import Run
 from babysit.search.problem import Problem
 
 STEPS = 3
@@ -21,32 +21,26 @@ _EXAMPLES = 64
 _RTOL, _ATOL = 1e-4, 1e-5
 
 
-def disagreement(problem: Problem, members: Sequence[Member], until: int) -> str:
+def disagreement(problem: Problem, run: Run) -> str:
     """How a stack differs from a trial of it that is trained alone; ``""`` where it does not.
 
-    Compared are the losses of the first steps and the outputs in evaluation mode after them, for the narrowest of the
-    trials: where some are padded, that one is.
+    Compared are the losses of the trial it watches, and the outputs in evaluation mode after them.
 
     Args:
         problem: What is trained.
-        members: The trials of the stack.
-        until: Last step of the training.
+        run: The stack, a few steps after it began.
     """
-    chosen = min(range(len(members)), key=lambda trial: members[trial].plan.widths)
-    member = members[chosen]
-    begin = member.state["step"]
-    losses, outputs, taken = _alone(problem, member, min(begin + STEPS, until))
-    program = Program(members, problem.task.loss)
-    batches = member.trainer.batches
-    stacked = [program.train_step(*batches.batch(step))[chosen] for step in range(begin, taken)]
-    if not _close(torch.tensor(stacked), torch.tensor(losses)):
-        return f"losses {_listed(stacked)} where trial {member.trial.number} alone has {_listed(losses)}"
-    if math.isfinite(losses[-1]) and not _close(program.outputs(_some(problem.validation))[chosen], outputs):
-        return f"outputs after {taken} steps differ from those of trial {member.trial.number} alone"
+    losses, outputs = _alone(problem, run.watched, len(run.watched_losses))
+    number = run.watched.trial.number
+    if not _close(torch.tensor(run.watched_losses), torch.tensor(losses)):
+        return f"losses {_listed(run.watched_losses)} where trial {number} alone has {_listed(losses)}"
+    stacked = run.watched_outputs(_some(problem.validation))
+    if stacked is not None and math.isfinite(losses[-1]) and not _close(stacked, outputs):
+        return f"outputs after {len(losses)} steps differ from those of trial {number} alone"
     return ""
 
 
-def _alone(problem: Problem, member: Member, until: int) -> tuple[list[float], Tensor, int]:
+def _alone(problem: Problem, member: Member, steps: int) -> tuple[list[float], Tensor]:
     losses: list[float] = []
 
     def recorded(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -56,17 +50,23 @@ def _alone(problem: Problem, member: Member, until: int) -> tuple[list[float], T
 
     recording = dataclasses.replace(problem, task=dataclasses.replace(problem.task, loss=recorded))
     trainer = recording.trainer(member.trial)
-    trainer.load_state_dict(copy.deepcopy(dict(member.state)))  # an optimizer goes on in the very tensors it is given
-    trainer.run(until)
-    return losses, predict(trainer.model, _some(problem.validation)), trainer.step
+    begin = member.state["step"]
+    if begin:
+        # an optimizer goes on in the very tensors it is given
+        trainer.load_state_dict(copy.deepcopy(dict(member.state)))
+    trainer.run(begin + steps)
+    return losses, predict(trainer.model, _some(problem.validation))
 
 
 def _some(examples: Examples) -> Examples:
-    return Examples(examples.x, examples.y[:_EXAMPLES], None if examples.rows is None else examples.rows[:_EXAMPLES])
+    rows = None if examples.rows is None else examples.rows[:_EXAMPLES]
+    return Examples(examples.x, examples.y[:_EXAMPLES], rows)
 
 
 def _close(found: Tensor, expected: Tensor) -> bool:
-    return torch.allclose(found.double(), expected.double(), rtol=_RTOL, atol=_ATOL, equal_nan=True)
+    return found.shape == expected.shape and torch.allclose(
+        found.double(), expected.double(), rtol=_RTOL, atol=_ATOL, equal_nan=True
+    )
 
 
 def _listed(losses: Sequence[float]) -> str:

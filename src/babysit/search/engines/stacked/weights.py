@@ -7,15 +7,42 @@ and what the optimizer does, it does to a few long vectors.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from babysit.search.engines.stacked.plan import Plan
 
+Named = tuple[str, Tensor | None]
+CHUNK = 1 << 18
+"""Values of a parameter that are updated at a time: they and what belongs to them stay in the cache meanwhile."""
 
-@dataclass(eq=False)
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """A parameter of some neighbouring trials, as much as a cache holds.
+
+    Attributes:
+        trials: Which.
+        value: ``(trials, *widest shape)``.
+        grad: Likewise; shared with the other chunks of the parameter, so that it is to be used at once.
+        slots: What the optimizer remembers, likewise.
+        decayed: Weight decay touches it: it is a matrix.
+    """
+
+    trials: slice
+    value: Tensor
+    grad: Tensor
+    slots: Mapping[str, Tensor]
+    decayed: bool
+
+    def each(self, values: Tensor) -> Tensor:
+        """A number of each of all trials, to multiply the chunk with."""
+        return values[self.trials].view(-1, *[1] * (self.value.dim() - 1))
+
+
+@dataclass(frozen=True, eq=False)
 class Block:
     """One parameter or buffer of all trials.
 
@@ -23,25 +50,15 @@ class Block:
         names: What it is called in the ``state_dict`` of each trial.
         shapes: Its shape in each trial.
         value: ``(K, *widest shape)``.
-        grad: Likewise, for parameters.
         slots: What the optimizer remembers, likewise.
-        decayed: Weight decay touches it: it is a matrix.
+        chunks: All of it, in parts.
     """
 
     names: tuple[str, ...]
     shapes: tuple[torch.Size, ...]
     value: Tensor
-    grad: Tensor
-    slots: dict[str, Tensor] = field(default_factory=dict)
-
-    @property
-    def decayed(self) -> bool:
-        return self.value.dim() > 2
-
-    @property
-    def padded(self) -> bool:
-        """Whether a trial's is smaller than another's."""
-        return any(shape != self.value.shape[1:] for shape in self.shapes)
+    slots: Mapping[str, Tensor]
+    chunks: tuple[Chunk, ...] = ()
 
     def read(self, target: Tensor, trial: int, source: Tensor) -> None:
         """Copy a trial's own tensor into its place in ``target``, one of this block's."""
@@ -71,14 +88,11 @@ class Weights:
             if _is_max(pieces[0].module):
                 continue
             for name in _named(pieces[0].module._parameters):
-                self._parameters[position, name] = _block(
-                    [(p.prefix, p.module._parameters[name]) for p in pieces], name
-                )
+                own: list[Named] = [(piece.prefix + name, piece.module._parameters[name]) for piece in pieces]
+                self._parameters[position, name] = _block(own, slots)
             for name in _named(pieces[0].module._buffers):
-                self._buffers[position, name] = _block([(p.prefix, p.module._buffers[name]) for p in pieces], name)
-        for block in self._parameters.values():
-            block.grad = torch.zeros_like(block.value)
-            block.slots = {slot: torch.zeros_like(block.value) for slot in slots}
+                own = [(piece.prefix + name, piece.module._buffers[name]) for piece in pieces]
+                self._buffers[position, name] = _block(own)
         self._by_name = [{block.names[trial]: block for block in self.parameters} for trial in range(len(plans))]
 
     def parameter(self, position: int, name: str) -> Block | None:
@@ -120,8 +134,19 @@ def _named(tensors: Mapping[str, Tensor | None]) -> list[str]:
     return [name for name, tensor in tensors.items() if tensor is not None]
 
 
-def _block(tensors: Sequence[tuple[str, Tensor | None]], name: str) -> Block:
+def _block(tensors: Sequence[Named], slots: Sequence[str] = ()) -> Block:
     own = [tensor for _, tensor in tensors if tensor is not None]
     widest = [max(sizes) for sizes in zip(*(tensor.shape for tensor in own), strict=True)]
     value = own[0].new_zeros((len(own), *widest), requires_grad=False)
-    return Block(tuple(prefix + name for prefix, _ in tensors), tuple(tensor.shape for tensor in own), value, value)
+    remembered = {slot: torch.zeros_like(value) for slot in slots}
+    names, shapes = tuple(name for name, _ in tensors), tuple(tensor.shape for tensor in own)
+    return Block(names, shapes, value, remembered, tuple(_chunks(value, remembered)))
+
+
+def _chunks(value: Tensor, slots: Mapping[str, Tensor]) -> Iterator[Chunk]:
+    size = min(len(value), max(1, CHUNK // max(1, value[0].numel())))
+    grad = torch.zeros_like(value[:size])
+    for begin in range(0, len(value), size):
+        trials = slice(begin, min(begin + size, len(value)))
+        own = {slot: tensor[trials] for slot, tensor in slots.items()}
+        yield Chunk(trials, value[trials], grad[: trials.stop - begin], own, value.dim() > 2)
