@@ -4,9 +4,9 @@
 
 All search learning rate and L2 of the same network on the same data, with as many trials of the same longest length,
 one thread a process, and are judged by the validation loss. Contenders take turns, a whole search each, with another
-seed every round. The table gives, as medians and ranges over the rounds: wall time of the whole search; wall time until the
-validation loss is as low as the plain Optuna loop's best in the same round; trial-steps a second of wall time; and the
-best validation loss. Ratios are to the plain loop, round by round.
+seed every round. The table gives, as medians and ranges over the rounds: wall time of the whole search; wall time until
+the validation loss is as low as the plain Optuna loop's best in the same round; trial-steps a second of wall time; and
+the best validation loss. Ratios are to the plain loop, round by round.
 """
 
 from __future__ import annotations

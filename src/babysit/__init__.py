@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from babysit.recipe.model_file import load as load
     from babysit.search import Choice as Choice
     from babysit.search import IntUniform as IntUniform
+    from babysit.search import LogIntUniform as LogIntUniform
     from babysit.search import LogUniform as LogUniform
     from babysit.search import SearchResult as SearchResult
+    from babysit.search import Space as Space
     from babysit.search import Trial as Trial
     from babysit.search import Uniform as Uniform
+    from babysit.search import When as When
     from babysit.search import search as search
     from babysit.watch import Monitor as Monitor
     from babysit.watch import watch as watch
@@ -32,6 +35,9 @@ _HOMES = {
     "LogUniform": "babysit.search",
     "Monitor": "babysit.watch",
     "SearchResult": "babysit.search",
+    "When": "babysit.search",
+    "Space": "babysit.search",
+    "LogIntUniform": "babysit.search",
     "Trial": "babysit.search",
     "Uniform": "babysit.search",
     "check": "babysit.preflight",
@@ -45,11 +51,14 @@ __all__ = [
     "Choice",
     "FitResult",
     "IntUniform",
+    "LogIntUniform",
     "LogUniform",
     "Monitor",
     "SearchResult",
+    "Space",
     "Trial",
     "Uniform",
+    "When",
     "__version__",
     "check",
     "fit",

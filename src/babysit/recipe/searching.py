@@ -11,7 +11,7 @@ from typing import Any
 
 from babysit.data.batches import Batches
 from babysit.fit.settings import TrainSettings
-from babysit.fit.threads import torch_threads
+from babysit.fit.threads import step_work, torch_threads
 from babysit.measure.record import RecordWriter, RoundRecord, TrialRecord
 from babysit.recipe.budget import Budget, Plan, make_plan, nominal_seconds_per_step, parse_budget
 from babysit.recipe.run import Run
@@ -38,6 +38,10 @@ SMALLEST_MIRRORED = 16
 FINALISTS = 2
 """Settings of the short trials that meet their challengers in the final round."""
 LEAST_LEFT = 0.25
+STACKED = 8
+"""Trials that are trained as one program: most of the gain, and there are stacks for several cores (measured)."""
+LARGEST_STACKED = 1.5e6
+"""Multiply-adds an example and step up to which eight at once are clearly faster than one by one (measured)."""
 PROGRESS_EVERY = 20
 """Trial-steps between two updates of the progress."""
 SEARCH_RULES = ("SRC001", "SRC002")
@@ -96,13 +100,16 @@ def search(run: Run, subject: Subject, rates: tuple[float, float]) -> tuple[Plan
 
 
 def _rungs(run: Run, subject: Subject, plan: Plan, space: Space, ledger: JournalLedger, stack: ExitStack) -> Rungs:
-    """What trains the trials: the engine that is the fastest here, in a process for each idle core."""
+    """What trains the trials: stacks of them where that wins on every machine, in a process for each idle core.
+
+    Not what is measured to be the fastest, as the same command has to give the same run.
+    """
     between, total = _progress(run, subject, plan)
     around = Surroundings(ledger, run.folder.path, between, stack)
     sample = sample_of(space, plan.rounds, run.options.seed, total)
-    launched = launch_models(problem_of(subject), "auto", None)(sample, around)
-    for line in (launched.why, *launched.notes):
-        run.display.note(line)
+    small = step_work(subject.network, 1) <= LARGEST_STACKED
+    engine, width = ("stacked", STACKED) if small else ("single", 1)
+    launched = launch_models(problem_of(subject), engine, None, width=width)(sample, around)
     return Rungs(launched.groups, launched.runner, ledger)
 
 

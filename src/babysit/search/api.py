@@ -157,7 +157,7 @@ def search(
             maximize=maximize,
             device=device,
         )
-        launch = launch_models(problem, engine, workers, ray)
+        launch = launch_models(problem, engine, workers, ray=ray)
         header = _header_of(problem, device)
     plan = Plan(searched, plan_rounds(trials, epochs, header.steps_per_epoch), seed, sampler, moves)
     header = _begun(header, plan, trials, epochs, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -60,7 +61,9 @@ Launch = Callable[[Sample, Surroundings], Launched]
 """Sets the training of trials going; gets some to measure with."""
 
 
-def launch_models(problem: Problem, engine: str, workers: int | None, ray: str | None = None) -> Launch:
+def launch_models(
+    problem: Problem, engine: str, workers: int | None, *, ray: str | None = None, width: int | None = None
+) -> Launch:
     """Trials are models that are built, trained on data and evaluated.
 
     Args:
@@ -68,6 +71,8 @@ def launch_models(problem: Problem, engine: str, workers: int | None, ray: str |
         engine: ``"auto"`` or an engine's name.
         workers: Processes; ``None`` for one each idle core, or each of a cluster's.
         ray: Address of a Ray cluster; ``None`` stays on this machine.
+        width: Trials that are trained together, whatever the number of processes, so that every run rounds alike;
+            ``None`` for what is the fastest, or spreads them best.
     """
 
     def launch(sample: Sample, around: Surroundings) -> Launched:
@@ -76,7 +81,9 @@ def launch_models(problem: Problem, engine: str, workers: int | None, ray: str |
         count = workers if cluster and workers else cluster.places(gpu=gpu) if cluster else workers_of(workers)
         places: int = around.ledger.decide("places", lambda: min(count, len(sample.trials)))
         choice = choose(engine, problem, sample, places, around.ledger)
-        chosen = choice.make(problem, _states(around, places), around.between, places)
+        if width is not None:
+            choice = dataclasses.replace(choice, width=width)
+        chosen = choice.make(problem, _states(around, places), around.between, places if width is None else 1)
         chosen.notes += choice.notes
         if cluster:
             runner: Runner = OnCluster(chosen, places, around.between, gpus=float(gpu))
