@@ -14,9 +14,10 @@ from babysit.errors import InputError
 from babysit.measure.record import RoundRecord, TrialRecord
 from babysit.search.ledgers import JournalLedger, Ledger, MemoryLedger
 from babysit.search.limits import Limits
+from babysit.search.optuna_ledger import OptunaLedger
 from babysit.search.rungs import Rungs
 from babysit.search.space import Choice, IntUniform, LogUniform, Space, Uniform, When
-from babysit.search.study import AT_LEAST_BEST, RoundPlan, Study
+from babysit.search.study import AT_LEAST_BEST, RoundPlan, Study, StudyResult
 from babysit.search.trials import Outcome, TrialSpec, Unit
 
 Score = Callable[[TrialSpec, float], float]
@@ -353,6 +354,20 @@ def test_tpe_draws_each_few_from_how_the_ones_before_ended() -> None:
     distances = [abs(math.log10(trial.params["lr"]) + 3.0) for trial in result.trials]
     assert sum(distances[18:]) / 12 < 0.75 * 1.3  # what random draws from 1e-6 to 1e-1 are away on average
     assert [record.trials for record in result.rounds] == [30]
+
+
+def test_tpe_goes_on_in_a_database_too(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    plans = [RoundPlan("coarse", 10, 1.0), RoundPlan("final", 2, 1.0)]
+
+    def search(engine: KnownScore, ledger: Ledger) -> StudyResult:
+        with closing(ledger):
+            return Study(rates(), plans, Rungs(engine, engine, ledger), sampler="tpe").run()
+
+    whole = search(KnownScore(near(-3.0)), MemoryLedger())
+    with pytest.raises(KeyboardInterrupt):
+        search(Timed(near(-3.0), units_left=2), OptunaLedger(url, "tpe"))
+    assert search(KnownScore(near(-3.0)), OptunaLedger(url, "tpe")) == whole
 
 
 def test_an_unknown_sampler_is_refused_before_anything_is_trained() -> None:

@@ -59,7 +59,7 @@ def search(
     batch_size: Annotated[int, typer.Option(help="Examples a step.")] = 128,
     minimize: Annotated[bool, typer.Option("--minimize", help="A smaller value of a loop's report is better.")] = False,
     sampler: Annotated[str, typer.Option(help="random, sobol, tpe, grid.")] = "random",
-    moves: Annotated[int, typer.Option(help="Extra rounds past the edge while the best trials sit there.")] = 1,
+    moves: Annotated[int, typer.Option(help="How often ranges may move past an edge the best trials sit at.")] = 3,
     engine: Annotated[str, typer.Option(help="auto measures which is the fastest; or its name.")] = "auto",
     workers: Annotated[
         int | None, typer.Option(help="Processes; one for each idle core by default.", show_default=False)

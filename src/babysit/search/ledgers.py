@@ -24,7 +24,7 @@ class Ledger(Protocol):
         """A decision that is made once and kept: the first one's of all who ask, as JSON gives it back."""
 
     def begin(self, round_: RoundRecord, trials: Sequence[TrialSpec]) -> None:
-        """A round and its trials, before any of them is trained."""
+        """A round and its trials, or the next of them, before any of these is trained."""
 
     def outcome(self, number: int, epochs: float) -> Outcome | None:
         """What is known of a trial at a rung."""

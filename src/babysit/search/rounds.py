@@ -18,7 +18,7 @@ from babysit.search.trials import TrialSpec
 
 
 class Begun:
-    """A round that is to be begun, or has been.
+    """A round, or a part of one, that is to be begun or has been.
 
     Args:
         study_id: The study's number.
@@ -28,7 +28,9 @@ class Begun:
 
     def __init__(self, study_id: int, round_: RoundRecord, trials: Sequence[TrialSpec]) -> None:
         content = {"round": asdict(round_), "trials": [asdict(trial) for trial in trials]}
-        self._row = {"study_id": study_id, "number": round_.number, "content": to_text(content)}
+        # by its first trial, as a sampler that learns begins a round in parts
+        first = trials[0].number if trials else -1 - round_.number
+        self._row = {"study_id": study_id, "number": first, "content": to_text(content)}
 
     def add(self, connection: Connection) -> bool:
         """Whether it is begun now, and for the first time."""

@@ -31,7 +31,7 @@ ROUNDS = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("content", Text, nullable=False),
 )
-"""A round and the trials it was begun with."""
+"""A round, or a part of one, and the trials it was begun with; by the number of the first."""
 
 DECISIONS = Table(
     "babysit_decisions",
