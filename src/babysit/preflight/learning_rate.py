@@ -31,8 +31,8 @@ EXPLODES = 3.0
 """Over this many times the untrained model's loss the cost is exploding (the lecture)."""
 FALLS = 0.98
 """A loss that ends above this share of the untrained model's has hardly moved (heuristic)."""
-ENOUGH = 0.9
-"""A rate that brings the loss down by this share of what the best does is as good (heuristic)."""
+ENOUGH = 0.97
+"""A rate that brings the loss down by this share of what the best does is as good (benchmarks/learning_rates.py)."""
 GRACE = 1.5
 """Times the time limit that it may take where steps turn out slower than they were when they were timed."""
 STEPS = (12, 40)
