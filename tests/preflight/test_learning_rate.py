@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 import pytest
@@ -289,6 +290,16 @@ def test_with_little_time_every_other_rate_is_tried(
     assert probe.numbers["suggested"] in probe.series["lr"]
     more = probe_rates(subject, parts, time_limit=3.0)
     assert more.series["lr"] == RATES[: len(more.series["lr"])]
+
+
+def test_steps_that_turn_out_slower_than_timed_end_the_search(
+    two_layers: TwoLayers, digits: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning_rate, "quickest", lambda *_: 1e-6)
+    subject, parts = supervised(two_layers(64, std=0.1), parts_of(digits, 2), F.cross_entropy)
+    probe = probe_rates(subject, parts, time_limit=0.01)
+    assert not probe.numbers
+    assert re.fullmatch(r"the time was over after \d+ of 19 rates", probe.texts["reason"])
 
 
 def test_where_nothing_falls_nothing_is_suggested(two_layers: TwoLayers, digits: Data) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -30,8 +31,10 @@ EXPLODES = 3.0
 """Over this many times the untrained model's loss the cost is exploding (the lecture)."""
 FALLS = 0.98
 """A loss that ends above this share of the untrained model's has hardly moved (heuristic)."""
-ENOUGH = 0.9
-"""A rate that brings the loss down by this share of what the best does is as good (heuristic)."""
+ENOUGH = 0.97
+"""A rate that brings the loss down by this share of what the best does is as good (benchmarks/learning_rates.py)."""
+GRACE = 1.5
+"""Times the time limit that it may take where steps turn out slower than they were when they were timed."""
 STEPS = (12, 40)
 """Fewest and most steps at each rate, as time allows (heuristic)."""
 
@@ -108,7 +111,10 @@ def probe_rates(
         reason = f"trying {len(rates)} rates takes {needed:.2g} s, more than there was"
         return Probe("learning-rate", texts={"reason": reason})
     repeated = list(itertools.islice(itertools.cycle(batches), steps))
-    probe = try_rates(subject.model, subject.loss, repeated, make_optimizer, rates=rates)
+    until = time.monotonic() + GRACE * time_limit
+    probe = try_rates(subject.model, subject.loss, repeated, make_optimizer, rates=rates, until=until)
+    if not probe.numbers:
+        return probe
     numbers = {**probe.numbers, **_suggested(probe), **({"given": given[0]} if given else {})}
     return Probe(probe.name, numbers, probe.series, probe.texts)
 
@@ -121,6 +127,7 @@ def try_rates(
     *,
     rates: Sequence[float] = RATES,
     between: Callable[[], None] = lambda: None,
+    until: float = math.inf,
 ) -> Probe:
     """The same for any kind of batch.
 
@@ -131,6 +138,7 @@ def try_rates(
         make_optimizer: ``(model, rate) -> optimizer``, as training will make it.
         rates: Rates to try, ascending.
         between: Called after every step, for signals.
+        until: Of :func:`time.monotonic`: no further rate is begun then, and nothing is said but a reason.
     """
     with isolated(model) as copy, torch.no_grad():
         copy.train()
@@ -138,6 +146,9 @@ def try_rates(
     curves: dict[float, list[float]] = {}
     verdicts: list[str] = []
     for rate in rates:
+        if time.monotonic() > until:
+            reason = f"the time was over after {len(curves)} of {len(rates)} rates"
+            return Probe("learning-rate", texts={"reason": reason})
         with isolated(model) as copy:
             curves[rate] = _train(copy, loss_of, batches, make_optimizer(copy, rate), untrained, between)
         verdicts.append(_verdict(_ratio(curves[rate], untrained)))
