@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from babysit import fit
+from babysit import watch as watching
 from babysit.fit import fast_pooling as subject
 from babysit.fit.fast_pooling import fast_pooling, looks_only, norm_relu_pool
 
@@ -197,3 +199,18 @@ def test_all_is_as_before_afterwards_an_exception_included() -> None:
     with pytest.raises(RuntimeError), fast_pooling(model):
         model(torch.zeros(2, 3, 4, 4))
     assert "forward" not in vars(model)
+
+
+def trained(watch: bool) -> dict[str, Tensor]:
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), *block(), nn.Flatten(), nn.Linear(36, 2))
+    data = (drawn(64, 1, 8, 8).detach(), torch.arange(64) % 2)
+    with watching() if watch else nullcontext():
+        fit(model, data, epochs=2, batch_size=8, watch=False, threads=1)
+    return model.state_dict()
+
+
+def test_a_training_that_is_watched_from_outside_is_the_same_bit_for_bit(fused: list[int]) -> None:
+    alone, watched = trained(False), trained(True)
+    assert fused == [4] * 32
+    assert all(torch.equal(watched[name], alone[name]) for name in alone)

@@ -94,12 +94,16 @@ def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
 
 
 def _forward(parts: list[Part], x: Tensor) -> Tensor:
-    apart = _every_module_is_watched()
+    everywhere = _hooks(every_module, "_global")
+    watching = [*everywhere, *torch.overrides._get_current_function_mode_stack()]  # type: ignore[no-untyped-call]
     for part in parts:
-        if len(part) == 3 and not apart and _may_be_fused(part, x):
-            _show(part, x)
-            x = norm_relu_pool(cast("nn.BatchNorm2d", part[0]), cast("nn.MaxPool2d", part[2]), x)
-        elif len(part) == 1 or apart or _hooks(part):
+        watchers = [*watching, *(hook for module in part for hook in _hooks(module))]
+        if len(part) == 3 and all(map(_only_looks, watchers)) and _suits(cast("nn.BatchNorm2d", part[0]), x):
+            if watchers:
+                _show(part, x)
+            with torch._C.DisableTorchFunction():
+                x = norm_relu_pool(cast("nn.BatchNorm2d", part[0]), cast("nn.MaxPool2d", part[2]), x)
+        elif len(part) == 1 or watchers:
             for module in part:
                 x = module(x)
         else:
@@ -114,34 +118,26 @@ def looks_only(hook: Hook) -> Hook:
     return hook
 
 
-def _may_be_fused(part: Part, x: Tensor) -> bool:
-    readers = all(getattr(hook, "looks_only", False) for hook in _hooks(part))
-    return readers and _suits(cast("nn.BatchNorm2d", part[0]), x)
+def _hooks(owner: object, prefix: str = "") -> list[Hook]:
+    return [hook for hooks in _HOOKS for hook in getattr(owner, f"{prefix}{hooks}").values()]
 
 
-def _hooks(part: Part) -> list[Hook]:
-    return [hook for module in part for hooks in _HOOKS for hook in getattr(module, hooks).values()]
+def _only_looks(watcher: object) -> bool:
+    """Marked, or what watches a whole training: that is babysit's own."""
+    owner = getattr(watcher, "__module__", None) or ""
+    return bool(getattr(watcher, "looks_only", False)) or owner.startswith("babysit.watch.")
 
 
-@torch.no_grad()
 def _show(part: Part, x: Tensor) -> None:
-    """Let the hooks see what each of the plain modules would have given, so that looking changes no rounding."""
-    if not _hooks(part):
-        return
-    norm, pool = cast("nn.BatchNorm2d", part[0]), cast("nn.MaxPool2d", part[2])
-    normalised = F.batch_norm(x, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
-    rectified = torch.relu(normalised)
-    for module, inputs, output in zip(
-        part, (x, normalised, rectified), (normalised, rectified, pool.forward(rectified)), strict=True
-    ):
-        for hook in module._forward_hooks.values():
-            hook(module, (inputs,), output)
-
-
-def _every_module_is_watched() -> bool:
-    return (
-        any(getattr(every_module, f"_global{hooks}") for hooks in _HOOKS) or torch._C._is_torch_function_mode_enabled()
-    )
+    """Call the plain modules for those who look, and drop what they give, so that looking changes no rounding."""
+    norm = part[0]
+    before = [(buffer, buffer.clone()) for buffer in norm.buffers()]
+    x = x.detach()
+    for module in part:
+        x = module(x)
+    with torch.no_grad():
+        for buffer, values in before:
+            buffer.copy_(values)
 
 
 def _suits(norm: nn.BatchNorm2d, x: Tensor) -> bool:
