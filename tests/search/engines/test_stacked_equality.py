@@ -149,7 +149,8 @@ def with_(*layers: Callable[[], nn.Module]) -> Build:
         lambda: nn.LayerNorm(8), lambda: nn.LayerNorm(8, bias=False),
         lambda: nn.LayerNorm(8, elementwise_affine=False),
 
-        lambda: nn.Sequential(nn.LayerNorm(8, elementwise_affine=False), nn.ReLU(inplace=True)), lambda: nn.Dropout(0.3), lambda: nn.Dropout(0.0),
+        lambda: nn.Sequential(nn.LayerNorm(8, elementwise_affine=False), nn.ReLU(inplace=True)),
+        lambda: nn.Dropout(0.3), lambda: nn.Dropout(0.0),
         lambda: nn.Dropout(1.0),
         lambda: nn.Sequential(nn.BatchNorm1d(8), nn.Sequential(nn.Sigmoid(), nn.Dropout(0.5)), nn.Dropout(0.1)),
     ],
