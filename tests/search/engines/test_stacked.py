@@ -272,7 +272,7 @@ def test_a_stack_that_is_wrong_is_found_out_and_refused(broken: str, monkeypatch
     engine = StackedEngine(problem(), MemoryStates())
     found = engine.train(trials, 1.0)
     assert found == SingleEngine(problem(), MemoryStates()).train(trials, 1.0)
-    assert "where trial 0 alone has" in engine.notes[0] or "differ from those of trial 0 alone" in engine.notes[0]
+    assert "where trial 1 alone has" in engine.notes[0] or "differ from those of trial 1 alone" in engine.notes[0]
 
 
 def test_a_trial_whose_state_is_lost_begins_anew_beside_those_that_go_on() -> None:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 
 from babysit.data.batches import TensorBatches
 from babysit.fit.evaluation import Examples
-from babysit.fit.losses import CLASSIFICATION, REGRESSION, Task
+from babysit.fit.losses import CLASSIFICATION, REGRESSION, LossFunction, Task
 from babysit.fit.optimizers import OPTIMIZERS
 from babysit.fit.schedules import SCHEDULES
 from babysit.fit.settings import TrainSettings
@@ -146,7 +147,10 @@ def with_(*layers: Callable[[], nn.Module]) -> Build:
         lambda: nn.PReLU(8), lambda: nn.ELU(0.5, inplace=True), lambda: nn.GELU("tanh"), lambda: nn.ReLU(inplace=True),
         lambda: nn.BatchNorm1d(8), lambda: nn.BatchNorm1d(8, eps=0.1, momentum=0.5, affine=False),
         lambda: nn.LayerNorm(8), lambda: nn.LayerNorm(8, bias=False),
-        lambda: nn.LayerNorm(8, elementwise_affine=False), lambda: nn.Dropout(0.3), lambda: nn.Dropout(0.0),
+        lambda: nn.LayerNorm(8, elementwise_affine=False),
+
+        lambda: nn.Sequential(nn.LayerNorm(8, elementwise_affine=False), nn.ReLU(inplace=True)),
+        lambda: nn.Dropout(0.3), lambda: nn.Dropout(0.0),
         lambda: nn.Dropout(1.0),
         lambda: nn.Sequential(nn.BatchNorm1d(8), nn.Sequential(nn.Sigmoid(), nn.Dropout(0.5)), nn.Dropout(0.1)),
     ],
@@ -202,8 +206,11 @@ def soft_margin(outputs: Tensor, targets: Tensor) -> Tensor:
     return F.multi_margin_loss(outputs, targets) + outputs.square().mean()
 
 
-def test_a_loss_of_ones_own() -> None:
-    own = dataclasses.replace(CLASSIFICATION, loss=soft_margin)
+@pytest.mark.parametrize(
+    "loss", [soft_margin, nn.CrossEntropyLoss(), nn.CrossEntropyLoss(label_smoothing=0.1), nn.MultiMarginLoss()]
+)
+def test_a_loss_of_ones_own(loss: LossFunction) -> None:
+    own = dataclasses.replace(CLASSIFICATION, loss=loss)
     assert_equal_to_alone(problem(seeded(mlp), own))
 
 
@@ -225,3 +232,22 @@ def test_float32_within_the_contract(optimizer: str) -> None:
     )
     specs = trials({"lr": 0.01}, {"lr": 0.003, "l2": 0.02})
     assert_equal_to_alone(problem(build, dtype=torch.float32, optimizer=optimizer), specs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("by_rows", [False, True])
+def test_a_validation_split_of_many_batches(by_rows: bool) -> None:
+    x = torch.randn(3000, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    y = (x[:, 0] > 0).long()
+    rows = np.arange(2999, -1, -1) if by_rows else None
+    validation = Examples(x.numpy(), y.flip(0), rows) if by_rows else Examples(x, y)
+    dtype = torch.float32 if by_rows else torch.float64  # arrays are given to networks as float32
+    asked = problem(seeded(mlp, dtype), dtype=dtype)
+    close = {"rtol": 1e-4, "atol": 1e-5} if by_rows else {}
+    assert_equal_to_alone(dataclasses.replace(asked, validation=validation), **close)
+
+
+def test_labels_that_are_to_be_ignored() -> None:
+    targets = Y.clone()
+    targets[::3] = -100
+    validation = Examples(X[80:], Y[80:])
+    assert_equal_to_alone(dataclasses.replace(problem(seeded(mlp), targets=targets), validation=validation))

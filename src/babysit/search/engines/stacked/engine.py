@@ -70,7 +70,8 @@ class StackedEngine(Engine):
             widths = [plan.widths for _, plan in bucket]
             for stack in stacks(widths, bucket[0][1].inputs, self.width_for(len(trials))):
                 found.append(tuple(bucket[index][0] for index in stack))
-        return sorted(found, key=lambda group: trials.index(group[0]))
+        position = {trial.number: index for index, trial in enumerate(trials)}
+        return sorted(found, key=lambda group: position[group[0].number])
 
     def train(self, trials: Sequence[TrialSpec], epochs: float) -> list[Outcome]:
         """Train each on to ``epochs`` epochs and evaluate it, those that can be together."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from babysit.fit.losses import LossFunction, mean_squared_error
@@ -16,11 +16,20 @@ StackedLoss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 def stacked(loss: LossFunction) -> StackedLoss:
     """A loss function for many trials; whatever is not known is asked for one trial after the other."""
-    if loss is F.cross_entropy:
+    if loss is F.cross_entropy or _is_plain_cross_entropy(loss):
         return _cross_entropy
     if loss is mean_squared_error:
         return _mean_squared_error
     return lambda outputs, targets: _by_autograd(loss, outputs, targets)
+
+
+def _is_plain_cross_entropy(loss: LossFunction) -> bool:
+    plain = ("mean", -100, 0.0)
+    return (
+        type(loss) is nn.CrossEntropyLoss
+        and loss.weight is None
+        and (loss.reduction, loss.ignore_index, loss.label_smoothing) == plain
+    )
 
 
 def _cross_entropy(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

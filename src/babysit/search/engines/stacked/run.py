@@ -50,13 +50,13 @@ class Run:
     Attributes:
         program: Those that are alive; ``None`` where none is.
         stopped: The others.
-        watched: The narrowest of the trials, as it began: where some are padded, that one is.
+        watched: A trial that stands for the others, as it began.
         watched_losses: Of its steps.
     """
 
     def __init__(self, problem: Problem, members: Sequence[Member]) -> None:
         self._problem = problem
-        self.watched = min(members, key=lambda member: member.plan.widths)
+        self.watched = _representative(members)
         self._batches = members[0].trainer.batches
         self.program: Program | None = Program(members, problem.task.loss)
         self.stopped: list[Ended] = []
@@ -120,3 +120,10 @@ class Run:
         self._initial = [self._initial[trial] for trial in alive]
         self._members, self._dead = members, set()
         self.program = Program(members, self._problem.task.loss) if members else None
+
+
+def _representative(members: Sequence[Member]) -> Member:
+    """A trial whose first steps tell much: it is padded if any is, and learns fast but not the fastest."""
+    widest = max(member.plan.widths for member in members)
+    padded = [member for member in members if member.plan.widths != widest] or members
+    return sorted(padded, key=lambda member: member.trainer.settings.lr)[2 * len(padded) // 3]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from babysit.fit.evaluation import Examples, predict
+from babysit.fit.trainer import KILL_RATIO
 from babysit.search.engines.stacked.members import Member
 from babysit.search.engines.stacked.run import Run
 from babysit.search.problem import Problem
@@ -32,10 +32,11 @@ def disagreement(problem: Problem, run: Run) -> str:
     """
     losses, outputs = _alone(problem, run.watched, len(run.watched_losses))
     number = run.watched.trial.number
-    if not _close(torch.tensor(run.watched_losses), torch.tensor(losses)):
+    calm = _calm(losses)
+    if not _close(torch.tensor(run.watched_losses[:calm]), torch.tensor(losses[:calm])):
         return f"losses {_listed(run.watched_losses)} where trial {number} alone has {_listed(losses)}"
     stacked = run.watched_outputs(_some(problem.validation))
-    if stacked is not None and math.isfinite(losses[-1]) and not _close(stacked, outputs):
+    if stacked is not None and calm == len(losses) and not _close(stacked, outputs):
         return f"outputs after {len(losses)} steps differ from those of trial {number} alone"
     return ""
 
@@ -58,9 +59,17 @@ def _alone(problem: Problem, member: Member, steps: int) -> tuple[list[float], T
     return losses, predict(trainer.model, _some(problem.validation))
 
 
+def _calm(losses: Sequence[float]) -> int:
+    """How many steps a trial takes before its loss explodes and rounding errors with it."""
+    limit = KILL_RATIO * abs(losses[0])
+    return next((step for step, loss in enumerate(losses) if not abs(loss) <= limit), len(losses))
+
+
 def _some(examples: Examples) -> Examples:
-    rows = None if examples.rows is None else examples.rows[:_EXAMPLES]
-    return Examples(examples.x, examples.y[:_EXAMPLES], rows)
+    few = slice(_EXAMPLES)
+    if examples.rows is None:
+        return Examples(examples.x[few], examples.y[few])
+    return Examples(examples.x, examples.y[few], examples.rows[few])
 
 
 def _close(found: Tensor, expected: Tensor) -> bool:

@@ -97,7 +97,7 @@ class LayerNorm(Layer):
 
     def _scaled(self, x: Tensor) -> Tensor:
         if self._weight is None:
-            return x
+            return x.clone()  # the next layer may overwrite what it is given
         if self._bias is None:
             return x * self._weight.value.unsqueeze(2)
         return torch.addcmul(self._bias.value.unsqueeze(2), x, self._weight.value.unsqueeze(2))
