@@ -196,7 +196,8 @@ class Study:
         return [{name: from_scalar(value) for name, value in params.items()} for params in kept]
 
     def _final_round(self, plan: RoundPlan, space: Space, ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
-        settings = _distinct(ranked)[: self._finalists]
+        # of all rounds: a fine round may have been drawn around a lucky trial, and miss what a coarse one had found
+        settings = _distinct(self._ranked(0))[: self._finalists]
         settings = [*settings, *(self._challengers(settings[0]) if settings else ())][: plan.trials]
         repeated = [settings[index % len(settings)] for index in range(plan.trials)] if settings else []
         first = len(self._trials)
