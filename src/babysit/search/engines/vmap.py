@@ -22,6 +22,10 @@ from babysit.search.trials import Outcome, TrialSpec, failure
 VERIFIED_STEPS = 3
 """Steps after which a stack must have the losses of the same trials alone."""
 
+GRADIENT_ERROR = 1e-2
+"""Of the largest gradient: where two values in a max pooling or a zero in a ReLU are a rounding apart, a gradient goes
+another way; measured at 2e-3 on a small CNN, where the plain model was as far from double precision."""
+
 _NOT_OURS = (Interrupted, RunFolderError, StorageError)
 
 
@@ -222,7 +226,7 @@ def _require_equal_inside(stack: VmapStack, row: int, model: nn.Module) -> None:
         if weight.requires_grad:
             if weight.grad is None:
                 raise Refused(f"{name} gets no gradient")
-            _require_close(stack.gradients[name][row], weight.grad, f"gradient of {name}", 1e-3, 1e-5 * scale)
+            _require_close(stack.gradients[name][row], weight.grad, f"gradient of {name}", 1e-2, GRADIENT_ERROR * scale)
     for name, values in model.named_buffers():
         _require_close(stack.others[name][row], values, name, 1e-4, 1e-5)
 
