@@ -24,6 +24,7 @@ from babysit.nn.init import SCHEMES
 from babysit.nn.models.building import build
 from babysit.nn.models.configs import MLPConfig
 from babysit.search.engines import Engine, SingleEngine, StackedEngine
+from babysit.search.engines.stacked import weights
 from babysit.search.problem import Problem
 from babysit.search.states import MemoryStates
 from babysit.search.trials import Outcome, TrialSpec
@@ -251,3 +252,22 @@ def test_labels_that_are_to_be_ignored() -> None:
     targets[::3] = -100
     validation = Examples(X[80:], Y[80:])
     assert_equal_to_alone(dataclasses.replace(problem(seeded(mlp), targets=targets), validation=validation))
+
+
+@pytest.mark.parametrize("optimizer", ["nesterov", "adamw"])
+def test_weights_that_are_updated_chunk_by_chunk(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "CHUNK", 100)  # two trials of the first layer, four of the second, all of the biases
+    specs = trials(*({"lr": 0.01 * (number + 1), "l2": 0.01 * number} for number in range(5)))
+    assert_equal_to_alone(problem(seeded(mlp), optimizer=optimizer), specs)
+
+
+def test_products_that_are_large_enough_for_the_fast_path() -> None:
+    x = torch.randn(400, 1000, generator=torch.Generator().manual_seed(2))
+    y = (x[:, 0] > 0).long()
+    build = seeded(lambda _: nn.Sequential(nn.Linear(1000, 50), nn.ReLU(), nn.Linear(50, 2)), torch.float32)
+    asked = dataclasses.replace(
+        problem(build, lr=0.01, dtype=torch.float32),
+        batches=lambda _, own: TensorBatches(x[:300], y[:300], 60, own.seed),
+        validation=Examples(x[300:], y[300:]),
+    )
+    assert_equal_to_alone(asked, trials({"lr": 0.01}, {"lr": 0.02}, {"lr": 0.03}), rtol=1e-4, atol=1e-5)
