@@ -59,6 +59,13 @@ def test_a_loop_is_held_at_its_rungs_and_goes_on(run: Runs) -> None:
         assert all(outcome.trained == outcome.steps == epochs for outcome in outcomes.values())
 
 
+def test_what_is_known_already_is_not_trained_for(run: Runs) -> None:
+    assert run(climbing, unit(0, 0.25, lr=1.0))[0].score == 1.0
+    again = run(climbing, unit(0, 0.5, lr=1.0))[0]
+    assert (again.epochs, again.trained, again.score) == (0.5, 1.0, 1.0)
+    assert run(climbing, unit(0, 2.0, lr=1.0))[0].trained == 2.0
+
+
 def test_it_is_the_same_process_that_goes_on(run: Runs) -> None:
     def pid(trial: Trial) -> None:
         for epoch in (1, 2):

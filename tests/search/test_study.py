@@ -510,3 +510,12 @@ def test_decisions_that_hung_on_the_clock_stay_what_they_were_on_another_machine
     second.close()
     assert slow.stopped
     assert fast == slow
+
+
+def test_what_a_coarse_round_found_is_not_lost_by_a_fine_one() -> None:
+    scores = [0.1, 0.2, 0.9, 0.3, *[0.5] * 4, *[0.7] * 2]
+    engine = KnownScore(lambda trial, _epochs: scores[trial.number])
+    plans = [RoundPlan("coarse", 4, 2.0), RoundPlan("fine", 4, 2.0), RoundPlan("final", 2, 2.0)]
+    result = Study(rates(), plans, rungs(engine), finalists=1, moves=0).run()
+    assert result.best == result.trials[2].params
+    assert [trial.params for trial in result.trials[8:]] == [result.best] * 2

@@ -32,6 +32,10 @@ from babysit.search.space import Distribution, Space
 from babysit.search.study import StudyResult, plan_rounds
 from babysit.search.trials import TrialSpec
 
+STEPS_OF_LOOPS = 5
+"""Steps an epoch that a loop of the user's own is taken to have: its shortest trials then train four epochs, with
+rungs at one, two and four, as it reports once an epoch."""
+
 
 @dataclass(frozen=True)
 class SearchResult(StudyResult):
@@ -144,7 +148,7 @@ def search(
     if data is None:
         _refuse_model_options(validation=validation, loss=loss, metric=metric, ray=ray)
         launch = launch_loop(cast(Loop, build), workers, maximize=maximize)
-        header = RunHeader(steps_per_epoch=1)
+        header, steps = RunHeader(steps_per_epoch=1), STEPS_OF_LOOPS
     else:
         _require(schedule != "plateau", "schedule", "one that needs no validation inside a trial", schedule)
         problem = problem_of(
@@ -159,7 +163,8 @@ def search(
         )
         launch = launch_models(problem, engine, workers, ray=ray)
         header = _header_of(problem, device)
-    plan = Plan(searched, plan_rounds(trials, epochs, header.steps_per_epoch), seed, sampler, moves)
+        steps = header.steps_per_epoch
+    plan = Plan(searched, plan_rounds(trials, epochs, steps), seed, sampler, moves)
     header = _begun(header, plan, trials, epochs, options)
     folder = None if out is None else SearchFolder.open(Path(out), header, resume=resume)
     with closing(_ledger(storage, name, folder, header)) as ledger:

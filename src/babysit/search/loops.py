@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import multiprocessing
 import os
@@ -109,11 +110,11 @@ class LoopRunner:
         active: list[_Running] = []
         while True:
             while len(active) < self._count and (unit := next(waiting, None)) is not None:
-                (trial,) = unit.trials
-                if trial.number in self._ended:  # it returned before this rung
-                    yield unit, [_at(self._ended[trial.number], unit.epochs)]
-                    continue
-                active.append(self._send(unit))
+                known = self._known(unit)
+                if known is not None:
+                    yield unit, [known]
+                else:
+                    active.append(self._send(unit))
             if not active:
                 return
             for running in self._ready(active):
@@ -140,6 +141,16 @@ class LoopRunner:
             running.process.terminate()
             _join(running)
         self._trials.clear()
+
+    def _known(self, unit: Unit) -> Outcome | None:
+        """How a trial stands that need not go on to come to this rung: it is there, or has returned."""
+        (trial,) = unit.trials
+        if trial.number in self._ended:
+            return dataclasses.replace(self._ended[trial.number], epochs=unit.epochs)
+        running = self._trials.get(trial.number)
+        if running is None or running.reports[-1][0] < unit.epochs:
+            return None
+        return self._judge(dataclasses.replace(running, unit=unit))
 
     def _send(self, unit: Unit) -> _Running:
         (trial,) = unit.trials
@@ -215,10 +226,6 @@ class LoopRunner:
         del self._trials[running.spec.number]
         _join(running)
         return outcome
-
-
-def _at(outcome: Outcome, epochs: float) -> Outcome:
-    return Outcome(**{**vars(outcome), "epochs": epochs})
 
 
 def _diverged(first: float, value: float, *, maximize: bool) -> str:

@@ -133,7 +133,7 @@ class Study:
             if plan is None:
                 break
             if plan.name == "final":
-                ranked = self._final_round(plan, space, ranked) or ranked
+                ranked = self._final_round(plan, space) or ranked
                 continue
             if ranked:
                 space = self._next_space(space, ranked)
@@ -195,7 +195,7 @@ class Study:
         kept = self._rungs.ledger.decide(f"settings of round {number} from trial {start}", draw)
         return [{name: from_scalar(value) for name, value in params.items()} for params in kept]
 
-    def _final_round(self, plan: RoundPlan, space: Space, ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
+    def _final_round(self, plan: RoundPlan, space: Space) -> list[TrialRecord]:
         # of all rounds: a fine round may have been drawn around a lucky trial, and miss what a coarse one had found
         settings = _distinct(self._ranked(0))[: self._finalists]
         settings = [*settings, *(self._challengers(settings[0]) if settings else ())][: plan.trials]
