@@ -43,6 +43,10 @@ def search(
     ] = None,
     trials: Annotated[int, typer.Option(help="In all rounds together.")] = 64,
     epochs: Annotated[float, typer.Option(help="Of the longest trials.")] = 10,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="In all: 10m, 500epochs, or both with a comma between.", show_default=False),
+    ] = None,
     target_column: Annotated[
         str | None, typer.Option("--target", help="Target column of a table.", show_default=False)
     ] = None,
@@ -104,6 +108,7 @@ def search(
         space=tuple(space or ()),
         trials=trials,
         epochs=epochs,
+        budget=budget,
         target_column=target_column,
         preprocess=preprocess,
         optimizer=optimizer,
@@ -134,6 +139,7 @@ class _Options:
     space: tuple[str, ...]
     trials: int
     epochs: float
+    budget: str | None
     target_column: str | None
     preprocess: str | None
     optimizer: str

@@ -25,10 +25,12 @@ from babysit.search.folder import SearchFolder
 from babysit.search.given import Build, problem_of
 from babysit.search.launch import launch_loop, launch_models
 from babysit.search.ledgers import Ledger, MemoryLedger
+from babysit.search.limits import parse_limits
 from babysit.search.loops import Loop
 from babysit.search.problem import Problem
 from babysit.search.session import Plan, Session
 from babysit.search.space import Distribution, Space
+from babysit.search.space_text import require_known
 from babysit.search.study import StudyResult, plan_rounds
 from babysit.search.trials import TrialSpec
 
@@ -59,6 +61,7 @@ def search(
     space: Space | Mapping[str, Distribution],
     trials: int = 64,
     epochs: float = 10,
+    budget: str | None = None,
     validation: Data | None = None,
     loss: LossFunction | None = None,
     metric: Metric | None = None,
@@ -97,6 +100,7 @@ def search(
             ``lr``, ``l2``, ``momentum``, ``schedule``, ``batch_size``.
         trials: In all rounds together.
         epochs: Length of the final round's trials; others are shorter.
+        budget: What it may take in all, such as ``10m``, ``500epochs`` or both with a comma between.
         validation: What trials are judged on: a pair or a loader. A data set brings its own; of a pair 20 % are held
             out where there is none.
         loss: ``(outputs, targets) -> mean loss``; cross-entropy for integer targets, squared error for others.
@@ -140,6 +144,7 @@ def search(
         True
     """
     searched = space if isinstance(space, Space) else Space(space)
+    require_known(searched)
     settings = TrainSettings(
         optimizer=optimizer, lr=lr, l2=l2, momentum=momentum, schedule=schedule, batch_size=batch_size, seed=seed
     )
@@ -164,8 +169,8 @@ def search(
         launch = launch_models(problem, engine, workers, ray=ray)
         header = _header_of(problem, device)
         steps = header.steps_per_epoch
-    plan = Plan(searched, plan_rounds(trials, epochs, steps), seed, sampler, moves)
-    header = _begun(header, plan, trials, epochs, options)
+    plan = Plan(searched, plan_rounds(trials, epochs, steps), seed, sampler, moves, parse_limits(budget))
+    header = _begun(header, plan, trials, epochs, budget, options)
     folder = None if out is None else SearchFolder.open(Path(out), header, resume=resume)
     with closing(_ledger(storage, name, folder, header)) as ledger:
         shown = display or Silent()
@@ -190,10 +195,18 @@ def _header_of(problem: Problem, device: str) -> RunHeader:
     )
 
 
-def _begun(header: RunHeader, plan: Plan, trials: int, epochs: float, options: Mapping[str, Any] | None) -> RunHeader:
+def _begun(
+    header: RunHeader,
+    plan: Plan,
+    trials: int,
+    epochs: float,
+    budget: str | None,
+    options: Mapping[str, Any] | None,
+) -> RunHeader:
     """The header of this search: whatever decides its trials is in it, as only the same search may go on with it."""
     space = {name: dataclasses.asdict(known) for name, known in plan.space.to_ranges().items()}
     own = {"trials": trials, "epochs": epochs, "sampler": plan.sampler, "moves": plan.moves, "space": space}
+    own |= {"budget": budget} if budget else {}
     kept = {"options": dict(options)} if options else {}
     return dataclasses.replace(
         header,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,14 @@ from dataclasses import dataclass
 from babysit.errors import InputError
 from babysit.search.ledgers import Ledger
 from babysit.search.plan import RoundPlan
+
+_UNITS = {
+    "s": ("seconds", 1.0),
+    "m": ("seconds", 60.0),
+    "h": ("seconds", 3600.0),
+    "trial": ("trials", 1.0),
+    "epoch": ("epochs", 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,39 @@ class Limits:
                 raise InputError(
                     f"search limit, {name}", expected="a number above 0", found=f"{value:g}", todo="raise it"
                 )
+
+
+NO_LIMITS = Limits()
+
+
+def parse_limits(text: str | None) -> Limits:
+    """Read what a search may take.
+
+    Args:
+        text: Any of ``"90s"``, ``"10m"``, ``"1.5h"``, ``"200trials"`` and ``"500epochs"``, with commas between;
+            ``None`` for no limit.
+
+    Raises:
+        InputError: It is none of these, or zero.
+
+    Example:
+        >>> parse_limits("10m,500epochs")
+        Limits(trials=None, epochs=500.0, seconds=600.0)
+    """
+    found: dict[str, float] = {}
+    for part in text.split(",") if text is not None else ():
+        match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]+)?)\s*(s|m|h|trials?|epochs?)\s*", part)
+        if not match:
+            raise InputError(
+                "budget",
+                expected="a time such as 90s, 10m or 1h, a number such as 200trials or 500epochs, or several of them",
+                found=repr(part),
+                todo="write it like that",
+            )
+        name, factor = _UNITS[match[2].rstrip("s") or "s"]
+        found[name] = float(match[1]) * factor
+    whole = {"trials": int(found["trials"])} if "trials" in found else {}
+    return Limits(**{**found, **whole})  # type: ignore[arg-type]  # whole trials, and numbers
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from babysit.search.engines import Between
 from babysit.search.folder import SearchFolder
 from babysit.search.launch import Launch, Launched, Surroundings
 from babysit.search.ledgers import Ledger
+from babysit.search.limits import NO_LIMITS, Limits
 from babysit.search.rungs import Rungs
 from babysit.search.space import Space
 from babysit.search.study import RoundPlan, Study, StudyResult
@@ -34,7 +35,8 @@ class Plan:
         rounds: Coarse, fine, final.
         seed: Of everything that is drawn.
         sampler: Draws the trials of a round.
-        moves: How often ranges may move past an edge that the best sit at.
+        moves: How many times ranges may move past an edge that the best sit at.
+        limits: What all rounds together may take.
     """
 
     space: Space
@@ -42,6 +44,7 @@ class Plan:
     seed: int = 0
     sampler: str = "random"
     moves: int = 3
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,15 @@ class Session:
             launched = self._launch(
                 sample_of(self._plan.space, self._plan.rounds, self._plan.seed, self._steps), around
             )
-            for line in (launched.why, *launched.notes):
+            for line in (*self._plan.space.notes, launched.why, *launched.notes):
                 self._display.note(line)
             rungs = Rungs(launched.groups, launched.runner, self._ledger, self._display.stands)
             stack.enter_context(closing(rungs))
             stack.enter_context(self._interrupts.deferred())
-            return self._finish(self._study(rungs).run(), launched)
+            result = self._study(rungs).run()
+            if result.stopped:
+                self._display.note(f"ended by {result.stopped}")
+            return self._finish(result, launched)
 
     def _study(self, rungs: Rungs) -> Study:
         return Study(
@@ -116,6 +122,7 @@ class Session:
             seed=self._plan.seed,
             moves=self._plan.moves,
             sampler=self._plan.sampler,
+            limits=self._plan.limits,
             tell=self._tell,
         )
 

@@ -22,7 +22,7 @@ from babysit.errors import InputError
 from babysit.measure.ranges import End
 from babysit.measure.record import RoundRecord, TrialRecord
 from babysit.search.edges import edges_of
-from babysit.search.limits import Clock, Limits, Spent, affordable, require_room
+from babysit.search.limits import NO_LIMITS, Clock, Limits, Spent, affordable, require_room
 from babysit.search.optuna_space import from_scalar, to_scalar
 from babysit.search.plan import RoundPlan as RoundPlan
 from babysit.search.plan import plan_rounds as plan_rounds
@@ -99,7 +99,7 @@ class Study:
         challengers: Callable[[dict[str, Any]], Sequence[dict[str, Any]]] = lambda _: (),
         moves: int = 3,
         sampler: str = "random",
-        limits: Limits = Limits(),  # noqa: B008 - nothing in it can change
+        limits: Limits = NO_LIMITS,
         tell: Callable[[RoundRecord | TrialRecord], None] = lambda _: None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
