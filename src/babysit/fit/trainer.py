@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from babysit.data.batches import Batches
 from babysit.fit.fast_linear import fast_linears
 from babysit.fit.fast_pooling import fast_pooling
+from babysit.fit.idle_bias import IdleBias
 from babysit.fit.losses import LossFunction
 from babysit.fit.optimizers import make_optimizer
 from babysit.fit.schedules import Plateau, schedule_factor
@@ -53,10 +54,12 @@ class Trainer:
             at a NaN, where this is infinite.
         chance_loss: Loss of a constant prediction; the initial loss counts as at least this, so that an easy first
             batch does not set the limit for all others.
+        idle: Biases whose gradients are rounding alone; they are taken as zero as long as they look like that.
         sampler: Takes the statistics of the sampled steps.
         write_losses: Receives the loss of every step, in blocks.
 
     Attributes:
+        idle: As given, without those that were seen not to be idle.
         step: Steps taken.
         stopped: Why training was stopped; ``""`` while all is well.
         initial_loss: The loss of the first step; NaN before it.
@@ -72,6 +75,7 @@ class Trainer:
         total_steps: int | None = None,
         kill_ratio: float = math.inf,
         chance_loss: float = 0.0,
+        idle: Sequence[IdleBias] = (),
         sampler: Sampler | None = None,
         write_losses: Callable[[LossBlock], None] | None = None,
     ) -> None:
@@ -90,6 +94,8 @@ class Trainer:
         self._loss_fn = loss_fn
         self._kill_ratio = kill_ratio
         self._chance_loss = chance_loss
+        self.idle = list(idle)
+        self._idle_seen = False
         self._sampler = sampler
         self._write_losses = write_losses
         self._pending: list[float] = []
@@ -182,8 +188,17 @@ class Trainer:
         for parameter in self._parameters:
             parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
+        if self.idle:
+            self._silence()
         self.optimizer.step()
         return loss.detach()
+
+    def _silence(self) -> None:
+        if not self._idle_seen:
+            self.idle = [bias for bias in self.idle if bias.is_idle()]
+            self._idle_seen = True
+        for bias in self.idle:
+            bias.silence()
 
     def _read_losses(self) -> None:
         """Copy the losses to the host, a block at a time on a device, and judge each of them."""

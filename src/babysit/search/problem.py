@@ -10,6 +10,7 @@ from torch import nn
 
 from babysit.data.batches import Batches
 from babysit.fit.evaluation import Examples
+from babysit.fit.idle_bias import idle_biases
 from babysit.fit.layout import put_channels_innermost
 from babysit.fit.losses import Task
 from babysit.fit.settings import TrainSettings
@@ -68,6 +69,7 @@ class Problem:
             total_steps=steps_in(batches, trial.epochs),
             kill_ratio=self.kill_ratio,
             chance_loss=self.chance,
+            idle=idle_biases(model),
         )
 
 

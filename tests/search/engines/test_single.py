@@ -38,7 +38,8 @@ def network(seed: int) -> nn.Module:
     """With everything that has a state of its own: batch norm and dropout."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3))
+        layers = nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3)
+        return nn.Sequential(nn.Linear(6, 8, bias=False), *layers)
 
 
 PROBLEM = Problem(

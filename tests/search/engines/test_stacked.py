@@ -151,14 +151,6 @@ def test_a_refused_network_is_trained_alone_and_a_note_says_why() -> None:
     assert engine.notes == ["trained alone, not stacked: layers share weights (trial 1)"]
 
 
-def test_a_bias_before_batch_norm_is_refused_where_rounding_decides() -> None:
-    asked = problem(lambda _: nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 3)))
-    engine = StackedEngine(asked, MemoryStates())
-    assert numbers(engine.groups([spec(0), spec(1)])) == [[0, 1]]
-    assert numbers(engine.groups([spec(2, optimizer="adam"), spec(3, optimizer="adam")])) == [[2], [3]]
-    assert "bias=False" in engine.notes[0]
-
-
 def test_trials_of_one_stack_are_alike() -> None:
     def make(params: Mapping[str, Any]) -> nn.Module:
         between = [params.get("activation", nn.ReLU)() for _ in range(params.get("depth", 1))]

@@ -195,8 +195,7 @@ def test_different_widths(between: type[nn.Module], norm: type[nn.Module], optim
     def make(params: Mapping[str, Any]) -> nn.Module:
         a, b = params["widths"]
         return nn.Sequential(
-            nn.Linear(6, a, bias=False), norm(a), between(), nn.Dropout(0.2),
-            nn.Linear(a, b, bias=False), norm(b), between(), nn.Linear(b, 3),
+            nn.Linear(6, a), norm(a), between(), nn.Dropout(0.2), nn.Linear(a, b), norm(b), between(), nn.Linear(b, 3),
         )  # fmt: skip
 
     specs = trials({"widths": (8, 7)}, {"widths": (7, 8)}, {"widths": (8, 8), "l2": 0.1})
@@ -226,9 +225,7 @@ def test_regression(columns: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_float32_within_the_contract(optimizer: str) -> None:
     build = seeded(
-        lambda _: nn.Sequential(
-            nn.Linear(6, 8, bias=False), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 3)
-        ),
+        lambda _: nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 3)),
         torch.float32,
     )
     specs = trials({"lr": 0.01}, {"lr": 0.003, "l2": 0.02})

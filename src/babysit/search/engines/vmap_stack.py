@@ -40,6 +40,8 @@ class VmapStack:
             *(name for name, _ in models[0].named_buffers()),
         ]
         self._others = {name: _stacked(models, name) for name in others}
+        idle = {id(known.bias) for known in trainers[0].idle}
+        self._idle = [name for name, weight in own.items() if id(weight) in idle]
         self._rule = UPDATE_RULES[trainers[0].settings.optimizer]
         self._buffers = {name: self._remembered(name) for name in self._weights}
         self._decay = {name: self._vector([_decay(trainer, name) for trainer in trainers]) for name in self._weights}
@@ -57,6 +59,8 @@ class VmapStack:
         inputs, targets = self._trainers[0].batches.batch(self._step)
         self._step += 1
         self.gradients, (losses, self._others) = self._differentiate(self._weights, self._others, inputs, targets)
+        for name in self._idle:
+            self.gradients[name].zero_()
         lr = self._vector([trainer.lr for trainer in self._trainers])
         with torch.no_grad():
             for name, weight in self._weights.items():

@@ -13,8 +13,8 @@ from babysit.fit.evaluation import judge
 from babysit.search.engines._base import WIDEST, Between, Engine, nothing_between
 from babysit.search.engines.single import SingleEngine
 from babysit.search.engines.stacked.grouping import buckets, stacks
-from babysit.search.engines.stacked.members import Member, kind, planned
-from babysit.search.engines.stacked.plan import NotStackable, Plan
+from babysit.search.engines.stacked.members import Member, kind
+from babysit.search.engines.stacked.plan import NotStackable, Plan, plan_of
 from babysit.search.engines.stacked.run import Ended, Run
 from babysit.search.engines.stacked.verify import STEPS, disagreement
 from babysit.search.problem import Problem, steps_in
@@ -90,7 +90,7 @@ class StackedEngine(Engine):
 
     def _planned(self, trial: TrialSpec) -> tuple[Hashable, Plan] | None:
         if trial.number not in self._plans:
-            plan = self._stackable(trial, lambda: planned(self.problem, trial, self.problem.build(trial)))
+            plan = self._stackable(trial, lambda: plan_of(self.problem.build(trial)))
             self._plans[trial.number] = None if plan is None else (kind(self.problem, trial, plan), plan)
         return self._plans[trial.number]
 

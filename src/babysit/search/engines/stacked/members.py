@@ -6,11 +6,9 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
-
 from babysit.fit.trainer import Trainer
-from babysit.search.engines.stacked.optimizers import RULES, rule_of
-from babysit.search.engines.stacked.plan import NotStackable, Plan, plan_of
+from babysit.search.engines.stacked.optimizers import rule_of
+from babysit.search.engines.stacked.plan import Plan, plan_of
 from babysit.search.problem import Problem
 from babysit.search.trials import TrialSpec
 
@@ -39,7 +37,7 @@ class Member:
             NotStackable: Its network has to be trained alone.
         """
         trainer = problem.trainer(trial)
-        plan = planned(problem, trial, trainer.model)
+        plan = plan_of(trainer.model)
         return cls(trial, trainer, plan, trainer.state_dict() if state is None else state)
 
     @property
@@ -47,22 +45,6 @@ class Member:
         """The network's parameters in the order in which its optimizer numbers them."""
         names = {id(parameter): name for name, parameter in self.trainer.model.named_parameters()}
         return [names[id(p)] for group in self.trainer.optimizer.param_groups for p in group["params"]]
-
-
-def planned(problem: Problem, trial: TrialSpec, model: nn.Module) -> Plan:
-    """The plan of a trial's network.
-
-    Raises:
-        NotStackable: It has to be trained alone.
-    """
-    plan = plan_of(model)
-    settings = problem.settings_of(trial)
-    if plan.has_idle_bias and RULES[rule_of(settings)].amplifies_noise:
-        raise NotStackable(
-            "a bias right before batch norm has no gradient but rounding errors, which no other program repeats and "
-            f"{settings.optimizer} makes large; build that linear layer with bias=False"
-        )
-    return plan
 
 
 def kind(problem: Problem, trial: TrialSpec, plan: Plan) -> Hashable:

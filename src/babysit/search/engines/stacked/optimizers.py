@@ -28,12 +28,10 @@ class UpdateRule(ABC):
     Attributes:
         slots: Names of the tensors kept for every parameter, all zero before the first step.
         counts_steps: Whether torch's rule keeps the number of its steps too.
-        amplifies_noise: Whether a gradient that is all rounding errors moves a weight as far as any other does.
     """
 
     slots: ClassVar[tuple[str, ...]] = ()
     counts_steps: ClassVar[bool] = False
-    amplifies_noise: ClassVar[bool] = False
 
     def __init__(self, settings: Sequence[TrainSettings], like: Tensor) -> None:
         self._like = like
@@ -98,7 +96,7 @@ class Adagrad(UpdateRule):
     """Adagrad."""
 
     slots = ("sum",)
-    counts_steps = amplifies_noise = True
+    counts_steps = True
 
     def _update(self, chunk: Chunk) -> None:
         root = chunk.slots["sum"].addcmul_(chunk.grad, chunk.grad).sqrt().add_(1e-10)
@@ -109,7 +107,7 @@ class RMSprop(UpdateRule):
     """RMSprop."""
 
     slots = ("square_avg",)
-    counts_steps = amplifies_noise = True
+    counts_steps = True
 
     def _update(self, chunk: Chunk) -> None:
         squares = chunk.slots["square_avg"].mul_(0.99).addcmul_(chunk.grad, chunk.grad, value=0.01)
@@ -120,7 +118,7 @@ class Adam(UpdateRule):
     """Adam, with the momentum as its first β."""
 
     slots = ("exp_avg", "exp_avg_sq")
-    counts_steps = amplifies_noise = True
+    counts_steps = True
 
     def __init__(self, settings: Sequence[TrainSettings], like: Tensor) -> None:
         super().__init__(settings, like)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -84,14 +83,10 @@ class Plan:
         pieces = tuple(piece.key for piece in self.pieces)
         return (pieces, self.inputs, self.pieces[-1].units, self.flattens, self.dtype, self.device)
 
-    @property
-    def has_idle_bias(self) -> bool:
-        """Whether a batch norm removes a bias right after it was added."""
-        modules = [piece.module for piece in self.pieces]
-        return any(
-            isinstance(after, nn.BatchNorm1d) and isinstance(before, nn.Linear) and before.bias is not None
-            for before, after in pairwise(modules)
-        )
+    def is_idle(self, position: int) -> bool:
+        """Whether a batch norm right after a linear layer takes its bias away again."""
+        after = self.pieces[position + 1 : position + 2]
+        return bool(after) and isinstance(after[0].module, nn.BatchNorm1d)
 
     @property
     def widths(self) -> tuple[int, ...]:

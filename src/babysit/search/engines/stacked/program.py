@@ -131,7 +131,8 @@ class Program:
         match piece.module:
             case nn.Linear():
                 assert weight is not None
-                return layers.Linear(weight, bias) if position else layers.WideLinear(weight, bias)
+                idle = self._plan.is_idle(position)
+                return (layers.Linear if position else layers.WideLinear)(weight, bias, idle=idle)
             case nn.BatchNorm1d(momentum=momentum, eps=eps):
                 assert momentum is not None
                 mean, variance, batches = (self._weights.buffer(position, name) for name in _RUNNING)

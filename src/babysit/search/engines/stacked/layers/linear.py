@@ -11,10 +11,16 @@ from babysit.search.engines.stacked.weights import Block, Chunk
 
 
 class WideLinear(Layer):
-    """The first linear layer: all trials see the same inputs, ``(N, I)``, so that theirs is one wide matrix."""
+    """The first linear layer: all trials see the same inputs, ``(N, I)``, so that theirs is one wide matrix.
 
-    def __init__(self, weight: Block, bias: Block | None) -> None:
-        self._weight, self._bias = weight, bias
+    Args:
+        weight: ``(K, O, I)``.
+        bias: ``(K, O)``, or none.
+        idle: Whether a batch norm takes the bias away again, so that it has no gradient.
+    """
+
+    def __init__(self, weight: Block, bias: Block | None, *, idle: bool = False) -> None:
+        self._weight, self._bias, self._idle = weight, bias, idle
         self._x = weight.value
         self._matrix = weight.value.flatten(0, 1)
 
@@ -36,7 +42,7 @@ class WideLinear(Layer):
             self._write_gradient(chunk, delta[chunk.trials].flatten(0, 1))
             update(chunk)
         if self._bias is not None:
-            update_by(self._bias, delta.sum(dim=2), update)
+            update_by(self._bias, _of_bias(delta, idle=self._idle), update)
         return delta  # nobody asks for the inputs' gradient
 
     def _write_gradient(self, chunk: Chunk, delta: Tensor) -> None:
@@ -48,10 +54,16 @@ class WideLinear(Layer):
 
 
 class Linear(Layer):
-    """A linear layer further on, ``(K, I, N)`` → ``(K, O, N)``."""
+    """A linear layer further on, ``(K, I, N)`` → ``(K, O, N)``.
 
-    def __init__(self, weight: Block, bias: Block | None) -> None:
-        self._weight, self._bias = weight, bias
+    Args:
+        weight: ``(K, O, I)``.
+        bias: ``(K, O)``, or none.
+        idle: Whether a batch norm takes the bias away again, so that it has no gradient.
+    """
+
+    def __init__(self, weight: Block, bias: Block | None, *, idle: bool = False) -> None:
+        self._weight, self._bias, self._idle = weight, bias, idle
         self._x = weight.value
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,8 +81,13 @@ class Linear(Layer):
             torch.bmm(delta[chunk.trials], self._x[chunk.trials].transpose(1, 2), out=chunk.grad)
             update(chunk)
         if self._bias is not None:
-            update_by(self._bias, delta.sum(dim=2), update)
+            update_by(self._bias, _of_bias(delta, idle=self._idle), update)
         return before
+
+
+def _of_bias(delta: Tensor, *, idle: bool) -> Tensor:
+    """A bias's gradient, ``(K, O)``."""
+    return delta.new_zeros(delta.shape[:2]) if idle else delta.sum(dim=2)
 
 
 def _fast(matrix: Tensor, x: Tensor) -> bool:
