@@ -130,7 +130,7 @@ WORKLOADS = (
         "W2", "MLP 784-256-128-10 + BN, MNIST (10,000)", lambda: mlp(784, 256, 128, 10, norm=True),
         lambda: mnist(True, 10_000), 128, 8,
     ),
-    Workload("W3", "CNN 16-32 + BN, MNIST (4,000)", cnn, lambda: mnist(False, 4_000), 128, 4),
+    Workload("W3", "CNN 16-32 + BN, MNIST (2,500)", cnn, lambda: mnist(False, 2_500), 128, 4),
 )  # fmt: skip
 
 
