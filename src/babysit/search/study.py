@@ -126,6 +126,7 @@ class Study:
         self._rounds: list[RoundRecord] = []
         self._trials: list[TrialRecord] = []
         self._planned = 0.0
+        self._reached: dict[int, list[tuple[float, float]]] = {}
 
     def run(self) -> StudyResult:
         """Run all rounds.
@@ -191,7 +192,9 @@ class Study:
         self._rungs.ledger.begin(record, specs)
         self._planned += plan.epochs * len(specs)
         outcomes = self._halve(plan, specs)
-        trials = [_to_record(spec, outcomes[spec.number], plan.epochs) for spec in specs]
+        trials = [
+            _to_record(spec, outcomes[spec.number], plan.epochs, self._reached.get(spec.number, ())) for spec in specs
+        ]
         self._trials += trials
         for trial in trials:
             self._rungs.ledger.end(trial)
@@ -207,6 +210,8 @@ class Study:
         for halving in range(plan.halvings, -1, -1):
             for outcome in self._rungs.advance(alive, plan.epochs / 2**halving):
                 outcomes[outcome.number] = outcome
+                if not outcome.stopped:
+                    self._reached.setdefault(outcome.number, []).append((outcome.epochs, outcome.score))
             running = [spec for spec in alive if not outcomes[spec.number].stopped]
             running.sort(key=lambda spec: outcomes[spec.number].rank, reverse=True)
             kept = running[: -(-len(running) // 2)] if halving else []
@@ -258,7 +263,9 @@ def _best_of(ranked: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
     return ranked[: max(AT_LEAST_BEST, round(BEST_SHARE * len(ranked)))]
 
 
-def _to_record(spec: TrialSpec, outcome: Outcome, epochs: float) -> TrialRecord:
+def _to_record(
+    spec: TrialSpec, outcome: Outcome, epochs: float, rungs: Sequence[tuple[float, float]]
+) -> TrialRecord:
     if outcome.failed:
         status = "failed"
     elif outcome.stopped:
@@ -276,6 +283,7 @@ def _to_record(spec: TrialSpec, outcome: Outcome, epochs: float) -> TrialRecord:
         loss=outcome.loss,
         score=outcome.score,
         reason=outcome.stopped,
+        rungs=tuple(rungs),
     )
 
 
