@@ -263,9 +263,7 @@ def _best_of(ranked: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
     return ranked[: max(AT_LEAST_BEST, round(BEST_SHARE * len(ranked)))]
 
 
-def _to_record(
-    spec: TrialSpec, outcome: Outcome, epochs: float, rungs: Sequence[tuple[float, float]]
-) -> TrialRecord:
+def _to_record(spec: TrialSpec, outcome: Outcome, epochs: float, rungs: Sequence[tuple[float, float]]) -> TrialRecord:
     if outcome.failed:
         status = "failed"
     elif outcome.stopped:
