@@ -46,4 +46,5 @@ def galleries(run: RunRecord, summary: Summary, folder: Path) -> tuple[Gallery, 
         Gallery("Before training", (rate_range(run), overfit_curve(run, summary))),
     )
     kept = (Gallery(gallery.title, tuple(filter(None, gallery.pictures))) for gallery in drawn)
-    return tuple(gallery for gallery in kept if gallery.pictures)
+    # a search has tables even where there is nothing to draw, such as of a single trial
+    return tuple(gallery for gallery in kept if gallery.pictures or (gallery.title == "Search" and run.rounds))

@@ -41,17 +41,18 @@ def parallel_coordinates(run: RunRecord, summary: Summary) -> str:
     panel = Panel(Linear(0, len(axes), _LEFT, _RIGHT), Linear(_BOTTOM, _TOP, _BOTTOM, _TOP))
     colours, best = score_colours(good), chosen(run.trials, summary.search)
     body = [_line(panel, trial, heights[trial.number], scores, colours, summary, len(good)) for trial in _order(run)]
-    body += _rails(panel, axes, scores, summary)
     if best:
         ends = [*heights[best.number], scores.at(best.score)]
         across = list(range(len(ends)))
         body += [panel.line(across, ends, "under"), panel.line(across, ends, "v9 bold", describe(best, summary))]
+    body += _rails(panel, axes, scores, summary)
     left_out = f" The {len(kept)} that matter most of {len(names)} hyperparameters." if len(kept) < len(names) else ""
+    lost = " Thin lines that end in × were killed or failed." if len(good) < len(run.trials) else ""
     return figure(
         _title(run, summary, axes),
         "".join([*body, colours.bar(summary)]),
         height=_BOTTOM + 12,
-        note="One line a trial, coloured by score; thick: the best. Thin lines that end in × were killed." + left_out,
+        note="One line a trial, coloured by score; thick: the best." + lost + left_out,
         label="Parallel coordinates",
     )
 
