@@ -62,7 +62,7 @@ def rung_curves(run: RunRecord, summary: Summary) -> str:
         epochs, score = rungs_of(best)[-1]
         body.append(tag("circle", class_="ring", cx=panel.x.at(epochs), cy=panel.y.at(score), r=7))
     return figure(
-        _title(races, summary) or f"{plural(len(run_on), 'trial')} trained past the first rung",
+        _title(races, summary) or f"Score at each rung of {plural(len(run_on), 'trial')} that passed the first",
         "".join([*body, colours.bar(summary)]),
         height=332,
         note="One line a trial, coloured by its last score. ● trained to the end, ○ stopped by halving, × killed. "
@@ -123,7 +123,7 @@ def _points(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def _title(races: Sequence[Race], summary: Summary) -> str:
-    told = races[-_MOST_ROUNDS_NAMED:]
+    told = [race for race in races if race.runners > 1][-_MOST_ROUNDS_NAMED:]
     parts = [
         f"the best of the {race.round.name} round after {_epochs(race.last)}"
         f" ({summary.score(dict(rungs_of(race.winner))[race.last])})"
