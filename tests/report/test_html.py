@@ -87,7 +87,7 @@ def test_every_link_has_its_target(page: Page) -> None:
 
 def test_every_picture_is_well_formed_and_named(content: str) -> None:
     pictures = re.findall(r"<svg.*?</svg>", content, re.DOTALL)
-    assert len(pictures) == 10
+    assert len(pictures) == 12
     for picture in pictures:
         svg = ElementTree.fromstring(picture)
         assert (svg.attrib["role"], bool(svg.attrib["aria-label"])) == ("img", True)
@@ -133,7 +133,7 @@ def test_nothing_from_data_becomes_markup(build: Callable[..., Path], tmp_path: 
     assert content.count("<script") == 1
     assert "{{ 7*7 }}" in content
     pictures = re.findall(r"<svg.*?</svg>", content, re.DOTALL)
-    assert len(pictures) == 10
+    assert len(pictures) == 12
     for picture in pictures:
         assert not list(ElementTree.fromstring(picture).iter("script"))
     assert sum("7*7 }}" in picture for picture in pictures) >= 6

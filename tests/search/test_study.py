@@ -167,6 +167,23 @@ def test_the_statuses_and_numbers_are_those_of_the_last_rung_a_trial_saw() -> No
     ]
 
 
+def test_a_trial_remembers_its_score_at_every_rung_it_came_to_alive() -> None:
+    engine = KnownScore(
+        lambda trial, epochs: epochs + exponent(trial),
+        killed=lambda trial, epochs: trial.number == 2 and epochs > 1,
+        failed=lambda trial: trial.number == 5,
+    )
+    plans = [RoundPlan("coarse", 8, 4.0, 2), RoundPlan("final", 2, 8.0)]
+    result = Study(rates(), plans, rungs(engine), moves=0, finalists=2).run()
+    advanced = [(epochs, [trial.number for trial in trials]) for epochs, trials in engine.advanced]
+    for trial in result.trials:
+        came_to = [epochs for epochs, numbers in advanced if trial.number in numbers]
+        alive = came_to[: -1 if trial.status in ("killed", "failed") else None]
+        place = math.log10(trial.params["lr"])
+        assert trial.rungs == tuple((epochs, pytest.approx(epochs + place)) for epochs in alive)
+    assert {len(trial.rungs) for trial in result.trials} == {0, 1, 2, 3}
+
+
 def test_finalists_meet_again_with_fresh_seeds_and_the_mean_decides() -> None:
     coarse = [0.90, 0.80, 0.70, 0.60, 0.50]  # the first setting leads, by one lucky seed
     final = [0.50, 0.80, 0.86, 0.70, 0.50, 0.80]  # of the first and the second in turn

@@ -199,6 +199,7 @@ class TrialRecord:
         loss: Validation loss at its best evaluation; infinite when killed before any.
         score: Validation accuracy or R² at that evaluation; ``-inf`` when killed before any.
         reason: Why it was killed or failed.
+        rungs: ``(epochs, score)`` at each rung it came to alive; empty in records of older versions.
     """
 
     number: int
@@ -211,6 +212,7 @@ class TrialRecord:
     loss: float
     score: float
     reason: str = ""
+    rungs: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ _TYPED = {"target_column": "target"}
 def command_line(header: RunHeader) -> str:
     """What to type to do the run again; the header's command where it kept no options.
 
+    A search that was started from Python has no such command: ``""``.
+
     Example:
         >>> options = {"data": "my digits", "hidden": [50, 20], "task": None}
         >>> command_line(RunHeader("train", settings={"options": options}))
@@ -24,11 +26,11 @@ def command_line(header: RunHeader) -> str:
     """
     options = header.settings.get("options")
     if not isinstance(options, Mapping):
-        return header.command
-    first = "target" if header.command == "search" else "data"
-    argument = [shlex.quote(str(options[first]))] if first in options else []
-    flags = [flag for name, value in options.items() if name != first for flag in _flag(str(name), value)]
-    return " ".join(["babysit", header.command, *argument, *flags])
+        return "" if header.command == "search" else header.command
+    named = "target" if header.command == "search" else "data"
+    subject = [shlex.quote(str(options[named]))] if named in options else []
+    flags = [flag for name, value in options.items() if name != named for flag in _flag(str(name), value)]
+    return " ".join(["babysit", header.command, *subject, *flags])
 
 
 def _flag(name: str, value: Any) -> list[str]:

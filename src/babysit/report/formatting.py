@@ -62,6 +62,19 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def ordinal(place: int) -> str:
+    """A place in words and figures.
+
+    Example:
+        >>> [ordinal(place) for place in (1, 2, 3, 4, 11, 112, 23)]
+        ['the best', '2nd', '3rd', '4th', '11th', '112th', '23rd']
+    """
+    if place == 1:
+        return "the best"
+    last = "th" if place % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"{place:,}{last}"
+
+
 def shown(value: Any, digits: int = 6) -> str:
     """A JSON value as a reader wants it.
 

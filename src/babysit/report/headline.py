@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from babysit.report.formatting import interval, number, percent, plural
+from babysit.report.standing import word
 from babysit.report.summary import Summary, part, real, whole, words
 from babysit.rules import Severity
+
+_MOST_NAMED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ def subject(summary: Summary) -> str:
         'digits, mlp 64-50-10 relu'
     """
     named = (words(summary.data, "name"), words(summary.model, "description"))
-    return ", ".join(name for name in named if name) or summary.command or "Run"
+    described = ", ".join(name for name in named if name)
+    return described or _search_subject(summary) or summary.command or "Run"
 
 
 def headline(summary: Summary) -> tuple[Fact, ...]:
@@ -54,7 +58,10 @@ def headline(summary: Summary) -> tuple[Fact, ...]:
         _validation(summary),
         _gap(summary),
         _parameters(summary),
+        _found(summary),
         _search(summary),
+        _saved(summary),
+        _engine(summary),
     )
     return tuple(fact for fact in facts if fact is not None)
 
@@ -101,11 +108,49 @@ def _parameters(summary: Summary) -> Fact | None:
     return None if count is None else Fact("Parameters", f"{count:,}", words(summary.model, "description"))
 
 
+def _search_subject(summary: Summary) -> str:
+    """What was searched, by its name and its hyperparameters."""
+    if summary.command != "search":
+        return ""
+    names = summary.space[:_MOST_NAMED]
+    more = len(summary.space) - len(names)
+    space = " × ".join(names) + (f" and {more} more" if more else "")
+    if not summary.target:
+        return f"Search of {space}" if space else ""
+    return f"{summary.target}: {space}" if space else summary.target
+
+
+def _found(summary: Summary) -> Fact | None:
+    score = real(summary.search, "best_score") if summary.command == "search" else None
+    if score is None:
+        return None
+    setting = ", ".join(f"{name} {word(value)}" for name, value in part(summary.search, "best").items())
+    return Fact(f"Best validation {summary.score_name}", summary.score(score), f"with {setting}" if setting else "")
+
+
 def _search(summary: Summary) -> Fact | None:
     trials = whole(summary.search, "trials")
     if trials is None:
         return None
     saved = real(summary.search, "saved_fraction")
     counts = [f"{value} {name}" for name in ("killed", "halved") if (value := whole(summary.search, name)) is not None]
-    counts += [f"{percent(saved, 0)} of the steps saved"] if saved is not None else []
+    counts += [f"{failed} failed"] if (failed := whole(summary.search, "failed")) else []
+    if saved is not None and summary.command != "search":
+        counts.append(f"{percent(saved, 0)} of the steps saved")
     return Fact("Trials", f"{trials:,}", ", ".join(counts))
+
+
+def _saved(summary: Summary) -> Fact | None:
+    saved = real(summary.search, "saved_fraction") if summary.command == "search" else None
+    if saved is None:
+        return None
+    run, planned = (real(summary.search, name) for name in ("epochs_run", "epochs_planned"))
+    remark = f"{number(run)} of {number(planned)} trained" if run is not None and planned is not None else ""
+    return Fact("Epochs saved", percent(saved, 0), remark)
+
+
+def _engine(summary: Summary) -> Fact | None:
+    """The engine's name, and in small type why it was chosen."""
+    said = summary.engine.removeprefix("engine ")
+    name, _, why = said.partition(":" if ":" in said else ",")
+    return Fact("Engine", name.strip(), why.strip()) if said else None

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 from babysit.measure.record import RunRecord, read_run
-from babysit.report import headline, tables
+from babysit.report import headline, search_tables, tables
 from babysit.report.command import command_line
 from babysit.report.plots import galleries
 from babysit.report.summary import Summary, read_summary
@@ -58,6 +58,7 @@ def render(run: RunRecord, summary: Summary, folder: Path) -> str:
         ],
         anchors=_anchors(summary),
         tables=tables,
+        search_tables=search_tables,
         run=run,
         style=Markup(_resource("report.css") + _resource("figure.css")),
         script=Markup(script),

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from babysit.errors import RunFolderError
-from babysit.measure.record import RunRecord, read_run
+from babysit.measure.record import RunHeader, RunRecord, read_run
 from babysit.report.formatting import number, percent
+from babysit.report.standing import stand
 from babysit.rules import Evidence, Finding, Severity
 from babysit.storage import read_json
 
 if TYPE_CHECKING:
     from babysit.diagnose import Diagnosis
+
+_ACCURACY = "accuracy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,9 @@ class Summary:
         final: ``epochs``, ``best_epoch``, ``settings``, ``train`` and ``validation``.
         test: ``loss``, ``score``, ``examples`` and ``confusion`` or ``truth`` and ``prediction``.
         ensemble: ``name``, ``score`` and ``loss`` of each ensemble tried.
+        engine: What trained the trials of a search, and why.
+        notes: What else a person should know of a search.
+        header: What was known when the run started.
     """
 
     command: str = ""
@@ -75,16 +81,31 @@ class Summary:
     final: Mapping[str, Any] = field(default_factory=dict)
     test: Mapping[str, Any] = field(default_factory=dict)
     ensemble: tuple[Mapping[str, Any], ...] = ()
+    engine: str = ""
+    notes: tuple[str, ...] = ()
+    header: RunHeader = field(default_factory=RunHeader)
 
     @property
     def classifies(self) -> bool:
         """Whether scores are accuracies."""
-        return self.data.get("task") == "classification"
+        return self.score_name == _ACCURACY
 
     @property
     def score_name(self) -> str:
         """What the score is called."""
-        return {"classification": "accuracy", "regression": "R²"}.get(str(self.data.get("task")), "score")
+        task = words(self.data, "task") or self.header.task
+        named = words(self.header.settings, "score")
+        return named or {"classification": _ACCURACY, "regression": "R²"}.get(task, "score")
+
+    @property
+    def target(self) -> str:
+        """What a search was asked to search, as it was named; ``""`` where it had no name."""
+        return words(part(self.header.settings, "options"), "target")
+
+    @property
+    def space(self) -> tuple[str, ...]:
+        """Names of the hyperparameters of a search."""
+        return tuple(map(str, part(self.header.settings, "space")))
 
     def score(self, value: float) -> str:
         """A score as text: percent for an accuracy."""
@@ -117,7 +138,7 @@ def read_summary(folder: Path, run: RunRecord | None = None) -> Summary:
         raise _damaged(folder) from error
     if not isinstance(report, dict):
         raise _damaged(folder)
-    return dataclasses.replace(parse_summary(report), health=diagnosis.health)
+    return dataclasses.replace(parse_summary(report), health=diagnosis.health, header=run.header)
 
 
 def parse_summary(report: Mapping[str, Any]) -> Summary:
@@ -135,6 +156,8 @@ def parse_summary(report: Mapping[str, Any]) -> Summary:
         final=part(report, "final"),
         test=part(report, "test"),
         ensemble=tuple(item for item in entries(report, "ensemble") if isinstance(item, Mapping)),
+        engine=words(report, "engine"),
+        notes=tuple(str(note) for note in entries(report, "notes")),
     )
 
 
@@ -184,6 +207,8 @@ def _unfinished(run: RunRecord, diagnosis: Diagnosis) -> Summary:
         findings=diagnosis.findings,
         health=diagnosis.health,
         data={"task": run.header.task},
+        search=stand(run),
+        header=run.header,
     )
 
 

@@ -13,6 +13,7 @@ from babysit.rules import Evidence
 
 Rows = tuple[tuple[str, ...], ...]
 
+_ELSEWHERE = ("options", "space")
 _SHOWN_OTHERWISE = ("examples", "example_shape", "class_names", "class_counts")
 
 
@@ -43,8 +44,15 @@ def layer_rows(summary: Summary) -> Rows:
 
 
 def setting_rows(values: Mapping[str, Any]) -> Rows:
-    """Names and values of settings; the options are left out, as the command line has them."""
-    return tuple((name.replace("_", " "), shown(value)) for name, value in values.items() if name != "options")
+    """Names and values of settings, without those that the report shows elsewhere: the options and the space."""
+    return tuple((name.replace("_", " "), shown(value)) for name, value in values.items() if name not in _ELSEWHERE)
+
+
+def run_rows(header: RunHeader) -> Rows:
+    """What the run was started with, each name once; without settings that a search drew from its space instead."""
+    known = header_rows(header)
+    said = {row[0] for row in known} | {name.replace("_", " ") for name in part(header.settings, "space")}
+    return known + tuple(row for row in setting_rows(header.settings) if row[0] not in said)
 
 
 def header_rows(header: RunHeader) -> Rows:

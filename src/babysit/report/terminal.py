@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from babysit.measure.record import RunRecord, read_run
+from babysit.report import search_tables
 from babysit.report.formatting import number
 from babysit.report.headline import headline, subject, verdict
 from babysit.report.summary import Summary, parse_summary, read_summary
-from babysit.report.tables import ensemble_rows
+from babysit.report.tables import ensemble_rows, round_rows
 from babysit.rules import Evidence, Finding
 
 if TYPE_CHECKING:
@@ -26,9 +28,10 @@ _STYLES = {
 }
 _PASSED = {True: "✓", False: "✗", None: "–"}
 _PASSED_STYLES = {True: "green", False: "red", None: "dim"}
+_BEST_TRIALS = 5
 _ASCII = str.maketrans(
     {"✓": "ok", "✗": "FAILED", "–": "-", "−": "-", "→": "->", "×": "x", "÷": "/", "…": "...", "²": "2", "·": "-"}
-    | {"∞": "inf", "’": "'", "“": '"', "”": '"', "≈": "~", "≤": "<=", "≥": ">="}
+    | {"∞": "inf", "’": "'", "“": '"', "”": '"', "≈": "~", "≤": "<=", "≥": ">=", "★": "*"}
 )
 
 
@@ -42,7 +45,8 @@ def print_summary(run: Path | Mapping[str, Any], console: Console) -> None:
     Raises:
         RunFolderError: The folder is no run, or its `report.json` is damaged.
     """
-    summary = read_summary(run) if isinstance(run, Path) else parse_summary(run)
+    records = read_run(run) if isinstance(run, Path) else RunRecord()
+    summary = read_summary(run, records) if isinstance(run, Path) else parse_summary(run)
     say = _Printer(console)
     say.line((subject(summary), "bold"))
     say.line((verdict(summary), _STYLES.get(summary.verdict, "bold")))
@@ -60,6 +64,8 @@ def print_summary(run: Path | Mapping[str, Any], console: Console) -> None:
     say.table((), [((fact.name, ""), (fact.value, "bold"), (fact.remark, "dim")) for fact in headline(summary)])
     ensembles = [[(cell, "") for cell in row] for row in ensemble_rows(summary)]
     say.table(("Model", f"Test {summary.score_name}", "Test loss"), ensembles)
+    if summary.command == "search":
+        _print_search(say, records, summary)
 
 
 def render_findings(findings: Sequence[Finding], console: Console) -> None:
@@ -147,6 +153,28 @@ def _print_steps(say: _Printer, summary: Summary) -> None:
         for step in summary.procedure
     ]
     say.table(("#", "Step", "Measured", "Expected", "Passed"), rows)
+
+
+def _print_search(say: _Printer, run: RunRecord, summary: Summary) -> None:
+    names = search_tables.names_of(run)
+    heads = (*search_tables.best_heads(run, summary)[: -len(names) or None], "Setting")
+    fixed = len(heads) - 1
+    best = [
+        (*row[:fixed], ", ".join(f"{name} {value}" for name, value in zip(names, row[fixed:], strict=True)))
+        for row in search_tables.best_rows(run, summary)[:_BEST_TRIALS]
+    ]
+    rounds = ("Round", "Trials", "Epochs", "Killed", "Halved", f"Best {summary.score_name}", "Drawn from")
+    for title, rows in (
+        (heads, best),
+        (("Hyperparameter", "Explains", "The ten best trials"), search_tables.importance_rows(run)),
+        (rounds, round_rows(run, summary)),
+        (("Status", "Reason", "Trials", "Which"), search_tables.reason_rows(run)),
+    ):
+        say.table(title, [[(cell, "") for cell in row] for row in rows])
+    for place, note in enumerate(summary.notes):
+        if not place:
+            say.line()
+        say.line((f"note: {note}", "italic"))
 
 
 def _place(finding: Finding) -> str:

@@ -153,7 +153,8 @@ def search(
     if data is None:
         _refuse_model_options(validation=validation, loss=loss, metric=metric, ray=ray)
         launch = launch_loop(cast(Loop, build), workers, maximize=maximize)
-        header, steps = RunHeader(steps_per_epoch=1), STEPS_OF_LOOPS
+        score = "value" if maximize else "−value"
+        header, steps = RunHeader(steps_per_epoch=1, settings={"score": score}), STEPS_OF_LOOPS
     else:
         _require(schedule != "plateau", "schedule", "one that needs no validation inside a trial", schedule)
         problem = problem_of(

@@ -117,8 +117,8 @@ class Study:
         self._tell = tell
         self._rounds: list[RoundRecord] = []
         self._trials: list[TrialRecord] = []
-        self._reached: dict[int, float] = {}
         self._planned = 0.0
+        self._standing: dict[int, list[tuple[float, float]]] = {}
 
     def run(self) -> StudyResult:
         """Run all rounds.
@@ -241,8 +241,7 @@ class Study:
         self._planned += plan.epochs * len(specs)
         outcomes = self._halve(plan, specs)
         for spec in specs:
-            trial = _to_record(spec, outcomes[spec.number], plan.epochs)
-            self._reached[trial.number] = outcomes[spec.number].epochs
+            trial = _to_record(spec, outcomes[spec.number], plan.epochs, self._standing.get(spec.number, ()))
             self._trials.append(trial)
             self._rungs.ledger.end(trial)
             self._tell(trial)
@@ -251,14 +250,16 @@ class Study:
         """The trials since ``first``, best first, without those that were killed."""
         alive = [trial for trial in self._trials[first:] if trial.status in ("complete", "halved")]
         # by the rung they came to: the epochs trained differ by rounding where batch sizes do
-        return sorted(alive, key=lambda trial: (self._reached[trial.number], trial.score, -trial.loss), reverse=True)
+        return sorted(alive, key=lambda trial: (trial.rungs[-1][0], trial.score, -trial.loss), reverse=True)
 
     def _halve(self, plan: RoundPlan, specs: Sequence[TrialSpec]) -> dict[int, Outcome]:
         outcomes: dict[int, Outcome] = {}
         alive = list(specs)
         for halving in range(plan.halvings, -1, -1):
             for outcome in self._rungs.advance(alive, plan.epochs / 2**halving):
-                outcomes[outcome.number] = _sound(outcome)
+                outcomes[outcome.number] = sound = _sound(outcome)
+                if not sound.stopped:
+                    self._standing.setdefault(sound.number, []).append((sound.epochs, sound.score))
             running = [spec for spec in alive if not outcomes[spec.number].stopped]
             running.sort(key=lambda spec: outcomes[spec.number].rank, reverse=True)
             kept = running[: -(-len(running) // 2)] if halving and not self._late(specs, halving) else []
@@ -330,7 +331,7 @@ def _sound(outcome: Outcome) -> Outcome:
     return dataclasses.replace(outcome, loss=math.inf, score=-math.inf, stopped=reason)
 
 
-def _to_record(spec: TrialSpec, outcome: Outcome, epochs: float) -> TrialRecord:
+def _to_record(spec: TrialSpec, outcome: Outcome, epochs: float, rungs: Sequence[tuple[float, float]]) -> TrialRecord:
     if outcome.failed:
         status = "failed"
     elif outcome.stopped:
@@ -348,6 +349,7 @@ def _to_record(spec: TrialSpec, outcome: Outcome, epochs: float) -> TrialRecord:
         loss=outcome.loss,
         score=outcome.score,
         reason=outcome.stopped,
+        rungs=tuple(rungs),
     )
 
 

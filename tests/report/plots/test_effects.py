@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sklearn.feature_selection import f_classif
 
 from babysit.measure.record import RunRecord, TrialRecord, read_run
-from babysit.report.plots.effects import explained, parameter_effects
+from babysit.report.importance import explained
+from babysit.report.plots.effects import parameter_effects
 from babysit.report.summary import Summary
 
 

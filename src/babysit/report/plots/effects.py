@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-
 from babysit.measure.record import RunRecord
 from babysit.report.formatting import percent, plural
-from babysit.report.plots.trials import (
-    column,
-    describe,
-    parameter_scale,
-    score_colours,
-    score_scale,
-    scored,
-    searched,
-)
+from babysit.report.importance import explained
+from babysit.report.plots.trials import describe, parameter_scale, score_colours, score_scale
+from babysit.report.standing import column, scored, searched
 from babysit.report.summary import Summary
 from babysit.report.svg import Panel, figure, shorten, tag, text
 
@@ -43,28 +33,6 @@ def parameter_effects(run: RunRecord, summary: Summary) -> str:
         "Explained: ε² of the score over the quarters of a parameter's values.",
         label="Scatter plots",
     )
-
-
-def explained(values: Sequence[float], words: Sequence[str], scores: Sequence[float]) -> float:
-    """Share of the scores' variance that a hyperparameter explains, 0 to 1: ε², η² without its bias.
-
-    Args:
-        values: Its value in each trial; trials without one (NaN) do not count.
-        words: Not empty when it is categorical; numbers are grouped by their quartiles, words by themselves.
-        scores: The score of each trial.
-    """
-    known = np.isfinite(values)
-    x, y = (np.asarray(numbers, dtype=np.float64)[known] for numbers in (values, scores))
-    if not x.size:
-        return 0.0
-    groups = x if words else np.searchsorted(np.quantile(x, [0.25, 0.5, 0.75]), x)
-    kinds = np.unique(groups)
-    freedom = y.size - kinds.size
-    total = float(np.square(y - y.mean()).sum())
-    if total == 0 or freedom <= 0:
-        return 0.0
-    within = sum(float(np.square(y[groups == kind] - y[groups == kind].mean()).sum()) for kind in kinds)
-    return max(0.0, 1 - (within / freedom) / (total / (y.size - 1)))
 
 
 def _panel(place: int, name: str, share: float, run: RunRecord, summary: Summary) -> str:

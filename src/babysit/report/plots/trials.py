@@ -6,28 +6,45 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from babysit.measure.record import Range, RoundRecord, RunRecord, TrialRecord
 from babysit.report import scale
-from babysit.report.formatting import number, percent, plural, shown
+from babysit.report.formatting import number, percent, plural
 from babysit.report.scale import Scale
+from babysit.report.standing import chosen, column, scored, searched, word
 from babysit.report.summary import Summary, real
 from babysit.report.svg import WIDTH, Panel, colour_bar, figure, shade, tag, text, tip
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, WIDTH - 14, 24.0, 330.0
 _RATES, _DECAYS = ("lr", "learning_rate"), ("l2", "weight_decay")
+_REACH = 3.0
+"""How far below the best a score is drawn, in distances of the lower quartile from the best."""
 _MARKS = {"complete": ("fill", 4.0), "halved": ("hollow", 3.0)}
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreColours:
-    """The colour of a trial by its score, between the worst and the best drawn."""
+    """The colour of a trial by its score, between the worst and the best drawn.
+
+    Attributes:
+        low: The score of the darkest.
+        high: The score of the brightest.
+        cut: Some scores are lower still.
+    """
 
     low: float
     high: float
+    cut: bool = False
 
     def of(self, score: float) -> str:
         """The class of the colour."""
         return shade((score - self.low) / (self.high - self.low)) if self.high > self.low else shade(1)
+
+    def bar(self, summary: Summary) -> str:
+        """The colours with the scores at their ends, above a panel."""
+        low = ("≤ " if self.cut else "") + summary.score(self.low)
+        return colour_bar(low, summary.score(self.high), summary.score_name, 0)
 
 
 def trial_map(run: RunRecord, summary: Summary) -> str:
@@ -38,7 +55,7 @@ def trial_map(run: RunRecord, summary: Summary) -> str:
     names = [name for name in searched(run.trials) if column(run.trials, name)[1] == ()]
     if not names:
         return ""
-    across, up = _plane(names)
+    across, up = plane(names)
     good = scored(run.trials)
     colours = score_colours(good)
     panel = Panel(
@@ -47,12 +64,11 @@ def trial_map(run: RunRecord, summary: Summary) -> str:
     )
     y_label = up or f"validation {summary.score_name}" + (" (%)" if summary.classifies else "")
     body = [panel.axes(across, y_label, y_ticks=7), *_ranges(panel, run.rounds, across, up)]
-    body += [_mark(panel, trial, across, up, colours, summary) for trial in run.trials]
-    if good:
-        best = max(good, key=lambda trial: trial.score)
+    body += [mark(panel, trial, across, up, colours, summary) for trial in run.trials]
+    if best := chosen(run.trials, summary.search):
         x, y = _place(best, across, up)
         body.append(tag("circle", class_="ring", cx=panel.x.at(x), cy=panel.y.at(y), r=8))
-        body.append(colour_bar(summary.score(colours.low), summary.score(colours.high), summary.score_name, 0))
+        body.append(colours.bar(summary))
     return figure(
         _title(run.trials, good, summary),
         "".join(body),
@@ -60,34 +76,6 @@ def trial_map(run: RunRecord, summary: Summary) -> str:
         note="● finished, ○ stopped early by halving, × killed; ring: the best. Outlines: what each round drew from.",
         label="Scatter plot",
     )
-
-
-def searched(trials: Sequence[TrialRecord]) -> list[str]:
-    """Names of the hyperparameters that took more than one value, in the order first seen."""
-    names = dict.fromkeys(name for trial in trials for name in trial.params)
-    return [name for name in names if len({str(trial.params.get(name)) for trial in trials}) > 1]
-
-
-def scored(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The trials that were evaluated and not killed."""
-    return [trial for trial in trials if math.isfinite(trial.score) and trial.status in _MARKS]
-
-
-def column(trials: Sequence[TrialRecord], name: str) -> tuple[list[float], tuple[str, ...]]:
-    """A hyperparameter's value in each trial, NaN where it has none, and its words when it is categorical.
-
-    The values of a categorical one are the places of its words.
-
-    Example:
-        >>> rules = enumerate(("sgd", "adam"))
-        >>> column([TrialRecord(i, 1, {"rule": rule}, "complete", 1, 1, 1, 1, 1) for i, rule in rules], "rule")
-        ([1.0, 0.0], ('adam', 'sgd'))
-    """
-    values = [trial.params.get(name) for trial in trials]
-    if all(value is None or type(value) in (int, float) for value in values):
-        return [math.nan if value is None else float(value) for value in values], ()
-    words = tuple(sorted({str(value) for value in values}))
-    return [float(words.index(str(value))) for value in values], words
 
 
 def parameter_scale(run: RunRecord, name: str, start: float, end: float) -> Scale:
@@ -103,24 +91,28 @@ def parameter_scale(run: RunRecord, name: str, start: float, end: float) -> Scal
 
 
 def score_scale(trials: Sequence[TrialRecord], summary: Summary, start: float, end: float) -> Scale:
-    """The scale of the trials' scores."""
-    return (scale.percent if summary.classifies else scale.linear)([trial.score for trial in trials], start, end)
+    """The scale of the trials' scores; hopeless ones lie at its low end."""
+    colours = score_colours(trials)
+    fit = scale.percent if summary.classifies else scale.linear
+    return fit([max(trial.score, colours.low) for trial in trials], start, end)
 
 
 def score_colours(trials: Sequence[TrialRecord]) -> ScoreColours:
-    """Colours that span the trials' scores."""
+    """Colours that span the trials' scores, without hopeless ones, beside which all others would look alike."""
     scores = [trial.score for trial in trials] or [0.0]
-    return ScoreColours(min(scores), max(scores))
+    low, high = min(scores), max(scores)
+    fence = high - _REACH * (high - float(np.quantile(scores, 0.25)))
+    return ScoreColours(fence, high, cut=True) if low < fence < high else ScoreColours(low, high)
 
 
 def describe(trial: TrialRecord, summary: Summary) -> str:
     """One trial in a line, as shown on hovering."""
-    params = ", ".join(f"{name} {shown(value, 3)}" for name, value in trial.params.items())
+    params = ", ".join(f"{name} {word(value)}" for name, value in trial.params.items())
     outcome = summary.score(trial.score) if math.isfinite(trial.score) else trial.reason or trial.status
     return f"trial {trial.number} ({trial.status}, {number(trial.epochs)} epochs): {params} → {outcome}"
 
 
-def _plane(names: Sequence[str]) -> tuple[str, str]:
+def plane(names: Sequence[str]) -> tuple[str, str]:
     """What lies across and what up; ``""`` stands for the score."""
     rate = next((name for name in names if name in _RATES), "")
     if rate:
@@ -133,7 +125,8 @@ def _place(trial: TrialRecord, across: str, up: str) -> tuple[float, float]:
     return x, y
 
 
-def _mark(panel: Panel, trial: TrialRecord, across: str, up: str, colours: ScoreColours, summary: Summary) -> str:
+def mark(panel: Panel, trial: TrialRecord, across: str, up: str, colours: ScoreColours, summary: Summary) -> str:
+    """A trial at its place in the plane, or at its score where ``up`` is ``""``."""
     x, y = _place(trial, across, up)
     hint = describe(trial, summary)
     if trial.status not in _MARKS or not math.isfinite(trial.score):
@@ -170,6 +163,6 @@ def _title(trials: Sequence[TrialRecord], good: Sequence[TrialRecord], summary: 
     cost = f"; {killed} killed" + (f", {percent(saved, 0)} of the steps saved" if saved is not None else "")
     if not good:
         return f"None of {plural(len(trials), 'trial')} was evaluated{cost}"
-    best = max(good, key=lambda trial: trial.score)
-    settings = ", ".join(f"{name} {shown(best.params.get(name), 3)}" for name in searched(trials)[:3])
+    best = chosen(trials, summary.search) or good[0]
+    settings = ", ".join(f"{name} {word(best.params.get(name))}" for name in searched(trials)[:3])
     return f"Best of {plural(len(trials), 'trial')}: {summary.score(best.score)} at {settings}{cost}"
