@@ -9,7 +9,10 @@ lost takes the units in flight on it along; they are trained again elsewhere.
 from __future__ import annotations
 
 import importlib.util
+import re
+import socket
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,8 @@ from babysit.search.states import MemoryStates
 from babysit.search.trials import Outcome, Unit, failed
 
 POLL_SECONDS = 0.2
+PATIENCE = 15.0
+"""Seconds in which an actor has begun, if there is a place for it."""
 ATTEMPTS = 4
 """How often a unit is begun whose actors die: the machine may be to blame, or the unit itself by its memory."""
 States = dict[int, Mapping[str, Any]]
@@ -46,6 +51,7 @@ class Cluster:
         self._joined = not ray.is_initialized()
         if self._joined:
             try:
+                _knock(address)
                 ray.init(address=address, log_to_driver=False, configure_logging=False, include_dashboard=False)
             except (ConnectionError, ValueError, RuntimeError, OSError) as error:
                 found = " ".join(str(error).split())[:200] or type(error).__name__
@@ -58,9 +64,7 @@ class Cluster:
 
     def places(self, *, gpu: bool = False) -> int:
         """How many units can be trained at a time: one for each CPU, or each GPU where they are trained there."""
-        import ray
-
-        return max(1, int(ray.cluster_resources().get("GPU" if gpu else "CPU", 1)))
+        return _places(gpu=gpu)
 
     def close(self) -> None:
         """Leave it, where it was joined here."""
@@ -70,12 +74,39 @@ class Cluster:
             ray.shutdown()
 
 
+def _knock(address: str) -> None:
+    """Raise unless somebody is there; Ray itself ends the whole process after minutes.
+
+    Raises:
+        OSError: Nobody is.
+    """
+    match = re.fullmatch(r"(?:ray://)?(?P<host>[^:/]+):(?P<port>\d+)", address)
+    if match:
+        with socket.create_connection((match["host"], int(match["port"])), timeout=5):
+            pass
+
+
+def _places(*, gpu: bool) -> int:
+    import ray
+
+    return max(1, int(ray.cluster_resources().get("GPU" if gpu else "CPU", 1)))
+
+
 @dataclass(eq=False)
 class _Place:
-    """An actor, and the unit it is at."""
+    """An actor, and the unit it is at.
+
+    Attributes:
+        actor: Ray's.
+        unit: What it trains.
+        born: Ready as soon as the actor has found a place; ``None`` of one that has trained before.
+        since: When it was given the unit, on the monotonic clock.
+    """
 
     actor: Any
     unit: Unit
+    born: Any
+    since: float
 
 
 class OnCluster:
@@ -94,6 +125,7 @@ class OnCluster:
 
         self._engine = engine
         self._count = count
+        self._gpus = gpus
         self._between = between
         self._attempts: dict[tuple[int, float], int] = {}
         self._idle: list[Any] = []
@@ -110,13 +142,15 @@ class OnCluster:
         """Train units as places come free, each back as it finishes."""
         waiting, again = iter(units), list[Unit]()
         while True:
-            while len(self._busy) < self._count:
+            # an actor for which a lost node has left no room would wait for ever
+            while len(self._busy) < min(self._count, self._room()):
                 unit = again.pop() if again else next(waiting, None)
                 if unit is None:
                     break
                 self._send(unit)
             if not self._busy:
                 return
+            again += self._stranded()
             for reference in self._ready():
                 yield from self._receive(reference, again)
 
@@ -133,10 +167,31 @@ class OnCluster:
         self._idle.clear()
         self._busy.clear()
 
+    def _room(self) -> int:
+        return _places(gpu=self._gpus > 0)
+
     def _send(self, unit: Unit) -> None:
-        actor = self._idle.pop() if self._idle else self._make.remote(self._sent)
+        born = None
+        if self._idle:
+            actor = self._idle.pop()
+        else:
+            actor = self._make.remote(self._sent)
+            born = actor.is_there.remote()
         states = {trial.number: state for trial in unit.trials if (state := self._engine.states.get(trial.number))}
-        self._busy[actor.train.remote(unit, states)] = _Place(actor, unit)
+        self._busy[actor.train.remote(unit, states)] = _Place(actor, unit, born, time.monotonic())
+
+    def _stranded(self) -> list[Unit]:
+        """Units of actors that find no place, as a node was lost just when they were made, while others are idle."""
+        import ray
+
+        found: list[Unit] = []
+        for reference, place in list(self._busy.items()):
+            if len(found) == len(self._idle) or place.born is None or time.monotonic() - place.since < PATIENCE:
+                continue
+            if not ray.wait([place.born], timeout=0)[0]:
+                ray.kill(place.actor)
+                found.append(self._busy.pop(reference).unit)
+        return found
 
     def _ready(self) -> list[Any]:
         import ray
@@ -183,6 +238,10 @@ class _Trains:
 
         torch.set_num_threads(1)
         self._engine = engine
+
+    def is_there(self) -> bool:
+        """Whether it has begun, which it says by saying anything."""
+        return True
 
     def train(self, unit: Unit, states: States) -> tuple[list[Outcome], States, list[str]]:
         """Train a unit; its outcomes, the states of those that may go on, and what a person should know."""
