@@ -278,6 +278,9 @@ CONTENDERS: dict[str, Contender] = {
     "bs.search, single, 1 process": lambda *given: searched(*given, engine="single", workers=1),
     "bs.search, 1 process": lambda *given: searched(*given, workers=1),
     "bs.search, 2 processes": lambda *given: searched(*given, workers=2),
+    "bs.search, 2 processes, 4 × the trials": lambda work, train, judged, trials, seed: searched(
+        work, train, judged, 4 * trials, seed, workers=2
+    ),
 }
 
 
