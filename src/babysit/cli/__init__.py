@@ -10,6 +10,7 @@ import typer
 from babysit.cli._output import fail
 from babysit.cli.check import check
 from babysit.cli.judge import judge
+from babysit.cli.lab import lab
 from babysit.cli.predict import predict
 from babysit.cli.report import report
 from babysit.cli.rules import rule, rules
@@ -38,6 +39,7 @@ app.command()(report)
 app.command()(judge)
 app.command()(rules)
 app.command()(rule)
+app.command()(lab)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,75 @@
+"""`babysit lab`: every claim of the lecture as an experiment."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from babysit.cli._output import console, print_json
+from babysit.errors import InputError
+
+
+def lab(
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ID]...", help="Sections (C) or claims (C2 D4); all by default.", show_default=False),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller and shorter: all claims in minutes.")] = False,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="Of random experiments; 5, or 2 with --quick.", show_default=False),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="cifar10=PATH: CIFAR-10 for the claims that name it, instead of digits.", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for report.html and the pictures.")] = Path("lab"),
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Experiments at a time; one a core.", show_default=False)
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the claims and run nothing.")] = False,
+    json_file: Annotated[
+        str | None, typer.Option("--json", help="Write all numbers as JSON ('-': standard output).")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+) -> None:
+    """Measure the claims of the lecture beside what is expected; exit code 1 if one does not hold."""
+    from babysit.lab import Bench, claims, run_claims
+    from babysit.lab.section import FULL_SEEDS, QUICK_SEEDS
+    from babysit.report.lab_page import document, make_folder, write_lab
+    from babysit.report.lab_table import LabTable
+
+    chosen = claims(ids or [])
+    screen = console(quiet=quiet, json_file=json_file)
+    table = LabTable(screen, chosen)
+    if list_:
+        table.list_claims()
+        return
+    cifar10 = _cifar10(data or [])
+    make_folder(out)  # that it cannot be written to is to be known before an hour is spent
+    bench = Bench(quick, tuple(range(seeds or (QUICK_SEEDS if quick else FULL_SEEDS))), cifar10)
+    with table:
+        rows = run_claims(chosen, bench, processes=processes, done=table.add)
+    command = shlex.join(["babysit", *sys.argv[1:]])
+    page = write_lab(out, rows, bench, command)
+    print_json(document(rows, bench, command), json_file)
+    table.close(rows, page)
+    if not all(row.to_json()["holds"] for row in rows):
+        raise typer.Exit(1)
+
+
+def _cifar10(data: list[str]) -> Path | None:
+    """The path of ``--data cifar10=PATH``, looked at before anything runs."""
+    path: Path | None = None
+    for text in data:
+        name, equals, given = text.partition("=")
+        if name != "cifar10" or not equals or not given:
+            raise InputError("--data", expected="cifar10=PATH", found=repr(text), todo="leave it out to use digits")
+        path = Path(given).expanduser()
+        if not path.exists():
+            raise InputError("--data cifar10", expected="a file or folder", found=f"no {given}", todo="check the path")
+    return path

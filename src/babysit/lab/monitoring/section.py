@@ -1,0 +1,9 @@
+"""What section G is called; its claims register themselves here."""
+
+from babysit.lab.section import Section
+
+SECTION = Section(
+    "G",
+    "Monitoring",
+    "What curves, ratios and distributions say about a training while it runs.",
+)

@@ -1,0 +1,3 @@
+"""Section D of the lecture: batch normalisation."""
+
+from babysit.lab.normalization.section import SECTION as SECTION

@@ -1,0 +1,3 @@
+"""Section H of the lecture: the rest of the outline."""
+
+from babysit.lab.outline.section import SECTION as SECTION

@@ -1,0 +1,3 @@
+"""Section B of the lecture: data preprocessing."""
+
+from babysit.lab.preprocessing.section import SECTION as SECTION

@@ -1,0 +1,9 @@
+"""What section F is called; its claims register themselves here."""
+
+from babysit.lab.section import Section
+
+SECTION = Section(
+    "F",
+    "Hyperparameter search",
+    "Coarse to fine, in log space, judged by validation.",
+)
