@@ -149,7 +149,9 @@ def _stacks(
         if max(map(len, engine.groups(sample.trials))) > 1:
             widths = [width for width in narrower if width < widest] + [widest]
             return [Candidate(name, width, _maker(name, problem, width, places)) for width in widths], notes
-        notes |= {f"not {name}: {note}": None for note in engine.notes or ["it takes these trials one at a time"]}
+        alone = f"trained alone, not {name}: "
+        whys = [note.removeprefix(alone) for note in engine.notes] or ["it takes these trials one at a time"]
+        notes |= {f"not {name}: {why}": None for why in whys}
     return [], notes
 
 

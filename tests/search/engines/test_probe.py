@@ -89,6 +89,14 @@ class SlowStack(Timed):
     seconds = 0.02
 
 
+class FallsBack(Stack):
+    """Says that it takes trials together, and then trains each alone."""
+
+    def train(self, trials: Sequence[TrialSpec], epochs: float) -> list[Outcome]:
+        self.notes.append("its losses differ")
+        return [outcome for trial in trials for outcome in super(FallsBack, self).train([trial], epochs)]
+
+
 class Refusing(One):
     name = "other"
 
@@ -124,10 +132,18 @@ def test_what_it_takes_one_at_a_time_is_not_measured_and_says_why() -> None:
     assert speed.notes == ("tied weights",)
 
 
+def test_an_engine_that_falls_back_is_not_taken_for_a_fast_one() -> None:
+    one, other = measure([candidate(One, 1), candidate(FallsBack, 8)], TRIALS)
+    assert other.steps_per_second == 0
+    assert "its losses differ" in other.notes
+    assert fastest([one, other]) is one
+
+
 def test_trials_that_all_fail_have_no_speed_and_the_single_engine_takes_them() -> None:
     speeds = measure([candidate(Broken, 1), candidate(Broken, 1)], TRIALS)
     assert [speed.steps_per_second for speed in speeds] == [0, 0]
     assert fastest(speeds) is speeds[0]
+    assert explain(speeds, speeds[0]) == "engine broken: no trial came far enough to be timed"
 
 
 def test_hardly_faster_is_not_faster() -> None:

@@ -148,7 +148,7 @@ def test_a_refused_network_is_trained_alone_and_a_note_says_why() -> None:
     assert numbers(engine.groups(trials)) == [[0, 2], [1]]
     found = engine.train(trials, 1.0)
     assert_outcomes_agree(found, SingleEngine(asked, MemoryStates()).train(trials, 1.0))
-    assert engine.notes == ["trained alone, not stacked: layers share weights (trial 1)"]
+    assert engine.notes == ["trained alone, not stacked: layers share weights"]
 
 
 def test_trials_of_one_stack_are_alike() -> None:

@@ -79,12 +79,14 @@ class _Clock:
         """Forget what was counted."""
         self._calls = 0
         self._began = 0.0
+        self.together = 0
         self.steps = 0
         self.seconds = 0.0
 
     def __call__(self, trials: int) -> None:
         now = time.perf_counter()
         self._calls += 1
+        self.together = max(self.together, trials)
         if self._calls <= WARM_UP:
             self._began = now
             return
@@ -119,10 +121,11 @@ class _Probe:
         self._engine = candidate.make(MemoryStates(), clock)
         self._group = max(self._engine.groups(trials), key=len)
         self._rates: list[float] = []
+        self._alone = candidate.width > 1 and len(self._group) == 1
 
     def measure(self) -> None:
         """Train for a moment."""
-        if self._takes_one_at_a_time or 0.0 in self._rates:
+        if self._alone or 0.0 in self._rates:
             return
         clock, group = self._clock, self._group
         clock.restart()
@@ -131,17 +134,15 @@ class _Probe:
             for _ in range(WARM_UP + STEPS):
                 self._engine.train(group, group[0].epochs)
         self._rates.append(clock.steps / clock.seconds if clock.seconds else 0.0)
+        # what was tried together and found to differ has been trained alone; that is the single engine's speed
+        self._alone = self._candidate.width > 1 and clock.together == 1
 
     def speed(self) -> Speed:
         """The median of what was measured."""
         notes = tuple(self._engine.notes)
-        if self._takes_one_at_a_time:
+        if self._alone:
             return Speed(self._candidate, 0.0, notes or ("it takes these trials one at a time",))
         return Speed(self._candidate, statistics.median(self._rates), notes)
-
-    @property
-    def _takes_one_at_a_time(self) -> bool:
-        return self._candidate.width > 1 and len(self._group) == 1
 
 
 def fastest(speeds: Sequence[Speed]) -> Speed:
@@ -156,6 +157,8 @@ def explain(speeds: Sequence[Speed], chosen: Speed) -> str:
     measured = ", ".join(
         f"{speed.candidate.label} {speed.steps_per_second:,.0f}" for speed in speeds if speed.steps_per_second
     )
+    if not measured:
+        return f"engine {chosen.candidate.label}: no trial came far enough to be timed"
     ratio = chosen.steps_per_second / speeds[0].steps_per_second if speeds[0].steps_per_second else 1.0
     why = "none is faster" if chosen is speeds[0] else f"{ratio:.1f} × the speed of single"
     return f"engine {chosen.candidate.label}: {why} (trial-steps/s of one core: {measured})"

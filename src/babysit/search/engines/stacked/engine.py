@@ -103,7 +103,7 @@ class StackedEngine(Engine):
         try:
             return make()
         except NotStackable as reason:
-            self._note([trial], str(reason))
+            self._note(str(reason))  # of the model's structure, so that no trial need be named
         except _NOT_THE_TRIALS_FAULT:
             raise
         except Exception:  # what it is, the single engine finds out again and says
@@ -126,7 +126,7 @@ class StackedEngine(Engine):
             raise
         except Exception as error:  # of one of them, or of the stack: each alone, it costs the one that raises
             reason = f"{type(error).__name__}: {error}" if not isinstance(error, NotStackable) else str(error)
-        self._note(trials, reason)
+        self._note(reason, trials)
         return self._alone(trials, epochs)
 
     def _judged(self, run: Run, epochs: float) -> list[Outcome]:
@@ -155,9 +155,10 @@ class StackedEngine(Engine):
     def _alone(self, trials: Sequence[TrialSpec], epochs: float) -> list[Outcome]:
         return self._single.train(trials, epochs)
 
-    def _note(self, trials: Sequence[TrialSpec], reason: str) -> None:
+    def _note(self, reason: str, trials: Sequence[TrialSpec] = ()) -> None:
         numbers = ", ".join(str(trial.number) for trial in trials)
-        note = f"trained alone, not stacked: {reason} ({'trial' if len(trials) == 1 else 'trials'} {numbers})"
+        which = f" ({'trial' if len(trials) == 1 else 'trials'} {numbers})" if trials else ""
+        note = f"trained alone, not stacked: {reason}{which}"
         if note not in self.notes:
             self.notes.append(note)
 
