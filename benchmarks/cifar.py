@@ -103,7 +103,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         seconds, report = trained(options.data, Path(folder))
-    wanted = report["training"]["validation"]["score"]
+    wanted = report["final"]["validation"]["score"]
     print(f"babysit train: {seconds:.0f} s, validation accuracy {wanted:.4f}", flush=True)
     reached, best, trials = optuna_loop(*standardised(read(options.data)), wanted, options.limit)
     came = f"after {reached:.0f} s" if reached < float("inf") else f"not within {options.limit:.0f} s"

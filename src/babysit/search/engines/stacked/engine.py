@@ -90,15 +90,15 @@ class StackedEngine(Engine):
 
     def _planned(self, trial: TrialSpec) -> tuple[Hashable, Plan] | None:
         if trial.number not in self._plans:
-            plan = self._stackable(trial, lambda: plan_of(self.problem.build(trial)))
+            plan = self._stackable(lambda: plan_of(self.problem.build(trial)))
             self._plans[trial.number] = None if plan is None else (kind(self.problem, trial, plan), plan)
         return self._plans[trial.number]
 
     def _member(self, trial: TrialSpec) -> Member | None:
         state = self.states.get(trial.number)
-        return self._stackable(trial, lambda: Member.of(self.problem, trial, state))
+        return self._stackable(lambda: Member.of(self.problem, trial, state))
 
-    def _stackable(self, trial: TrialSpec, make: Callable[[], T]) -> T | None:
+    def _stackable(self, make: Callable[[], T]) -> T | None:
         """What is made of a trial for a stack; ``None`` where it has to be trained alone."""
         try:
             return make()
