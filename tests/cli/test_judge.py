@@ -2,40 +2,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from babysit.diagnose import diagnose
-from babysit.measure.record import RecordWriter, RunRecord, read_run, write_header
-from babysit.testing import record
+from babysit.measure.record import read_run
 
 EXPLODES = [2.3, 90.0, math.nan]
 OVERFITS = [2.3 * 0.9**step for step in range(200)]
 FALLS = [2.3 * 0.98**step for step in range(300)]
-
-
-def write(folder: Path, run: RunRecord) -> Path:
-    folder.mkdir()
-    write_header(folder, run.header)
-    writer = RecordWriter(folder)
-    for item in (*run.blocks, *run.steps, *run.evaluations, *run.probes):
-        writer.write(item)
-    writer.close()
-    return folder
-
-
-@pytest.fixture
-def recorded(tmp_path: Path) -> Callable[..., Path]:
-    """A run folder with these losses, in a folder whose pyproject.toml is the only one that counts."""
-
-    def make(losses: Sequence[float], configuration: str = "[tool.babysit]", **numbers: Any) -> Path:
-        (tmp_path / "pyproject.toml").write_text(configuration)
-        return write(tmp_path / "run", record(losses, chance_loss=math.log(10), command="train.py", **numbers))
-
-    return make
 
 
 def judged(babysit: Any, run: Path, *options: str) -> Any:

@@ -16,14 +16,16 @@ from babysit.report import headline, search_tables, tables
 from babysit.report.command import command_line
 from babysit.report.plots import galleries
 from babysit.report.summary import Summary, read_summary
+from babysit.rules._config import DEFAULTS, Config
 from babysit.storage import write_text
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, config: Config = DEFAULTS) -> Path:
     """Write `report.html` of a finished, running or killed run into its folder.
 
     Args:
         folder: The run folder.
+        config: Of the rules, where the records are judged as there is no `report.json` yet.
 
     Returns:
         The file's path.
@@ -33,7 +35,7 @@ def write_report(folder: Path) -> Path:
         StorageError: The disk refused.
     """
     run = read_run(folder)
-    summary = read_summary(folder, run)
+    summary = read_summary(folder, run, config)
     path = folder / "report.html"
     write_text(path, render(run, summary, folder))
     return path

@@ -14,6 +14,7 @@ from babysit.measure.record import RunHeader, RunRecord, read_run
 from babysit.report.formatting import number, percent
 from babysit.report.standing import stand
 from babysit.rules import Evidence, Finding, Severity
+from babysit.rules._config import DEFAULTS, Config
 from babysit.storage import read_json
 
 if TYPE_CHECKING:
@@ -116,12 +117,13 @@ class Summary:
         return f"{100 * value:.1f} points" if self.classifies else number(value)
 
 
-def read_summary(folder: Path, run: RunRecord | None = None) -> Summary:
+def read_summary(folder: Path, run: RunRecord | None = None, config: Config = DEFAULTS) -> Summary:
     """Read `report.json`, or judge the records where the run has not written it, because it goes on or was killed.
 
     Args:
         folder: A run folder.
         run: Its records, where they have been read already.
+        config: Of the rules, where the records are judged; what a finished run's report says stays as it is.
 
     Raises:
         RunFolderError: The folder is no run, or its `report.json` is damaged.
@@ -129,7 +131,7 @@ def read_summary(folder: Path, run: RunRecord | None = None) -> Summary:
     from babysit.diagnose import diagnose
 
     run = run or read_run(folder)
-    diagnosis = diagnose(run)
+    diagnosis = diagnose(run, config=config)
     try:
         report = read_json(folder / "report.json")
     except FileNotFoundError:

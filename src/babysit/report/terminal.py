@@ -14,6 +14,7 @@ from babysit.report.headline import headline, subject, verdict
 from babysit.report.summary import Summary, parse_summary, read_summary
 from babysit.report.tables import ensemble_rows, round_rows
 from babysit.rules import Evidence, Finding
+from babysit.rules._config import DEFAULTS, Config
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,18 +36,19 @@ _ASCII = str.maketrans(
 )
 
 
-def print_summary(run: Path | Mapping[str, Any], console: Console) -> None:
+def print_summary(run: Path | Mapping[str, Any], console: Console, config: Config = DEFAULTS) -> None:
     """Print what a run found, in about a screen.
 
     Args:
         run: A run folder, or the dict of its `report.json`.
         console: Where to; colour and width are its own.
+        config: Of the rules, where the records are judged as there is no `report.json` yet.
 
     Raises:
         RunFolderError: The folder is no run, or its `report.json` is damaged.
     """
     records = read_run(run) if isinstance(run, Path) else RunRecord()
-    summary = read_summary(run, records) if isinstance(run, Path) else parse_summary(run)
+    summary = read_summary(run, records, config) if isinstance(run, Path) else parse_summary(run)
     say = _Printer(console)
     say.line((subject(summary), "bold"))
     say.line((verdict(summary), _STYLES.get(summary.verdict, "bold")))
