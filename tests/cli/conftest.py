@@ -207,8 +207,8 @@ def write_run(folder: Path, run: RunRecord) -> Path:
 def recorded(tmp_path: Path) -> Callable[..., Path]:
     """A run folder with these losses, in a folder whose pyproject.toml is the only one that counts."""
 
-    def make(losses: Sequence[float], configuration: str = "[tool.babysit]", **numbers: Any) -> Path:
+    def make(losses: Sequence[float], configuration: str = "[tool.babysit]", name: str = "run", **numbers: Any) -> Path:
         (tmp_path / "pyproject.toml").write_text(configuration)
-        return write_run(tmp_path / "run", record(losses, chance_loss=math.log(10), command="train.py", **numbers))
+        return write_run(tmp_path / name, record(losses, chance_loss=math.log(10), command="train.py", **numbers))
 
     return make

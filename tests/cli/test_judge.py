@@ -38,6 +38,15 @@ def test_a_sick_run_is_judged_again(babysit: Any, recorded: Callable[..., Path])
     ]
 
 
+def test_every_training_of_a_run_is_judged(babysit: Any, recorded: Callable[..., Path]) -> None:
+    run = recorded(FALLS)
+    recorded(EXPLODES, name="run/training-2")
+    ended = judged(babysit, run)
+    assert ended.code == 1
+    assert codes(run) == ["LOS001"]
+    assert codes(run) == [item.code for item in diagnose(read_run(run / "training-2")).findings]
+
+
 def test_healthy_comes_with_its_evidence(babysit: Any, recorded: Callable[..., Path]) -> None:
     run = recorded(FALLS, train=[(0.1, 0.97)], validation=[(0.2, 0.95)])
     ended = judged(babysit, run)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from babysit.diagnose import diagnose
-from babysit.measure.record import read_run
+from babysit.diagnose import Diagnosis
+from babysit.measure.record import read_runs
 from babysit.report.summary import read_summary
 from babysit.rules._config import DEFAULTS, Config
 from babysit.storage import read_json
@@ -22,7 +22,9 @@ def report_document(folder: Path, config: Config = DEFAULTS) -> dict[str, Any]:
     Raises:
         RunFolderError: The folder is no run, or its `report.json` is damaged.
     """
-    run = read_run(folder)
-    if read_summary(folder, run, config).finished:
+    runs = read_runs(folder)
+    summary = read_summary(folder, runs, config)
+    if not summary.judged:
         return {**read_json(folder / "report.json"), "finished": True}
-    return {**diagnose(run, config=config).to_json(run.header.command), "finished": False}
+    diagnosis = Diagnosis(summary.findings)
+    return {**diagnosis.to_json(summary.command), "finished": summary.finished}

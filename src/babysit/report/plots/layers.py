@@ -61,7 +61,7 @@ def activation_histograms(run: RunRecord) -> str:
     probes = [probe for name in _COLUMNS if (probe := run.probe(name)) is not None and probe.series]
     if not probes:
         return ""
-    modules = _thin(list(dict.fromkeys(module for probe in probes for module in probe.series)))
+    modules = thin(list(dict.fromkeys(module for probe in probes for module in probe.series)))
     headings = [text(_COLUMNS[probe.name][0], 12, _HEADINGS[probe.name], "panel-title") for probe in probes]
     rows = [_row(place, module, probes) for place, module in enumerate(modules)]
     return figure(
@@ -160,7 +160,7 @@ def _spread(probe: Probe) -> str:
     return f"{number(first, 2)} to {number(last, 2)}"
 
 
-def _thin(modules: list[str]) -> list[str]:
+def thin(modules: list[str]) -> list[str]:
     """At most twenty of them, evenly, the first and the last among them."""
     places = np.linspace(0, len(modules) - 1, min(len(modules), _MOST_LAYERS)).round().astype(int)
     return [modules[place] for place in places]
