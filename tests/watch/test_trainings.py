@@ -441,10 +441,10 @@ def test_compiled_models_are_left_alone(compiler: Compiler, before: bool) -> Non
 def test_compiled_models_run_uncompiled_at_sampled_steps_where_that_is_asked_for(compiler: Compiler) -> None:
     filters = list(warnings.filters)
     with Monitor(eager=True) as monitor:
-        losses = train(torch.compile(net(norm=True), backend=compiler), 90)  # type: ignore[arg-type]
+        losses = train(torch.compile(net(norm=True), backend=compiler), 140)  # type: ignore[arg-type]
     run = monitor.record
-    assert [step.step for step in run.steps] == [step for step in range(90) if is_sampled(step)]
-    assert (compiler.graphs, compiler.runs) == (1, 90 - len(run.steps))
+    assert [step.step for step in run.steps] == [step for step in range(140) if is_sampled(step)]
+    assert (compiler.graphs, compiler.runs) == (1, 140 - len(run.steps))
     for step in run.steps:
         assert [layer.module for layer in step.layers] == ["0", "1", "2", "3", "4"]
         assert all(layer.mean is not None for layer in step.layers)
@@ -452,7 +452,7 @@ def test_compiled_models_run_uncompiled_at_sampled_steps_where_that_is_asked_for
     (note,) = monitor.notes
     assert "ran uncompiled at sampled steps" in note
     assert run.losses == pytest.approx(losses)
-    assert losses == pytest.approx(train(net(norm=True), 90))
+    assert losses == pytest.approx(train(net(norm=True), 140))
     assert torch._dynamo.eval_frame._stance.stance == "default"
     assert warnings.filters == filters
 
