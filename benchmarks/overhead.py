@@ -113,8 +113,8 @@ def watched(start: int) -> Iterator[None]:
 def every_step_sampled(*, closely: bool) -> Iterator[None]:
     """Every step is a sampled one; of those after the first 64 about one in four is also looked at closely."""
     with (
-        mock.patch("babysit.watch.training.is_sampled", return_value=True),
-        mock.patch("babysit.watch.training.is_detailed", return_value=closely),
+        mock.patch("babysit.watch.training.is_sampled", lambda _: True),
+        mock.patch("babysit.watch.training.is_detailed", lambda _: closely),
         watched(5),
     ):
         yield

@@ -67,6 +67,8 @@ class ForwardHooks:
 
     def remove(self) -> None:
         """Take them away."""
+        if not self._handles:  # as before most steps
+            return
         for handle in self._handles:
             handle.remove()
         self._handles = []
@@ -86,8 +88,10 @@ class ForwardHooks:
         while self._stack.pop() is not module:
             pass  # those inside that were not told of, as they were stopped from outside
         sample = self._owner.sample
-        if sample is not None and torch.is_grad_enabled() and self._names.knows(module):
-            self._layer_left(module, inputs, output, sample)
+        if sample is not None and torch.is_grad_enabled():
+            path = self._names.known_path(module)
+            if path is not None:
+                _layer_left(path, module, inputs, output, sample)
         if not self._stack:
             self._stop_functions()
 
@@ -129,16 +133,17 @@ class ForwardHooks:
             self._functions = FunctionalActivations(self._owner.function_called)
             self._functions.__enter__()  # type: ignore[no-untyped-call]
 
-    def _layer_left(self, module: nn.Module, inputs: Any, output: Any, sample: StepSample) -> None:
-        path = self._names.path(module)
-        sample.called.add(path)
-        values = normalised_values(module, first_tensor(inputs))
-        if values is not None:
-            sample.fewest.append((path, values))
-        if next(module.children(), None) is None:
-            sample.activations.add(path, type(module).__name__, output)
-
     def _stop_functions(self) -> None:
         functions, self._functions = self._functions, None
         if functions is not None:
             functions.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+
+
+def _layer_left(path: str, module: nn.Module, inputs: Any, output: Any, sample: StepSample) -> None:
+    sample.called.add(path)
+    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        values = normalised_values(module, first_tensor(inputs))
+        if values is not None:
+            sample.fewest.append((path, values))
+    if not module._modules or next(module.children(), None) is None:
+        sample.activations.add(path, type(module).__name__, output)
