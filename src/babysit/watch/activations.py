@@ -59,7 +59,10 @@ FUNCTIONS: Mapping[Callable[..., Any], str] = {
 }
 """Functional activation → the module that does the same."""
 
-_CLAMPS = frozenset({torch.clamp, torch.clamp_min, Tensor.clamp, Tensor.clamp_min, torch.clip, Tensor.clip})
+_CLAMP = "clamp"
+_CLAMPS: tuple[Callable[..., Any], ...] = (torch.clamp, torch.clamp_min, Tensor.clamp, Tensor.clamp_min)
+_CLAMPS += (torch.clip, Tensor.clip)
+_LOOKED_AT = {**FUNCTIONS, **dict.fromkeys(_CLAMPS, _CLAMP)}
 _LAYERS = frozenset(
     {"addmm", "mm", "linear", "addmv", "mv", "convolution", "mkldnnconvolution"}
     | {"nativebatchnorm", "cudnnbatchnorm", "nativelayernorm", "nativegroupnorm"}
@@ -137,7 +140,7 @@ class ActivationSample:
         else:
             history = np.concatenate([before[1 - DEAD_BATCHES :], alive[np.newaxis]])
         self.alive_before[name] = history
-        return 1 - np.count_nonzero(history.any(axis=0)) / history.shape[1]
+        return 1 - float(np.count_nonzero(history.any(axis=0)) / history.shape[1])
 
 
 class FunctionalActivations(TorchFunctionMode):
@@ -156,11 +159,9 @@ class FunctionalActivations(TorchFunctionMode):
     ) -> Any:
         """Call the function; tell of it where it is an activation."""
         output = func(*args, **(kwargs or {}))
-        kind = FUNCTIONS.get(func)
-        if func in _CLAMPS and _rectifies(args, kwargs or {}):
-            kind = "ReLU"
-        if kind is not None:
-            self._tell(kind, output)
+        kind = _LOOKED_AT.get(func)
+        if kind is not None and (kind != _CLAMP or _rectifies(args, kwargs or {})):
+            self._tell("ReLU" if kind == _CLAMP else kind, output)
         return output
 
 

@@ -15,6 +15,9 @@ from babysit.watch.names import Names
 from babysit.watch.sample import StepSample
 from babysit.watch.values import has_no_values
 
+SURE = 64
+"""Sampled steps in a row without a functional activation, after which they are looked for at close looks alone."""
+
 
 class Owner(Protocol):
     """Who is asked and told."""
@@ -53,6 +56,7 @@ class ForwardHooks:
         self._owner = owner
         self._stack: list[nn.Module] = []
         self._functions: FunctionalActivations | None = None
+        self._without_functions = 0
         self._handles: list[Any] = []
 
     def install(self) -> None:
@@ -100,6 +104,7 @@ class ForwardHooks:
         sample = self._owner.sample
         if sample is None or not self._stack or is_activation(self._stack[-1]) or not torch.is_grad_enabled():
             return
+        self._without_functions = 0
         at_top = len(self._stack) == 1
         prefix = "" if at_top else f"{self._names.path(self._stack[-1])}."
         sample.activations.add(f"{prefix}F.{kind.lower()}", kind, output)
@@ -129,7 +134,11 @@ class ForwardHooks:
         )
         # what another model gave is no data
         self._owner.model_called(forward, batch if batch is not None and not batch.requires_grad else None)
-        if gradient and self._owner.sample is not None and self._functions is None:
+        sample = self._owner.sample
+        if not gradient or sample is None or self._functions is not None:
+            return
+        if sample.detailed or self._without_functions < SURE:
+            self._without_functions += 1
             self._functions = FunctionalActivations(self._owner.function_called)
             self._functions.__enter__()  # type: ignore[no-untyped-call]
 
