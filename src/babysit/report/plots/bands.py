@@ -8,11 +8,11 @@ from babysit.measure.record import LayerStats, RunRecord
 from babysit.report import scale
 from babysit.report.formatting import number
 from babysit.report.plots.curves import decimate
-from babysit.report.plots.layers import thin
+from babysit.report.plots.layers import labels, thin
 from babysit.report.scale import Floats
 from babysit.report.svg import WIDTH, Panel, figure, shorten, tag, text
 
-_LEFT, _RIGHT = 150.0, WIDTH - 92
+_LEFT, _RIGHT = 132.0, WIDTH - 92
 _ROW, _TALL = 46.0, 34.0
 _MOST_STEPS = 120
 _LEAST_STEPS = 2
@@ -25,7 +25,8 @@ Layer = tuple[Floats, Floats, tuple[float, float]]
 
 def activation_bands(run: RunRecord) -> str:
     """The middle half and the middle nine tenths of each layer's outputs at the recorded steps."""
-    layers = {module: found for module in run.modules if (found := _quantiles(run, module)) is not None}
+    called = labels(run)
+    layers = {called[module]: found for module in run.modules if (found := _quantiles(run, module)) is not None}
     if not layers or any(run.probe(name) for name in ("activations-initial", "activations-final")):
         return ""
     shown = thin(list(layers))
