@@ -54,6 +54,13 @@ def test_the_first_and_the_last_layer_are_in_the_title_and_every_row_says_its_sp
     assert [name for name in said if name in ("fc1", "fc2", "fc3")] == ["fc1", "fc2", "fc3"]
 
 
+def test_layers_come_in_the_order_of_the_forward_pass() -> None:
+    run = grows("0", "1", "2")
+    short = StepRecord(0, 1.0, layers=(run.steps[0].layers[0], run.steps[0].layers[2]))
+    svg = ElementTree.fromstring(activation_bands(RunRecord(steps=(short, *run.steps[1:]))))
+    assert [item.text for item in svg.iter("text") if item.attrib["class"] == "tick-name"] == ["0", "1", "2"]
+
+
 def test_many_layers_and_many_steps_are_thinned_out() -> None:
     svg = activation_bands(grows(*(f"layer{number}" for number in range(50)), steps=500))
     texts = list(ElementTree.fromstring(svg).iter("text"))

@@ -26,7 +26,7 @@ Layer = tuple[Floats, Floats, tuple[float, float]]
 def activation_bands(run: RunRecord) -> str:
     """The middle half and the middle nine tenths of each layer's outputs at the recorded steps."""
     called = labels(run)
-    layers = {called[module]: found for module in run.modules if (found := _quantiles(run, module)) is not None}
+    layers = {called[module]: found for module in _in_order(run) if (found := _quantiles(run, module)) is not None}
     if not layers or any(run.probe(name) for name in ("activations-initial", "activations-final")):
         return ""
     shown = thin(list(layers))
@@ -44,6 +44,13 @@ def activation_bands(run: RunRecord) -> str:
         "Each row has a y axis of its own.",
         label="Area charts",
     )
+
+
+def _in_order(run: RunRecord) -> list[str]:
+    """All modules, in the order of the forward pass: not every record has all of them."""
+    fullest = max(run.steps, key=lambda record: len(record.layers), default=None)
+    first = [] if fullest is None else [layer.module for layer in fullest.layers]
+    return list(dict.fromkeys([*first, *run.modules]))
 
 
 def _quantiles(run: RunRecord, module: str) -> Layer | None:
