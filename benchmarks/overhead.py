@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -83,6 +84,7 @@ class Workload:
         self.batches = [data() for _ in range(8)]
         self.targets = [torch.randint(0, 10, (len(batch),)) for batch in self.batches]
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3)
+        self.loss = 0.0
 
     def steps(self, count: int, each: Callable[[], None] | None = None) -> float:
         """Milliseconds of processor time a step, which a busy machine disturbs less."""
@@ -92,6 +94,7 @@ class Workload:
             loss = F.cross_entropy(self.model(self.batches[number % 8]), self.targets[number % 8])
             loss.backward()
             self.optimizer.step()
+            self.loss = loss.item()
             if each is not None:
                 each()
         return 1000 * (time.process_time() - start) / count
@@ -109,12 +112,21 @@ def watched(start: int) -> Iterator[None]:
         yield
 
 
+def _always(_: int) -> bool:
+    return True
+
+
+def _never(_: int) -> bool:
+    return False
+
+
 @contextlib.contextmanager
 def every_step_sampled(*, closely: bool) -> Iterator[None]:
     """Every step is a sampled one; of those after the first 64 about one in four is also looked at closely."""
     with (
-        mock.patch("babysit.watch.training.is_sampled", return_value=True),
-        mock.patch("babysit.watch.training.is_detailed", return_value=closely),
+        # functions, as a mock's own call would be a part of what is measured
+        mock.patch("babysit.watch.training.is_sampled", new=_always),
+        mock.patch("babysit.watch.training.is_detailed", new=_always if closely else _never),
         watched(5),
     ):
         yield
@@ -158,16 +170,25 @@ def peers(workload: Workload) -> dict[str, Callable[[], contextlib.AbstractConte
 
         found["TensorBoard histograms, every step"] = histograms
     with contextlib.suppress(Exception):
-        from torch_audit import Auditor
+        from torch_audit import Auditor, audit_step
 
         @contextlib.contextmanager
-        def audited() -> Iterator[None]:
-            auditor = Auditor(workload.model, workload.optimizer)
-            auditor.attach()
-            yield
-            auditor.detach()
+        def audited(interval: int) -> Iterator[Callable[[], None]]:
+            with Auditor(workload.model, optimizer=workload.optimizer, every_n_steps=interval) as auditor:
+                yield audit_step(auditor)(lambda: None)
 
-        found["torch-audit"] = audited
+        for interval in (1000, 10, 1):
+            found[f"torch-audit, every {interval} steps"] = functools.partial(audited, interval)
+    with contextlib.suppress(Exception):
+        from torchmortem import Autopsy
+
+        @contextlib.contextmanager
+        def autopsied(sampling: str) -> Iterator[Callable[[], None]]:
+            with Autopsy(workload.model, optimizer=workload.optimizer, sampling=sampling) as autopsy:
+                yield lambda: autopsy.step(loss=workload.loss)
+
+        for sampling in ("balanced", "fast"):
+            found[f"torchmortem, {sampling}"] = functools.partial(autopsied, sampling)
     return found
 
 

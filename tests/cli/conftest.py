@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_breast_cancer
+
+from babysit.measure.record import RecordWriter, RunRecord, write_header
+from babysit.testing import record
 
 PARENT = """
 import json, os, pathlib, resource, sys, tempfile, traceback
@@ -187,3 +191,24 @@ def pictures(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / "pictures"
 
     return write
+
+
+def write_run(folder: Path, run: RunRecord) -> Path:
+    folder.mkdir()
+    write_header(folder, run.header)
+    writer = RecordWriter(folder)
+    for item in (*run.blocks, *run.steps, *run.evaluations, *run.probes):
+        writer.write(item)
+    writer.close()
+    return folder
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Callable[..., Path]:
+    """A run folder with these losses, in a folder whose pyproject.toml is the only one that counts."""
+
+    def make(losses: Sequence[float], configuration: str = "[tool.babysit]", name: str = "run", **numbers: Any) -> Path:
+        (tmp_path / "pyproject.toml").write_text(configuration)
+        return write_run(tmp_path / name, record(losses, chance_loss=math.log(10), command="train.py", **numbers))
+
+    return make

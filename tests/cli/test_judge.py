@@ -2,40 +2,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from babysit.diagnose import diagnose
-from babysit.measure.record import RecordWriter, RunRecord, read_run, write_header
-from babysit.testing import record
+from babysit.measure.record import read_run
 
 EXPLODES = [2.3, 90.0, math.nan]
 OVERFITS = [2.3 * 0.9**step for step in range(200)]
 FALLS = [2.3 * 0.98**step for step in range(300)]
-
-
-def write(folder: Path, run: RunRecord) -> Path:
-    folder.mkdir()
-    write_header(folder, run.header)
-    writer = RecordWriter(folder)
-    for item in (*run.blocks, *run.steps, *run.evaluations, *run.probes):
-        writer.write(item)
-    writer.close()
-    return folder
-
-
-@pytest.fixture
-def recorded(tmp_path: Path) -> Callable[..., Path]:
-    """A run folder with these losses, in a folder whose pyproject.toml is the only one that counts."""
-
-    def make(losses: Sequence[float], configuration: str = "[tool.babysit]", **numbers: Any) -> Path:
-        (tmp_path / "pyproject.toml").write_text(configuration)
-        return write(tmp_path / "run", record(losses, chance_loss=math.log(10), command="train.py", **numbers))
-
-    return make
 
 
 def judged(babysit: Any, run: Path, *options: str) -> Any:
@@ -58,6 +36,15 @@ def test_a_sick_run_is_judged_again(babysit: Any, recorded: Callable[..., Path])
     assert [json.loads(line) for line in lines] == [
         json.loads(json.dumps(item.to_json())) for item in diagnose(read_run(run)).findings
     ]
+
+
+def test_every_training_of_a_run_is_judged(babysit: Any, recorded: Callable[..., Path]) -> None:
+    run = recorded(FALLS)
+    recorded(EXPLODES, name="run/training-2")
+    ended = judged(babysit, run)
+    assert ended.code == 1
+    assert codes(run) == ["LOS001"]
+    assert codes(run) == [item.code for item in diagnose(read_run(run / "training-2")).findings]
 
 
 def test_healthy_comes_with_its_evidence(babysit: Any, recorded: Callable[..., Path]) -> None:

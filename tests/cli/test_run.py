@@ -36,12 +36,12 @@ FILES = {
             evidence = (Evidence("loss", 9.0, 3.0),)
             return Finding(code, "a-name", Severity(severity), "It is so → not.", evidence, ("lr 1 → 0.1",), "here")
         class Monitor:
-            def __init__(self, *, out, command, config, live, rank):
-                self.folder, self.config, self.rank = out, config, rank
+            def __init__(self, *, out, command, config, live, rank, eager):
+                self.folder, self.config, self.rank, self.eager = out, config, rank, eager
                 self.steps, self.saw_backward = 0, False
             @property
             def notes(self):
-                return ("compiled model",) if self.saw_backward else ()
+                return ("compiled model", *(["run uncompiled"] if self.eager else [])) if self.saw_backward else ()
             def start(self):
                 import torch
                 torch.watchers.append(self)
@@ -216,6 +216,8 @@ def test_options_and_configuration_reach_the_watcher(folder: Folder) -> None:
     ended = folder.run("train.py", FINDINGS=found)
     assert "error LOS001" in ended.err
     assert "GEN001" not in ended.err
+    assert "note: run uncompiled" not in ended.err
+    assert "note: run uncompiled" in folder.run("--eager", "train.py").err
 
 
 def test_every_run_gets_a_folder(folder: Folder) -> None:

@@ -282,3 +282,18 @@ def test_a_rate_far_too_high_is_found(lr: float, clouds: Data) -> None:
     assert finding.code in ("LOS001", "LOS002")
     assert finding.evidence
     assert finding.remedies
+
+
+def test_the_configuration_of_the_working_directory_counts(
+    clouds: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert quick(clouds, lr=1e6).diagnosis.verdict == "errors"
+    (tmp_path / "pyproject.toml").write_text('[tool.babysit]\nselect = ["GEN"]\n')
+    assert quick(clouds, lr=1e6).findings == ()
+    (tmp_path / "pyproject.toml").write_text('[tool.babysit]\nignroe = ["GEN"]\n')
+    model = classifier()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(InputError, match=r"ignroe.*did you mean 'ignore'"):
+        quick(clouds, model)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

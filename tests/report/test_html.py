@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from babysit.errors import RunFolderError
 from babysit.measure.record import read_run
 from babysit.report.html import render, write_report
+from babysit.report.plots import galleries
 from babysit.report.summary import parse_summary
 from babysit.storage import read_json
 
@@ -173,6 +174,11 @@ json_values = st.recursive(
 )
 
 
+def render_parsed(finished: Path, report: Any, weights: Path) -> str:
+    run, summary = read_run(finished), parse_summary(report)
+    return render(run, summary, galleries(run, summary, weights))
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_damage_to_the_results_stops_the_report(finished: Path, tmp_path: Path, data: st.DataObject) -> None:
@@ -182,7 +188,7 @@ def test_no_damage_to_the_results_stops_the_report(finished: Path, tmp_path: Pat
     for key in way:
         place = place[key]
     place[last] = data.draw(json_values)
-    assert Page(render(read_run(finished), parse_summary(damaged), tmp_path)).scripts
+    assert Page(render_parsed(finished, damaged, tmp_path)).scripts
 
 
 @pytest.mark.parametrize(
@@ -193,7 +199,7 @@ def test_any_part_of_the_results_may_be_missing(finished: Path, tmp_path: Path, 
     alone = {kept: report[kept]} if kept else {}
     without = {name: value for name, value in report.items() if name != kept}
     for some in (alone, without):
-        assert "Training loss" in render(read_run(finished), parse_summary(some), tmp_path)
+        assert "Training loss" in render_parsed(finished, some, tmp_path)
 
 
 def test_a_killed_run_is_judged_from_its_records(build: Callable[..., Path], tmp_path: Path) -> None:

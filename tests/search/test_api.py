@@ -172,3 +172,20 @@ def test_a_folder_of_another_search_is_refused(tmp_path: Path) -> None:
         bs.search(build, (X, Y), space=narrower, out=tmp_path / "run", resume=True, **FEW)
     with pytest.raises(RunFolderError, match="validation_examples"):
         bs.search(build, (X[:100], Y[:100]), space=SPACE, out=tmp_path / "run", resume=True, **FEW)
+
+
+def test_the_configuration_of_the_working_directory_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def loop(trial: bs.Trial) -> float:
+        return float(trial["x"])
+
+    def found() -> list[str]:
+        space = {"x": bs.Uniform(0.0, 1.0)}
+        return [item.code for item in bs.search(loop, space=space, trials=12, epochs=1, moves=0, workers=1).findings]
+
+    monkeypatch.chdir(tmp_path)
+    assert found() == ["SRC001"]
+    (tmp_path / "pyproject.toml").write_text('[tool.babysit]\nignore = ["SRC"]\n')
+    assert found() == []
+    (tmp_path / "pyproject.toml").write_text("[tool.babysit]\nselect = 3\n")
+    with pytest.raises(InputError, match="select"):
+        found()

@@ -50,7 +50,7 @@ FILES = {
         import json, os, pathlib
         NOTES = pathlib.Path(__file__).parent / "notes"
         class Monitor:
-            def __init__(self, *, out, command, config, live, rank):
+            def __init__(self, *, out, command, config, live, rank, eager):
                 self.folder, self.rank, self.pid, self.saw_backward = out, rank, os.getpid(), False
                 self.note("made", command=command, ignore=list(config.ignore), out=out.name, rank=rank)
             def note(self, what, **more):

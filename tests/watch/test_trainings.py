@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from babysit.diagnose import diagnose
 from babysit.measure.record import RunRecord
 from babysit.measure.sampling import is_sampled
 from babysit.watch import Monitor
@@ -390,16 +393,81 @@ def test_a_gradient_scaler() -> None:
     assert layer.gradient_norm < 10
 
 
-def test_compiled_models_are_left_alone() -> None:
-    with Monitor() as monitor:
-        model = torch.compile(net(), backend="eager")
-        losses = train(model, 6)  # type: ignore[arg-type]
-    run = monitor.record
-    assert run.losses == pytest.approx(losses)
-    assert "compiled" in monitor.notes[0]
-    assert [layer.mean for layer in run.steps[3].layers] == [None, None]
-    assert all(layer.update_norm for layer in run.steps[3].layers)
+class Compiler:
+    """A backend that runs graphs as they are and counts them."""
+
+    def __init__(self) -> None:
+        self.graphs = self.runs = 0
+
+    def __call__(self, graph: torch.fx.GraphModule, _: object) -> Callable[..., object]:
+        self.graphs += 1
+
+        def run(*args: object) -> object:
+            self.runs += 1
+            return graph(*args)
+
+        return run
+
+
+@pytest.fixture
+def compiler() -> Iterator[Compiler]:
     torch._dynamo.reset()
+    yield Compiler()
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_compiled_models_are_left_alone(compiler: Compiler, before: bool) -> None:
+    compiled: Any = torch.compile(net(), backend=compiler) if before else None
+    with Monitor() as monitor, warnings.catch_warnings():
+        # a hook was there at the first call of a model that was compiled before
+        warnings.simplefilter("ignore" if before else "error")
+        losses = train(compiled if before else torch.compile(net(), backend=compiler), 70)  # type: ignore[arg-type]
+    run = monitor.record
+    assert losses == train(net(), 70)
+    assert run.losses == pytest.approx(losses)
+    assert compiler.runs == 70
+    (note,) = monitor.notes
+    assert "compiled: what its layers put out" in note
+    assert [(layer.module, layer.type, layer.mean) for layer in run.steps[3].layers] == [
+        ("0", "Linear", None),
+        ("3", "Linear", None),
+    ]
+    assert all(layer.update_norm for layer in run.steps[3].layers)
+    assert run.calls
+    assert diagnose(run).broken == {}
+
+
+def test_compiled_models_run_uncompiled_at_sampled_steps_where_that_is_asked_for(compiler: Compiler) -> None:
+    filters = list(warnings.filters)
+    with Monitor(eager=True) as monitor:
+        losses = train(torch.compile(net(norm=True), backend=compiler), 140)  # type: ignore[arg-type]
+    run = monitor.record
+    assert [step.step for step in run.steps] == [step for step in range(140) if is_sampled(step)]
+    assert (compiler.graphs, compiler.runs) == (1, 140 - len(run.steps))
+    for step in run.steps:
+        assert [layer.module for layer in step.layers] == ["0", "1", "2", "3", "4"]
+        assert all(layer.mean is not None for layer in step.layers)
+    assert {forward.training for forward in run.forwards} == {True}
+    (note,) = monitor.notes
+    assert "ran uncompiled at sampled steps" in note
+    assert run.losses == pytest.approx(losses)
+    assert losses == pytest.approx(train(net(norm=True), 140))
+    assert torch._dynamo.eval_frame._stance.stance == "default"
+    assert warnings.filters == filters
+
+
+def test_a_stance_that_cannot_be_taken_costs_what_is_inside_and_nothing_else(
+    compiler: Compiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: str) -> None:
+        raise RuntimeError("attempted to set_stance in a torch.compile region")
+
+    monkeypatch.setattr(torch.compiler, "set_stance", refused)
+    with Monitor(eager=True) as monitor:
+        losses = train(torch.compile(net(), backend=compiler), 6)  # type: ignore[arg-type]
+    assert monitor.record.losses == pytest.approx(losses)
+    assert compiler.runs == 6
 
 
 def test_functional_activations_and_parts_called_by_themselves() -> None:

@@ -32,16 +32,17 @@ def judge(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
     """Apply the rules to a recorded run, as configured in pyproject.toml; write its findings.jsonl."""
-    from babysit.diagnose import diagnose
-    from babysit.measure.record import read_run
+    from babysit.diagnose import diagnose, join
+    from babysit.measure.record import read_runs
     from babysit.rules._config import read_config
     from babysit.storage import json_line, write_text
 
     check_fail_on(fail_on)
-    records = read_run(run)
-    diagnosis = diagnose(records, config=with_options(read_config(Path.cwd()), select, ignore))
+    records = read_runs(run)
+    config = with_options(read_config(Path.cwd()), select, ignore)
+    diagnosis = join([diagnose(training, config=config) for training in records])
     show(diagnosis, console(quiet=quiet, json_file=json_file))
-    print_json(diagnosis.to_json(records.header.command), json_file)
+    print_json(diagnosis.to_json(records[0].header.command), json_file)
     # last, so that a run that may only be read is judged all the same before this is refused
     write_text(run / "findings.jsonl", "".join(json_line(finding.to_json()) for finding in diagnosis.findings))
     if fails(diagnosis, fail_on):

@@ -17,13 +17,15 @@ def report(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
-    """Summarise a run in the terminal and write its report.html."""
+    """Summarise a run in the terminal and write its report.html; an unfinished one is judged as configured."""
     from babysit.report.document import report_document
     from babysit.report.html import write_report
     from babysit.report.terminal import print_summary
+    from babysit.rules._config import read_config
 
-    page = write_report(run)
-    print_json(report_document(run), json_file)
+    config = read_config(Path.cwd())
+    page = write_report(run, config)
+    print_json(report_document(run, config), json_file)
     screen = console(quiet=quiet, json_file=json_file)
-    print_summary(run, screen)
+    print_summary(run, screen, config)
     screen.print(f"report: {page}", markup=False)

@@ -53,6 +53,13 @@ def run(
         str | None, typer.Option("--json", help="Write the findings as JSON ('-': standard output).")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing beside what the script prints.")] = False,
+    eager: Annotated[
+        bool,
+        typer.Option(
+            "--eager",
+            help="Run compiled models uncompiled at sampled steps, to see inside; the last digits then differ.",
+        ),
+    ] = False,
 ) -> Callable[[], NoReturn]:
     """Run a training script as it is, watch it, and say what is wrong; its output and exit code stay its own."""
     from babysit.cli._run_folder import Place, check_file, name_of
@@ -77,6 +84,7 @@ def run(
         fail_on=fail_on,
         json_file=json_file,
         quiet=quiet,
+        eager=eager,
     )
 
 
@@ -93,6 +101,7 @@ class ScriptRun:
     fail_on: str
     json_file: str | None
     quiet: bool
+    eager: bool
 
     def __call__(self) -> NoReturn:
         """Run it, say what was seen, and end the process as it would have ended without babysit."""
@@ -106,7 +115,7 @@ class ScriptRun:
         live = LiveLine() if is_told else None
 
         def assignment() -> Assignment:
-            return Assignment(self.command, self.config, self.place.reserve(), rank)
+            return Assignment(self.command, self.config, self.place.reserve(), rank, self.eager)
 
         session = Session(lambda: new_monitor(assignment(), live))
         spawned = WatchSpawned(lambda: self._for_spawned(assignment()))

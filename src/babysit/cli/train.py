@@ -139,10 +139,14 @@ def train(
 def _run(options: TrainOptions | None, folder: Path, display: RichDisplay, json_file: str | None) -> None:
     from babysit.recipe import procedure
     from babysit.report.html import write_report
+    from babysit.rules._config import read_config
 
+    config = read_config(Path.cwd())
     try:
         result: TrainResult = (
-            procedure.resume(folder, display) if options is None else procedure.train(options, folder, display)
+            procedure.resume(folder, display, config)
+            if options is None
+            else procedure.train(options, folder, display, config)
         )
     except Interrupted as stop:
         display.close()

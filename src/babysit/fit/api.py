@@ -33,6 +33,7 @@ from babysit.measure.record import (
     read_run,
 )
 from babysit.rules import Finding
+from babysit.rules._config import read_config
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,8 @@ def fit(
 ) -> FitResult:
     """Train a model and keep its best weights.
 
+    `[tool.babysit]` of the nearest pyproject.toml configures the rules that judge it.
+
     Args:
         model: Any module from a batch of inputs to logits ``(N, C)`` or values ``(N,)`` / ``(N, 1)``; trained in place.
         data: A :class:`~babysit.data.Dataset` (its inputs as they are, as float32), a pair of arrays or tensors
@@ -103,7 +106,7 @@ def fit(
         resume: Go on with the run in ``out``, bit for bit, where it was killed.
 
     Raises:
-        InputError: A setting or the data cannot be used.
+        InputError: A setting, the data or the configuration cannot be used.
         RunFolderError: ``out`` has files in it and ``resume`` was not asked for, or it was begun with other settings.
         StorageError: The disk refused; the checkpoint before is intact.
         Interrupted: A signal came; everything is saved in ``out``.
@@ -115,6 +118,7 @@ def fit(
         >>> result.best.score > 0.97
         True
     """
+    config = read_config(Path.cwd())  # before anything is trained, as it may be wrong
     settings = TrainSettings(optimizer, lr, l2, momentum, schedule, epochs, batch_size, seed)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     interrupts = Interrupts()
@@ -159,7 +163,7 @@ def fit(
         interrupts.check()
     record = collect(header, records.records) if isinstance(records, MemoryRecords) else read_run(Path(str(out)))
     assert training.polyak is not None
-    return FitResult(model, best, record, diagnose(record), training.polyak.weights)
+    return FitResult(model, best, record, diagnose(record, config=config), training.polyak.weights)
 
 
 def _require_score(schedule: str, examples: dict[str, Examples]) -> None:

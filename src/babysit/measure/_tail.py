@@ -58,6 +58,11 @@ class LossTail:
             self._path.unlink()
 
 
+def has_tail(folder: Path) -> bool:
+    """Whether a watched training goes on in this folder, or was cut off: one that comes to its end removes its tail."""
+    return (folder / NAME).exists()
+
+
 _VALUE_COUNT = struct.Struct("<q")
 
 

@@ -42,6 +42,7 @@ from babysit.measure._seen import Numbers as Numbers
 from babysit.measure._seen import Origin as Origin
 from babysit.measure._seen import Replica as Replica
 from babysit.measure._tail import LossTail as LossTail
+from babysit.measure._tail import has_tail as has_tail
 from babysit.measure._tail import read_tail
 from babysit.storage import LineWriter, read_json, read_lines, write_json
 

@@ -32,6 +32,7 @@ from babysit.recipe.steps import Display, Silent
 from babysit.recipe.subject import choose_model
 from babysit.recipe.testing import test, whole_model
 from babysit.recipe.training import train_fully
+from babysit.rules._config import DEFAULTS, Config
 from babysit.storage import read_json, write_json
 
 REPORT = "report.json"
@@ -52,13 +53,14 @@ class TrainResult:
     finished: bool
 
 
-def train(options: TrainOptions, out: Path, display: Display | None = None) -> TrainResult:
+def train(options: TrainOptions, out: Path, display: Display | None = None, config: Config = DEFAULTS) -> TrainResult:
     """Take a data set through the lecture's whole procedure.
 
     Args:
         options: What to train on, and how.
         out: A new or empty folder for the run.
         display: Shows the procedure while it goes on.
+        config: Of the rules: which findings count, and which are errors that stop it.
 
     Raises:
         InputError: The data or an option is wrong; the folder is removed again if nothing was trained.
@@ -74,18 +76,19 @@ def train(options: TrainOptions, out: Path, display: Display | None = None) -> T
     )
     folder = RunFolder.create(out, header)
     try:
-        return _work(folder, header, options, display or Silent())
+        return _work(folder, header, options, display or Silent(), config)
     except InputError:
         folder.discard()
         raise
 
 
-def resume(folder: Path, display: Display | None = None) -> TrainResult:
+def resume(folder: Path, display: Display | None = None, config: Config = DEFAULTS) -> TrainResult:
     """Go on with a run that was interrupted or killed; it ends as it would have ended.
 
     Args:
         folder: The run folder.
         display: Shows the procedure while it goes on.
+        config: Of the rules, as for :func:`train`; it is not kept with the run.
 
     Raises:
         RunFolderError: It is no such run, of another version, or still going on.
@@ -96,7 +99,7 @@ def resume(folder: Path, display: Display | None = None) -> TrainResult:
     except BabysitError:
         opened.release()
         raise
-    return _work(opened, header, options, display or Silent())
+    return _work(opened, header, options, display or Silent(), config)
 
 
 def _options_of(folder: Path, header: RunHeader) -> TrainOptions:
@@ -117,7 +120,7 @@ def _options_of(folder: Path, header: RunHeader) -> TrainOptions:
         ) from error
 
 
-def _work(folder: RunFolder, header: RunHeader, options: TrainOptions, display: Display) -> TrainResult:
+def _work(folder: RunFolder, header: RunHeader, options: TrainOptions, display: Display, config: Config) -> TrainResult:
     with ExitStack() as stack:
         stack.callback(folder.release)
         journal = stack.enter_context(closing(Journal(folder.file("journal.jsonl"))))
@@ -125,7 +128,7 @@ def _work(folder: RunFolder, header: RunHeader, options: TrainOptions, display: 
         interrupts = stack.enter_context(Interrupts())
         # one thread until the network is known; how many then is decided once, as sums depend on it in the last bits
         stack.enter_context(torch_threads(1))
-        run = Run(options, folder, journal, writer, display, interrupts, header)
+        run = Run(options, folder, journal, writer, display, interrupts, header, config)
         finished = _through(run)
         return TrainResult(folder.path, _report(run), finished)
 
@@ -156,7 +159,7 @@ def _through(run: Run) -> bool:
 
 def _report(run: Run) -> dict[str, Any]:
     """Judge the whole run and write `report.json`."""
-    diagnosis = diagnose(read_run(run.folder.path))
+    diagnosis = diagnose(read_run(run.folder.path), config=run.config)
     report = {
         **diagnosis.to_json("train"),
         "options": run.options.to_json(),

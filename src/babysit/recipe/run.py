@@ -26,6 +26,7 @@ from babysit.recipe.options import TrainOptions
 from babysit.recipe.steps import Display, StepResult
 from babysit.rules import Finding, Severity
 from babysit.rules._catalogue import all_rules
+from babysit.rules._config import DEFAULTS, Config
 
 
 class ProcedureStopped(Exception):  # noqa: N818 - the procedure did what it is for
@@ -44,6 +45,7 @@ class Run:
         display: Shows the procedure.
         interrupts: Signals.
         header: Of the records.
+        config: Of the rules.
         results: The steps that have ended.
         probes: Everything that was tried.
         findings: What the steps found.
@@ -58,6 +60,7 @@ class Run:
     display: Display
     interrupts: Interrupts
     header: RunHeader
+    config: Config = DEFAULTS
     results: list[StepResult] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -109,7 +112,7 @@ class Run:
             ProcedureStopped: The step failed, and ``--force`` was not given.
         """
         rules = [rule for rule in all_rules() if rule.code in judged_by]
-        found = [*extra, *diagnose(records or self.records(), rules).findings] if rules else list(extra)
+        found = [*extra, *diagnose(records or self.records(), rules, self.config).findings] if rules else list(extra)
         failed = any(finding.severity is Severity.ERROR for finding in found)
         ended = dataclasses.replace(
             result, passed=result.passed and not failed, findings=tuple(finding.code for finding in found)

@@ -5,22 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from babysit.diagnose import diagnose
-from babysit.measure.record import read_run
+from babysit.diagnose import Diagnosis
+from babysit.measure.record import read_runs
 from babysit.report.summary import read_summary
+from babysit.rules._config import DEFAULTS, Config
 from babysit.storage import read_json
 
 
-def report_document(folder: Path) -> dict[str, Any]:
+def report_document(folder: Path, config: Config = DEFAULTS) -> dict[str, Any]:
     """What `report.json` holds; judged from the records where there is none yet.
 
     Args:
         folder: A run folder.
+        config: Of the rules, where the records are judged.
 
     Raises:
         RunFolderError: The folder is no run, or its `report.json` is damaged.
     """
-    run = read_run(folder)
-    if read_summary(folder, run).finished:
+    runs = read_runs(folder)
+    summary = read_summary(folder, runs, config)
+    if not summary.judged:
         return {**read_json(folder / "report.json"), "finished": True}
-    return {**diagnose(run).to_json(run.header.command), "finished": False}
+    diagnosis = Diagnosis(summary.findings)
+    return {**diagnosis.to_json(summary.command), "finished": summary.finished}

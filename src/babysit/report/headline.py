@@ -50,6 +50,17 @@ def subject(summary: Summary) -> str:
     return described or _search_subject(summary) or summary.command or "Run"
 
 
+def kind(summary: Summary) -> str:
+    """What made the run, as small type above its title.
+
+    Example:
+        >>> kind(Summary(command="train")), kind(Summary(command="babysit run train.py"))
+        ('babysit train', 'babysit: a watched training')
+    """
+    command = summary.command.removeprefix("babysit ").partition(" ")[0]
+    return f"babysit {command}".rstrip() if command in ("", "train", "search", "fit") else "babysit: a watched training"
+
+
 def headline(summary: Summary) -> tuple[Fact, ...]:
     """The main numbers the run has: test, validation, gap, size of the model, search."""
     facts = (

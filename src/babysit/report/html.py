@@ -7,23 +7,28 @@ security policy lets nothing but its own style and its own script in.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
-from babysit.measure.record import RunRecord, read_run
+from babysit.diagnose import diagnose
+from babysit.measure.record import RunRecord, read_runs, training_folder
 from babysit.report import headline, search_tables, tables
 from babysit.report.command import command_line
-from babysit.report.plots import galleries
+from babysit.report.plots import Gallery, galleries
 from babysit.report.summary import Summary, read_summary
+from babysit.rules._config import DEFAULTS, Config
 from babysit.storage import write_text
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, config: Config = DEFAULTS) -> Path:
     """Write `report.html` of a finished, running or killed run into its folder.
 
     Args:
         folder: The run folder.
+        config: Of the rules, where the records are judged as there is no `report.json` yet.
 
     Returns:
         The file's path.
@@ -32,30 +37,54 @@ def write_report(folder: Path) -> Path:
         RunFolderError: The folder is no run, or its `report.json` is damaged.
         StorageError: The disk refused.
     """
-    run = read_run(folder)
-    summary = read_summary(folder, run)
+    runs = read_runs(folder)
+    summary = read_summary(folder, runs, config)
+    shown = (
+        galleries(runs[0], summary, folder)
+        if len(runs) == 1
+        else [gallery for number in range(len(runs)) for gallery in _of_training(number, runs, summary, folder, config)]
+    )
     path = folder / "report.html"
-    write_text(path, render(run, summary, folder))
+    write_text(path, render(runs[0], summary, shown))
     return path
 
 
-def render(run: RunRecord, summary: Summary, folder: Path) -> str:
-    """The page as text; ``folder`` is where the model's weights lie."""
+def _of_training(
+    number: int, runs: Sequence[RunRecord], summary: Summary, folder: Path, config: Config
+) -> Iterator[Gallery]:
+    """The pictures of one of several trainings, with the findings of this one marked in its curves."""
+    diagnosis = diagnose(runs[number], config=config)
+    own = {(item.code, item.module): item.first_step for item in diagnosis.findings}
+    findings = tuple(
+        dataclasses.replace(item, first_step=own.get((item.code, item.module))) for item in summary.findings
+    )
+    shown = dataclasses.replace(summary, curve=diagnosis.curve, findings=findings)
+    for gallery in galleries(runs[number], shown, training_folder(folder, number)):
+        yield dataclasses.replace(gallery, title=f"Training {number + 1} of {len(runs)}: {gallery.title}")
+
+
+def render(run: RunRecord, summary: Summary, shown: Sequence[Gallery]) -> str:
+    """The page as text.
+
+    Args:
+        run: The records, of the first training.
+        summary: What is said of the run.
+        shown: Its pictures.
+    """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
     script = _resource("report.js")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string(_resource("report.html.j2")).render(
+        kind=headline.kind(summary),
         title=headline.subject(summary),
         summary=summary,
         header=run.header,
         command=command_line(run.header),
         verdict=headline.verdict(summary),
         facts=headline.headline(summary),
-        galleries=[
-            (gallery.title, [Markup(svg) for svg in gallery.pictures]) for gallery in galleries(run, summary, folder)
-        ],
+        galleries=[(gallery.title, [Markup(svg) for svg in gallery.pictures]) for gallery in shown],
         anchors=_anchors(summary),
         tables=tables,
         search_tables=search_tables,

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from babysit.errors import RunFolderError
-from babysit.measure.record import RunHeader, RunRecord, read_run
-from babysit.report.formatting import number, percent
+from babysit.measure.record import RunHeader, RunRecord, has_tail, read_runs
+from babysit.report.formatting import number, percent, plural
 from babysit.report.standing import stand
 from babysit.rules import Evidence, Finding, Severity
+from babysit.rules._config import DEFAULTS, Config
 from babysit.storage import read_json
 
 if TYPE_CHECKING:
     from babysit.diagnose import Diagnosis
 
 _ACCURACY = "accuracy"
+_WITH_RESULTS = ("train", "search")
+"""Commands that write a `report.json` when they have come to their end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class Summary:
         command: Such as ``"train"``.
         verdict: ``"healthy"``, ``"warnings"`` or ``"errors"``.
         curve: What the loss curve says, one sentence.
-        finished: Whether the run wrote its report.
+        finished: Whether the run came to its end, as far as its files tell.
+        judged: What it was judged from just now; ``""`` where `report.json` says what was found.
         findings: What is wrong, worst first.
         health: The numbers that say how well the training went; taken from the records, so empty without them.
         procedure: The steps taken.
@@ -71,6 +75,7 @@ class Summary:
     verdict: str = ""
     curve: str = ""
     finished: bool = True
+    judged: str = ""
     findings: tuple[Finding, ...] = ()
     health: tuple[Evidence, ...] = ()
     procedure: tuple[ProcedureStep, ...] = ()
@@ -116,24 +121,25 @@ class Summary:
         return f"{100 * value:.1f} points" if self.classifies else number(value)
 
 
-def read_summary(folder: Path, run: RunRecord | None = None) -> Summary:
+def read_summary(folder: Path, runs: Sequence[RunRecord] = (), config: Config = DEFAULTS) -> Summary:
     """Read `report.json`, or judge the records where the run has not written it, because it goes on or was killed.
 
     Args:
         folder: A run folder.
-        run: Its records, where they have been read already.
+        runs: Its records, training by training, where they have been read already.
+        config: Of the rules, where the records are judged; what a finished run's report says stays as it is.
 
     Raises:
         RunFolderError: The folder is no run, or its `report.json` is damaged.
     """
-    from babysit.diagnose import diagnose
+    from babysit.diagnose import diagnose, join
 
-    run = run or read_run(folder)
-    diagnosis = diagnose(run)
+    runs = runs or read_runs(folder)
+    run, diagnosis = runs[0], join([diagnose(item, config=config) for item in runs])
     try:
         report = read_json(folder / "report.json")
     except FileNotFoundError:
-        return _unfinished(run, diagnosis)
+        return dataclasses.replace(_from_records(runs, diagnosis), finished=_has_ended(folder, run))
     except (OSError, ValueError) as error:
         raise _damaged(folder) from error
     if not isinstance(report, dict):
@@ -198,12 +204,21 @@ def whole(values: Mapping[str, Any], key: str) -> int | None:
     return value if type(value) is int and abs(value) < 2**63 else None
 
 
-def _unfinished(run: RunRecord, diagnosis: Diagnosis) -> Summary:
+def _has_ended(folder: Path, run: RunRecord) -> bool:
+    """Whether a run without a `report.json` came to its end: not one that writes it then, nor a watched one cut off."""
+    command = run.header.command.removeprefix("babysit ").partition(" ")[0]
+    return command not in _WITH_RESULTS and not has_tail(folder)
+
+
+def _from_records(runs: Sequence[RunRecord], diagnosis: Diagnosis) -> Summary:
+    run = runs[0]
+    steps = plural(sum(len(item.losses) for item in runs), "recorded step")
+    several = f" of {len(runs)} trainings" if len(runs) > 1 else ""
     return Summary(
         command=run.header.command,
         verdict=diagnosis.verdict,
         curve=diagnosis.curve,
-        finished=False,
+        judged=f"{plural(len(run.trials), 'trial')} that have ended" if run.rounds else steps + several,
         findings=diagnosis.findings,
         health=diagnosis.health,
         data={"task": run.header.task},

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from babysit.measure.record import RunRecord, read_run
+from babysit.measure.record import RunRecord, read_runs
 from babysit.report import search_tables
 from babysit.report.formatting import number
 from babysit.report.headline import headline, subject, verdict
 from babysit.report.summary import Summary, parse_summary, read_summary
 from babysit.report.tables import ensemble_rows, round_rows
 from babysit.rules import Evidence, Finding
+from babysit.rules._config import DEFAULTS, Config
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,25 +36,27 @@ _ASCII = str.maketrans(
 )
 
 
-def print_summary(run: Path | Mapping[str, Any], console: Console) -> None:
+def print_summary(run: Path | Mapping[str, Any], console: Console, config: Config = DEFAULTS) -> None:
     """Print what a run found, in about a screen.
 
     Args:
         run: A run folder, or the dict of its `report.json`.
         console: Where to; colour and width are its own.
+        config: Of the rules, where the records are judged as there is no `report.json` yet.
 
     Raises:
         RunFolderError: The folder is no run, or its `report.json` is damaged.
     """
-    records = read_run(run) if isinstance(run, Path) else RunRecord()
-    summary = read_summary(run, records) if isinstance(run, Path) else parse_summary(run)
+    runs = read_runs(run) if isinstance(run, Path) else [RunRecord()]
+    summary = read_summary(run, runs, config) if isinstance(run, Path) else parse_summary(run)
     say = _Printer(console)
     say.line((subject(summary), "bold"))
     say.line((verdict(summary), _STYLES.get(summary.verdict, "bold")))
     if summary.curve:
         say.line((f"Loss curve: {summary.curve}", ""))
-    if not summary.finished:
-        say.line(("Not finished: still going on, or stopped; judged from its records.", "italic"))
+    if summary.judged:
+        unfinished = "" if summary.finished else "Not finished: still going on, or stopped. "
+        say.line((f"{unfinished}Judged from {summary.judged}.", "italic"))
     _print_steps(say, summary)
     if summary.health:
         say.line()
@@ -65,7 +68,7 @@ def print_summary(run: Path | Mapping[str, Any], console: Console) -> None:
     ensembles = [[(cell, "") for cell in row] for row in ensemble_rows(summary)]
     say.table(("Model", f"Test {summary.score_name}", "Test loss"), ensembles)
     if summary.command == "search":
-        _print_search(say, records, summary)
+        _print_search(say, runs[0], summary)
 
 
 def render_findings(findings: Sequence[Finding], console: Console) -> None:

@@ -20,6 +20,7 @@ from babysit.fit.settings import TrainSettings
 from babysit.fit.sources import Data
 from babysit.measure.record import RunHeader
 from babysit.rules import Finding
+from babysit.rules._config import read_config
 from babysit.search.display import Display, Silent
 from babysit.search.folder import SearchFolder
 from babysit.search.given import Build, problem_of
@@ -89,7 +90,8 @@ def search(
     """Search hyperparameters, coarse to fine.
 
     A coarse round of short trials over the whole space, a fine one around its best, and a final one of the best
-    settings with fresh seeds. Diverging trials are stopped at once, the worse half of a round early.
+    settings with fresh seeds. Diverging trials are stopped at once, the worse half of a round early. `[tool.babysit]`
+    of the nearest pyproject.toml configures the rules that judge the search.
 
     Args:
         build: The model of a trial from its hyperparameters, a dict; weights drawn from torch's random numbers. Without
@@ -128,7 +130,7 @@ def search(
         display: Shows the search while it goes on.
 
     Raises:
-        InputError: A setting or the data cannot be used, or no trial could be trained.
+        InputError: A setting, the data or the configuration cannot be used, or no trial could be trained.
         RunFolderError: ``out`` has files in it and ``resume`` was not asked for, or it was begun as another search.
         StorageError: The disk or the database refused.
         Interrupted: A signal came; with ``out``, what is done is kept.
@@ -143,6 +145,7 @@ def search(
         >>> found.best["lr"] > 1e-3
         True
     """
+    config = read_config(Path.cwd())  # before anything is trained, as it may be wrong
     searched = space if isinstance(space, Space) else Space(space)
     require_known(searched)
     settings = TrainSettings(
@@ -176,7 +179,7 @@ def search(
     with closing(_ledger(storage, name, folder, header)) as ledger:
         shown = display or Silent()
         shown.judged_by(header.settings.get("score", "value"))
-        found = Session(launch, plan, header, ledger, folder, shown).run()
+        found = Session(launch, plan, header, ledger, folder, shown, config).run()
     return SearchResult(**vars(found.study), engine=found.engine, notes=found.notes, findings=found.findings)
 
 

@@ -11,6 +11,7 @@ from babysit.fit.interrupts import Interrupts
 from babysit.fit.threads import torch_threads
 from babysit.measure.record import RoundRecord, RunHeader, TrialRecord, collect
 from babysit.rules import Finding
+from babysit.rules._config import DEFAULTS, Config
 from babysit.search.choosing import sample_of
 from babysit.search.display import Display
 from babysit.search.engines import Between
@@ -67,6 +68,7 @@ class Session:
         ledger: Remembers what is done.
         folder: Where it writes; ``None`` leaves nothing behind.
         display: Shows it.
+        config: Of the rules.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Session:
         ledger: Ledger,
         folder: SearchFolder | None,
         display: Display,
+        config: Config = DEFAULTS,
     ) -> None:
         self._launch = launch
         self._plan = plan
@@ -84,6 +87,7 @@ class Session:
         self._ledger = ledger
         self._folder = folder
         self._display = display
+        self._config = config
         self._records: list[RoundRecord | TrialRecord] = []
         self._interrupts = Interrupts()
 
@@ -156,7 +160,7 @@ class Session:
         return between
 
     def _finish(self, result: StudyResult, launched: Launched) -> Found:
-        diagnosis = diagnose(collect(self._header, self._records))
+        diagnosis = diagnose(collect(self._header, self._records), config=self._config)
         if self._folder is not None:
             self._folder.write_trials(self._records)
             said = {"engine": launched.why, "notes": launched.notes}

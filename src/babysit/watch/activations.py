@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -58,7 +59,10 @@ FUNCTIONS: Mapping[Callable[..., Any], str] = {
 }
 """Functional activation → the module that does the same."""
 
-_CLAMPS = frozenset({torch.clamp, torch.clamp_min, Tensor.clamp, Tensor.clamp_min, torch.clip, Tensor.clip})
+_CLAMP = "clamp"
+_CLAMPS: tuple[Callable[..., Any], ...] = (torch.clamp, torch.clamp_min, Tensor.clamp, Tensor.clamp_min)
+_CLAMPS += (torch.clip, Tensor.clip)
+_LOOKED_AT = {**FUNCTIONS, **dict.fromkeys(_CLAMPS, _CLAMP)}
 _LAYERS = frozenset(
     {"addmm", "mm", "linear", "addmv", "mv", "convolution", "mkldnnconvolution"}
     | {"nativebatchnorm", "cudnnbatchnorm", "nativelayernorm", "nativegroupnorm"}
@@ -91,7 +95,7 @@ class ActivationSample:
 
     def add(self, path: str, kind: str, output: Any) -> None:
         """Take a sample of what a layer put out."""
-        tensor = first_tensor(output)
+        tensor = output if isinstance(output, Tensor) else first_tensor(output)
         if tensor is None or has_no_values(tensor) or not tensor.is_floating_point() or tensor.numel() == 0:
             return
         calls = self._calls[path] = self._calls.get(path, 0) + 1
@@ -107,21 +111,23 @@ class ActivationSample:
 
     def reduce(self, gather: Gather) -> Callable[[], list[LayerStats]]:
         """Send all samples to the host; the callable gives the statistics once they were read."""
-        samples = {name: gather.put(seen.sample) for name, seen in self._seen.items()}
+        by_shape: dict[tuple[int, ...], list[str]] = {}
+        for name, seen in self._seen.items():
+            by_shape.setdefault(tuple(seen.sample.shape), []).append(name)
+        samples = {
+            shape: gather.put_alike([self._seen[name].sample for name in names]) for shape, names in by_shape.items()
+        }
         sums = {name: gather.put(seen.unit_sums) for name, seen in self._seen.items() if seen.unit_sums is not None}
-        kinds = {name: (seen.kind, tuple(seen.sample.shape)) for name, seen in self._seen.items()}
+        kinds = {name: seen.kind for name, seen in self._seen.items()}
 
         def build() -> list[LayerStats]:
-            by_shape: dict[tuple[int, ...], list[str]] = {}
-            for name, (_, shape) in kinds.items():
-                by_shape.setdefault(shape, []).append(name)
-            rows: dict[str, Values] = {}
+            rows: dict[str, _Row] = {}
             for shape, names in by_shape.items():
-                values = np.stack([samples[name]() for name in names]).reshape(-1, *shape)
-                rows |= zip(names, _reduce(values, [kinds[name][0] for name in names]), strict=True)
+                values = samples[shape]().reshape(-1, *shape)
+                rows.update(zip(names, _reduce(values, [kinds[name] for name in names]), strict=True))
             return [
                 _statistics(name, kind, rows[name], self._dead(name, sums[name]() != 0) if name in sums else None)
-                for name, (kind, _) in kinds.items()
+                for name, kind in kinds.items()
             ]
 
         return build
@@ -134,7 +140,7 @@ class ActivationSample:
         else:
             history = np.concatenate([before[1 - DEAD_BATCHES :], alive[np.newaxis]])
         self.alive_before[name] = history
-        return 1 - float(history.any(axis=0).mean())
+        return 1 - float(np.count_nonzero(history.any(axis=0)) / history.shape[1])
 
 
 class FunctionalActivations(TorchFunctionMode):
@@ -153,11 +159,9 @@ class FunctionalActivations(TorchFunctionMode):
     ) -> Any:
         """Call the function; tell of it where it is an activation."""
         output = func(*args, **(kwargs or {}))
-        kind = FUNCTIONS.get(func)
-        if func in _CLAMPS and _rectifies(args, kwargs or {}):
-            kind = "ReLU"
-        if kind is not None:
-            self._tell(kind, output)
+        kind = _LOOKED_AT.get(func)
+        if kind is not None and (kind != _CLAMP or _rectifies(args, kwargs or {})):
+            self._tell("ReLU" if kind == _CLAMP else kind, output)
         return output
 
 
@@ -201,6 +205,7 @@ def _by_example(output: Tensor) -> Tensor:
     return output[:SAMPLE].flatten(1) if output.is_contiguous() else output[: SAMPLE // UNITS].flatten(1)
 
 
+@functools.lru_cache(maxsize=256)
 def _coprime(step: int, size: int) -> int:
     """The largest step up to this one that does not meet the same position in every row of feature maps."""
     while math.gcd(step, size) > 1:
@@ -210,30 +215,56 @@ def _coprime(step: int, size: int) -> int:
 
 def _unit_sums(output: Tensor, unit_dimension: int) -> Tensor:
     """Zero for the units that are zero throughout; nothing cancels in a sum of what is never negative."""
-    unit_dimension %= output.dim()
-    return output.detach().sum(dim=[item for item in range(output.dim()) if item != unit_dimension])
+    return output.detach().sum(dim=_others(unit_dimension % output.dim(), output.dim()))
 
 
-def _reduce(samples: Values, kinds: Sequence[str]) -> Values:
-    """Numbers of layers with samples of one shape ``(L, n, u)``, a row a layer."""
-    flat = samples.reshape(len(samples), -1)
+@functools.cache
+def _others(dimension: int, dimensions: int) -> tuple[int, ...]:
+    return tuple(item for item in range(dimensions) if item != dimension)
+
+
+class _Row(NamedTuple):
+    """One layer's numbers; those that have no meaning for its kind are ``None``."""
+
+    mean: float
+    std: float
+    example_std: float
+    nonfinite: float
+    zeros: float | None
+    saturated: float | None
+    quantiles: tuple[float, ...]
+
+
+def _reduce(samples: NDArray[np.float32], kinds: Sequence[str]) -> Iterator[_Row]:
+    """Numbers of layers with samples of one shape ``(L, n, u)``, one for each layer."""
+    layers, examples, units = samples.shape
+    flat = samples.reshape(layers, -1)
+    count = examples * units
     finite = np.isfinite(flat)
-    clean = np.where(finite, flat, 0.0)
-    quantiles = np.sort(clean, axis=1)[:, [round(q * (flat.shape[1] - 1)) for q in _QUANTILES]]
-    mean = clean.mean(axis=1)
-    clean -= mean[:, np.newaxis]
-    variance = _mean_square(clean)
+    broken = not finite.all()
+    clean = np.where(finite, flat, np.float32(0)) if broken else flat
+    quantiles = np.sort(clean, axis=1).take(_places(count), axis=1)
+    wide = clean.astype(np.float64)
+    # what numpy's mean does, in fewer calls
+    mean = np.add.reduce(wide, axis=1) / count
+    wide -= mean[:, np.newaxis]
+    variance = _mean_square(wide)
     # an example is compared with others only where there are any
-    between_units = _mean_square(clean.reshape(samples.shape).mean(axis=1))
-    columns = [
-        mean,
-        np.sqrt(variance),
-        np.sqrt(np.maximum(variance - between_units, 0.0)),
-        1 - finite.mean(axis=1),
-        (flat == 0).mean(axis=1),
-        _saturation(flat, kinds),
-    ]
-    return np.column_stack([*columns, quantiles])
+    between_units = _mean_square(np.add.reduce(wide.reshape(samples.shape), axis=1) / examples)
+    spread = np.sqrt(np.maximum(variance - between_units, 0.0))
+    lost = 1 - np.count_nonzero(finite, axis=1) / count if broken else np.zeros(layers)
+    numbers = (mean, np.sqrt(variance), spread, lost, quantiles)
+    rows = zip(*(column.tolist() for column in numbers), flat, kinds, strict=True)
+    for centre, std, example_std, nonfinite, ends, values, kind in rows:
+        zeros = (count - np.count_nonzero(values)) / count if kind in _RECTIFIERS else None
+        saturated = _saturation(values.astype(np.float64), *_LIMITS[kind]) if kind in _LIMITS else None
+        yield _Row(centre, std, example_std, nonfinite, zeros, saturated, tuple(ends))
+
+
+@functools.cache
+def _places(count: int) -> list[int]:
+    """Where the quantiles of so many numbers in order stand."""
+    return [round(q * (count - 1)) for q in _QUANTILES]
 
 
 def _mean_square(rows: Values) -> Values:
@@ -241,27 +272,24 @@ def _mean_square(rows: Values) -> Values:
     return squares
 
 
-def _saturation(values: Values, kinds: Sequence[str]) -> Values:
-    low, high = np.array([_LIMITS.get(kind, (-math.inf, math.inf)) for kind in kinds]).T[:, :, np.newaxis]
-    margin = np.where(np.isfinite(low), _MARGIN * (high - low), 0.0)
-    result: Values = ((values < low + margin) | (values > high - margin)).mean(axis=1)
-    return result
+def _saturation(values: Values, low: float, high: float) -> float:
+    margin = _MARGIN * (high - low)
+    return np.count_nonzero((values < low + margin) | (values > high - margin)) / len(values)
 
 
-def _statistics(name: str, kind: str, row: Values, dead: float | None) -> LayerStats:
-    mean, std, spread, nonfinite, zeros, saturated, *quantiles = (float(value) for value in row)
-    broken = nonfinite == 1.0
+def _statistics(name: str, kind: str, row: _Row, dead: float | None) -> LayerStats:
+    broken = row.nonfinite == 1.0
     return LayerStats(
         name,
         kind,
-        mean=math.nan if broken else mean,
-        std=math.nan if broken else std,
-        zero_fraction=zeros if kind in _RECTIFIERS else None,
-        dead_fraction=None if dead is None else float(dead),
-        saturated_fraction=saturated if kind in _LIMITS else None,
-        example_std=math.nan if broken else spread,
-        quantiles=None if broken else tuple(quantiles),
-        nonfinite_fraction=nonfinite or None,
+        mean=math.nan if broken else row.mean,
+        std=math.nan if broken else row.std,
+        zero_fraction=row.zeros,
+        dead_fraction=dead,
+        saturated_fraction=row.saturated,
+        example_std=math.nan if broken else row.example_std,
+        quantiles=None if broken else row.quantiles,
+        nonfinite_fraction=row.nonfinite or None,
     )
 
 

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def watch(
-    *watched: nn.Module | Optimizer, out: str | Path | None = None, command: str = "", quiet: bool = True
+    *watched: nn.Module | Optimizer,
+    out: str | Path | None = None,
+    command: str = "",
+    quiet: bool = True,
+    eager: bool = False,
 ) -> Monitor:
     """Watch a training from here on, and change nothing in it.
 
@@ -27,6 +31,8 @@ def watch(
         out: A new run folder; the records stay in memory without one.
         command: What is run, for the reader.
         quiet: Show no live line on a terminal.
+        eager: Run compiled models uncompiled at sampled steps, so that what their layers put out is recorded; results
+            then differ in the last digits.
 
     Returns:
         The monitor, attached: ``findings``, ``diagnosis`` and ``record`` may be asked at any time.
@@ -64,6 +70,7 @@ def watch(
         config=read_config(Path.cwd()),
         live=None if quiet else LiveLine(),
         models=[item for item in watched if isinstance(item, nn.Module)],
+        eager=eager,
     )
     monitor.start()
     return monitor

@@ -71,8 +71,8 @@ class Listener(Protocol):
     def loader_started(self, loader: Any) -> None:
         """A data loader is iterated from its beginning."""
 
-    def compiled(self) -> None:
-        """Something is compiled: module hooks are to be left alone from here on."""
+    def compiled(self, what: Any) -> None:
+        """Something is compiled, a module or a function: hooks do not fire inside it from here on."""
 
 
 class Attachment:
@@ -105,8 +105,8 @@ class Attachment:
             self._replace(place, "clip_grad_norm_", self._wrap_clip_norm)
             self._replace(place, "clip_grad_value_", self._wrap_clip_value)
         self._replace(nn.Module, "train", self._wrap_train)
-        self._replace(nn.Module, "compile", lambda original: self._before(original, listener.compiled))
-        self._replace(torch, "compile", lambda original: self._before(original, listener.compiled))
+        self._replace(nn.Module, "compile", self._wrap_compile)
+        self._replace(torch, "compile", self._wrap_compile)
         self._replace(torch.amp.GradScaler, "scale", self._wrap_scale)
         self._replace(torch.amp.GradScaler, "step", self._wrap_scaler_step)
         for block in (torch.no_grad, torch.inference_mode):
@@ -142,13 +142,6 @@ class Attachment:
     def _tell(self, tell: Callable[..., None], *arguments: Any) -> None:
         if self._active:
             tell(*arguments)
-
-    def _before(self, original: Callable[..., Any], tell: Callable[[], None]) -> Callable[..., Any]:
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            self._tell(tell)
-            return original(*args, **kwargs)
-
-        return wrapper
 
     def _after(self, original: Callable[..., Any], tell: Callable[[], None]) -> Callable[..., Any]:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -241,6 +234,13 @@ class Attachment:
             return result
 
         return train
+
+    def _wrap_compile(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def compile(*args: Any, **kwargs: Any) -> Any:
+            self._tell(self._listener.compiled, args[0] if args else kwargs.get("model"))
+            return original(*args, **kwargs)
+
+        return compile
 
     def _wrap_scale(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def scale(scaler: Any, outputs: Any) -> Any:

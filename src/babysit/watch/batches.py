@@ -117,9 +117,14 @@ def measure_inputs(batch: Tensor, gather: Gather) -> Callable[[], Inputs]:
 
 def modes_of(model: nn.Module) -> Modes:
     """The mode that a model's normalisations and dropouts are in."""
-    norms = [item for item in model.modules() if isinstance(item, nn.modules.batchnorm._BatchNorm)]
-    tracking = [item for item in norms if item.track_running_stats]
-    dropouts = [item for item in model.modules() if _drops(item)]
+    tracking: list[nn.modules.batchnorm._BatchNorm] = []
+    dropouts: list[nn.Module] = []
+    for item in model.modules():
+        if isinstance(item, nn.modules.batchnorm._BatchNorm):
+            if item.track_running_stats:
+                tracking.append(item)
+        elif _drops(item):
+            dropouts.append(item)
     return Modes(
         norms=len(tracking),
         norms_training=sum(item.training for item in tracking),

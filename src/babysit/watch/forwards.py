@@ -15,6 +15,9 @@ from babysit.watch.names import Names
 from babysit.watch.sample import StepSample
 from babysit.watch.values import has_no_values
 
+SURE = 64
+"""Sampled steps in a row without a functional activation, after which they are looked for at close looks alone."""
+
 
 class Owner(Protocol):
     """Who is asked and told."""
@@ -53,6 +56,7 @@ class ForwardHooks:
         self._owner = owner
         self._stack: list[nn.Module] = []
         self._functions: FunctionalActivations | None = None
+        self._without_functions = 0
         self._handles: list[Any] = []
 
     def install(self) -> None:
@@ -67,6 +71,8 @@ class ForwardHooks:
 
     def remove(self) -> None:
         """Take them away."""
+        if not self._handles:  # as before most steps
+            return
         for handle in self._handles:
             handle.remove()
         self._handles = []
@@ -86,8 +92,10 @@ class ForwardHooks:
         while self._stack.pop() is not module:
             pass  # those inside that were not told of, as they were stopped from outside
         sample = self._owner.sample
-        if sample is not None and torch.is_grad_enabled() and self._names.knows(module):
-            self._layer_left(module, inputs, output, sample)
+        if sample is not None and torch.is_grad_enabled():
+            path = self._names.known_path(module)
+            if path is not None:
+                _layer_left(path, module, inputs, output, sample)
         if not self._stack:
             self._stop_functions()
 
@@ -96,6 +104,7 @@ class ForwardHooks:
         sample = self._owner.sample
         if sample is None or not self._stack or is_activation(self._stack[-1]) or not torch.is_grad_enabled():
             return
+        self._without_functions = 0
         at_top = len(self._stack) == 1
         prefix = "" if at_top else f"{self._names.path(self._stack[-1])}."
         sample.activations.add(f"{prefix}F.{kind.lower()}", kind, output)
@@ -125,20 +134,25 @@ class ForwardHooks:
         )
         # what another model gave is no data
         self._owner.model_called(forward, batch if batch is not None and not batch.requires_grad else None)
-        if gradient and self._owner.sample is not None and self._functions is None:
+        sample = self._owner.sample
+        if not gradient or sample is None or self._functions is not None:
+            return
+        if sample.detailed or self._without_functions < SURE:
+            self._without_functions += 1
             self._functions = FunctionalActivations(self._owner.function_called)
             self._functions.__enter__()  # type: ignore[no-untyped-call]
-
-    def _layer_left(self, module: nn.Module, inputs: Any, output: Any, sample: StepSample) -> None:
-        path = self._names.path(module)
-        sample.called.add(path)
-        values = normalised_values(module, first_tensor(inputs))
-        if values is not None:
-            sample.fewest.append((path, values))
-        if next(module.children(), None) is None:
-            sample.activations.add(path, type(module).__name__, output)
 
     def _stop_functions(self) -> None:
         functions, self._functions = self._functions, None
         if functions is not None:
             functions.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+
+
+def _layer_left(path: str, module: nn.Module, inputs: Any, output: Any, sample: StepSample) -> None:
+    sample.called.add(path)
+    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        values = normalised_values(module, first_tensor(inputs))
+        if values is not None:
+            sample.fewest.append((path, values))
+    if not module._modules or next(module.children(), None) is None:
+        sample.activations.add(path, type(module).__name__, output)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,23 @@ class Gather:
             numbers = numbers.to(torch.float32 if narrow else torch.int64)
         slice_of = self._take(numbers)
         return lambda: slice_of().astype(np.float64, copy=False)
+
+    def put_alike(self, tensors: Sequence[Tensor]) -> Callable[[], NDArray[np.float32]]:
+        """Take several float32 tensors of one size along.
+
+        Returns:
+            What gives them as they are, each a row, once they were read.
+        """
+        if len({tensor.device for tensor in tensors}) > 1:
+            slices = [self._take(tensor) for tensor in tensors]
+            return lambda: np.stack([slice_of() for slice_of in slices])
+        # one stretch of the buffer
+        key = tensors[0].device, tensors[0].dtype
+        start = self._sizes.get(key, 0)
+        end = self._sizes[key] = start + sum(tensor.numel() for tensor in tensors)
+        waiting = self._waiting.setdefault(key[0], {}).setdefault(key[1], [])
+        waiting.extend(tensor.detach().reshape(-1) for tensor in tensors)
+        return lambda: self._slice(key, start, end).reshape(len(tensors), -1)
 
     def put_integers(self, numbers: Tensor) -> Callable[[], Codes]:
         """Take int64 along bit for bit."""

@@ -27,6 +27,14 @@ from babysit.watch.store import Store
 from babysit.watch.training import Training
 
 _LOOK_AT_FINDINGS_FROM = 64
+_COMPILED = (
+    "the model is compiled: what its layers put out, its inputs and its mode were not recorded; losses, gradients, "
+    "weights and updates were. With --eager (eager=True) sampled steps run uncompiled, and all is recorded"
+)
+_COMPILED_EAGER = (
+    "the model is compiled, and its forward passes ran uncompiled at sampled steps: results differ in the last digits "
+    "from those of a run that is not watched"
+)
 
 
 class Display(Protocol):
@@ -49,6 +57,8 @@ class Monitor:
         live: Shows progress.
         models: Known from the start; others are found as they are called.
         rank: Of this process in a distributed training; ``None`` where it is alone.
+        eager: Run compiled models uncompiled at sampled steps, so that their activations are recorded; results then
+            differ in the last digits.
 
     Attributes:
         folder: The run folder.
@@ -74,10 +84,12 @@ class Monitor:
         live: Display | None = None,
         models: Iterable[nn.Module] = (),
         rank: int | None = None,
+        eager: bool = False,
     ) -> None:
         self.folder = out
         self._config = config
         self._live = live
+        self._eager = eager
         self._store = Store(out, rank)
         self._notes: list[str] = []
         self._codes: tuple[str, ...] = ()
@@ -88,7 +100,7 @@ class Monitor:
             names.add(model)
         versions = {"babysit": __version__, "torch": torch.__version__, "python": platform.python_version()}
         header = RunHeader(command=command, versions=versions)
-        self._observer = Observer(names, self._store, header, self._stepped, self._failed)
+        self._observer = Observer(names, self._store, header, self._stepped, self._failed, eager=eager)
 
     def __enter__(self) -> Self:
         self.start()
@@ -129,7 +141,7 @@ class Monitor:
             self._failed(error)
         self._store.close()
         if self._observer.is_compiled:
-            self._notes.append("the model is compiled: activations were not recorded; losses, weights and updates were")
+            self._notes.append(_COMPILED_EAGER if self._eager else _COMPILED)
         self._diagnosis = self._judge()
         return self._diagnosis
 

@@ -60,13 +60,12 @@ class Names:
 
     def path(self, module: nn.Module) -> str:
         """Path of a module; its class name where it belongs to no known model."""
-        known = self._modules.get(id(module))
-        return known[1] if known is not None and known[0]() is module else type(module).__name__
+        return self.known_path(module) or type(module).__name__
 
-    def knows(self, module: nn.Module) -> bool:
-        """Whether the module is a part of a known model."""
+    def known_path(self, module: nn.Module) -> str | None:
+        """Path of a module; ``None`` where it belongs to no known model."""
         known = self._modules.get(id(module))
-        return known is not None and known[0]() is module
+        return known[1] if known is not None and known[0]() is module else None
 
     def of_parameter(self, parameter: Tensor) -> str:
         """Path of a parameter."""

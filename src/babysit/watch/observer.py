@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from babysit.measure.record import Forward, RunHeader
 from babysit.watch.attach import Attachment
 from babysit.watch.calls import Call
+from babysit.watch.compiled import Uncompiled
 from babysit.watch.forwards import ForwardHooks
 from babysit.watch.graph import parameters_of, read_graph
 from babysit.watch.names import Names
@@ -64,12 +65,13 @@ class Observer:
         header: What is known of every training before it begins.
         on_step: Called after every step with its number and loss.
         on_failure: Called once with the fault that ended the watching.
+        eager: Whether compiled models may be run uncompiled at sampled steps.
 
     Attributes:
         trainings: All that were seen, in the order in which they began.
         failed: Whether a fault ended the watching.
         saw_backward: Whether anything was ever differentiated.
-        is_compiled: Whether something is compiled, so that module hooks are left alone.
+        is_compiled: Whether something is compiled, inside which module hooks do not fire.
     """
 
     def __init__(
@@ -79,6 +81,8 @@ class Observer:
         header: RunHeader,
         on_step: Callable[[Training], None],
         on_failure: Callable[[Exception], None],
+        *,
+        eager: bool = False,
     ) -> None:
         self.trainings: list[Training] = []
         self.failed = False
@@ -91,6 +95,8 @@ class Observer:
         self._on_failure = on_failure
         self._attachment = Attachment(self)
         self._hooks = ForwardHooks(names, self)
+        self._uncompiled = Uncompiled() if eager else None
+        self._compiled: list[weakref.ref[nn.Module]] = []
         self._current: Training | None = None
         self._busy = False
         self._thread: int | None = None
@@ -113,13 +119,13 @@ class Observer:
     def stop(self) -> None:
         """Detach from torch."""
         self._attachment.remove()
-        self._hooks.remove()
+        self._leave_modules()
 
     def silence(self) -> None:
         """Stop in a forked child, where nothing may be written."""
         self.failed = True
         self._attachment.silence()
-        self._hooks.remove()
+        self._leave_modules()
 
     def fail(self, error: Exception) -> None:
         """End the watching because of a fault of its own."""
@@ -155,7 +161,7 @@ class Observer:
     def module_entered(self, module: nn.Module, inputs: Any) -> None:
         """A module is about to be called."""
         if type(module).__name__ == "OptimizedModule":
-            self._leave_modules_alone()
+            self._find_compiled(module)
         elif not self._in_backward:  # where activations are computed again
             self._hooks.entered(module, inputs)
 
@@ -196,6 +202,8 @@ class Observer:
         self._loss = weakref.ref(loss)
         if self._current is not None:
             self._current.backward_begins(loss, self._value(loss, gradient))
+        if self.is_compiled:
+            self._leave_modules()  # the backward pass and the update run compiled, as at any step
 
     @guarded
     def backward_ends(self) -> None:
@@ -214,6 +222,7 @@ class Observer:
     def step_begins(self, optimizer: Optimizer) -> None:
         """An optimizer is about to take a step."""
         self._in_step += 1
+        self._name_compiled()
         self._choose(optimizer)
         if self._current is not None:
             self._current.step_begins(optimizer)
@@ -290,9 +299,9 @@ class Observer:
                 self._current.phases.available = self._loader_examples
 
     @guarded
-    def compiled(self) -> None:
-        """Something is compiled."""
-        self._leave_modules_alone()
+    def compiled(self, what: Any) -> None:
+        """Something is compiled, a module or a function."""
+        self._find_compiled(what)
 
     # -- details -------------------------------------------------------------------------------------------------
 
@@ -310,18 +319,36 @@ class Observer:
 
     def _watch_next(self) -> None:
         """Module hooks for the step that begins now, where it is sampled; none where it is not."""
-        if self.sample is not None and not self.is_compiled:
+        if self.sample is not None and (not self.is_compiled or self._runs_uncompiled()):
             self._hooks.install()
         else:
-            self._hooks.remove()
+            self._leave_modules()
 
     def _watch_evaluation(self, wanted: bool) -> None:
         if wanted and not self.is_compiled:
             self._hooks.install()
 
-    def _leave_modules_alone(self) -> None:
-        self.is_compiled = True
+    def _leave_modules(self) -> None:
         self._hooks.remove()
+        if self._uncompiled is not None:
+            self._uncompiled.end()
+
+    def _find_compiled(self, what: Any) -> None:
+        self.is_compiled = True
+        if isinstance(what, nn.Module):
+            self._compiled.append(weakref.ref(what))
+        self._watch_next()
+
+    def _name_compiled(self) -> None:
+        """Learn the paths of compiled modules by a step's time: when they were compiled, their model was unfinished."""
+        for reference in self._compiled:
+            module = reference()
+            if module is not None:
+                self._names.add(module)
+        self._compiled.clear()
+
+    def _runs_uncompiled(self) -> bool:
+        return self._uncompiled is not None and self._uncompiled.begin()
 
     def _new_training(self) -> Training:
         sink = self._store.new(self._header)

@@ -25,7 +25,7 @@ _UNIFORM_KURTOSIS = 1.8
 Parameters = Sequence[Tensor]
 
 
-@dataclass
+@dataclass(slots=True)
 class _Before:
     """One parameter as it was when a step began."""
 
@@ -246,9 +246,11 @@ def _norms(parameters: list[Tensor], scale: float) -> list[tuple[Tensor, Tensor 
 
 def _downhill(parameter: Tensor, change: Tensor) -> Tensor | None:
     """Product of update and gradient."""
-    if parameter.grad is None or parameter.grad.is_sparse:
+    gradient = parameter.grad
+    if gradient is None or gradient.is_sparse:
         return None
-    return change.flatten() @ _part_of(parameter.grad.detach()).flatten().to(change.dtype)
+    part = _part_of(gradient.detach()).flatten()
+    return torch.dot(change.flatten(), part if part.dtype is change.dtype else part.to(change.dtype))
 
 
 def _dense(gradient: Tensor) -> Tensor:
@@ -280,6 +282,9 @@ def _put_norms(items: Sequence[_Before], gather: Gather) -> Callable[[], list[_N
 
     def read() -> list[_Norms]:
         values = {device: iter(reader().tolist()) for device, reader in readers.items()}
+        if len(values) == 1:  # mostly, and asking each number for its device takes its time
+            (only,) = values.values()
+            return [_Norms(*(None if one is None else next(only) for one in some)) for some in numbers]
         return [_Norms(*(None if one is None else next(values[one.device]) for one in some)) for some in numbers]
 
     return read

@@ -7,7 +7,7 @@ import os
 import pickle
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -74,12 +74,14 @@ class Assignment:
         config: Of the rules.
         folder: The run folder.
         rank: Of this process in a distributed training, where a launcher gave it one.
+        eager: Whether compiled models may be run uncompiled at sampled steps.
     """
 
     command: str
     config: Config
     folder: Path
     rank: int | None = None
+    eager: bool = False
 
 
 class Session:
@@ -162,6 +164,7 @@ def new_monitor(assignment: Assignment, live: LiveLine | None = None) -> Watcher
         config=assignment.config,
         live=live,
         rank=assignment.rank,
+        eager=assignment.eager,
     )
 
 
@@ -258,7 +261,7 @@ def _own_assignment(parents: Assignment, process: Any) -> Assignment:
     if rank is not None and (parents.folder / ("run.json" if rank == 0 else f"rank-{rank}.jsonl")).exists():
         rank = None
     folder = parents.folder if rank is not None else parents.folder / f"process-{os.getpid()}"
-    return Assignment(parents.command, parents.config, folder, rank)
+    return replace(parents, folder=folder, rank=rank)
 
 
 def _rank_of(process: Any) -> int | None:

@@ -312,10 +312,11 @@ class Training:
     def _record(self, sample: StepSample, loss: Loss, lr: float | None) -> None:
         sample.updates.end()
         sign = self._sign(loss, sample.gather)
-        value = sample.gather.put(torch.as_tensor(loss, dtype=None if isinstance(loss, Tensor) else torch.float64))
+        read = sample.gather.put(loss) if isinstance(loss, Tensor) else None
         record = sample.finish(lr, self._names, self._skipped)
         self._skipped = 0
-        self._write(dataclasses.replace(record, loss=float(value()[0])))
+        value = float(loss if read is None else read()[0])
+        self._write(dataclasses.replace(record, loss=value))
         for item in self.phases.due:
             self._write(item())
         self.phases.due.clear()

@@ -13,5 +13,6 @@ def has_no_values(tensor: Tensor) -> bool:
         >>> has_no_values(torch.ones(2)), has_no_values(torch.ones(2, device="meta"))
         (False, True)
     """
+    kind = type(tensor)
     is_wrapped: bool = torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-    return is_wrapped or tensor.device.type == "meta" or type(tensor).__name__ == "FakeTensor"
+    return is_wrapped or tensor.is_meta or (kind is not Tensor and kind.__name__ == "FakeTensor")

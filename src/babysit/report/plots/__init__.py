@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from babysit.measure.record import RunRecord
+from babysit.report.plots.bands import activation_bands
 from babysit.report.plots.confusion import confusion_matrix
 from babysit.report.plots.curves import loss_curve, score_curve
 from babysit.report.plots.effects import parameter_effects
@@ -41,7 +42,10 @@ def galleries(run: RunRecord, summary: Summary, folder: Path) -> tuple[Gallery, 
     drawn = (
         Gallery("Training", (loss_curve(run, summary.curve, summary.findings), score_curve(run, summary))),
         Gallery("Test", (confusion_matrix(summary), truth_and_prediction(summary))),
-        Gallery("Inside the network", (update_ratios(run), activation_histograms(run), first_layer(folder, summary))),
+        Gallery(
+            "Inside the network",
+            (update_ratios(run), activation_histograms(run), activation_bands(run), first_layer(folder, summary)),
+        ),
         Gallery("Search", tuple(draw(run, summary) for draw in _SEARCH)),
         Gallery("Before training", (rate_range(run), overfit_curve(run, summary))),
     )

@@ -61,7 +61,7 @@ def activation_histograms(run: RunRecord) -> str:
     probes = [probe for name in _COLUMNS if (probe := run.probe(name)) is not None and probe.series]
     if not probes:
         return ""
-    modules = _thin(list(dict.fromkeys(module for probe in probes for module in probe.series)))
+    modules = thin(list(dict.fromkeys(module for probe in probes for module in probe.series)))
     headings = [text(_COLUMNS[probe.name][0], 12, _HEADINGS[probe.name], "panel-title") for probe in probes]
     rows = [_row(place, module, probes) for place, module in enumerate(modules)]
     return figure(
@@ -74,13 +74,13 @@ def activation_histograms(run: RunRecord) -> str:
 
 
 def _traces(run: RunRecord) -> dict[str, tuple[Floats, Floats]]:
-    """Steps and positive, finite update ratios of each layer that has any."""
-    traces = {}
+    """Steps and positive, finite update ratios of each layer that has any, by what it is called."""
+    traces, called = {}, labels(run)
     for module in run.modules:
         points = [(step, layer.update_ratio) for step, layer in run.layer(module) if layer.update_ratio is not None]
         array = np.asarray([point for point in points if np.isfinite(point[1]) and point[1] > 0], dtype=np.float64)
         if array.size:
-            traces[module] = (array[:, 0], array[:, 1])
+            traces[called[module]] = (array[:, 0], array[:, 1])
     return traces
 
 
@@ -160,7 +160,23 @@ def _spread(probe: Probe) -> str:
     return f"{number(first, 2)} to {number(last, 2)}"
 
 
-def _thin(modules: list[str]) -> list[str]:
+def labels(run: RunRecord) -> dict[str, str]:
+    """What each layer is called: its path, and its type where the path is of numbers alone, as in a Sequential.
+
+    Example:
+        >>> from babysit.measure.record import LayerStats, StepRecord
+        >>> layers = (LayerStats("0", "Linear"), LayerStats("head", "Linear"))
+        >>> labels(RunRecord(steps=(StepRecord(0, 1.0, layers=layers),)))
+        {'0': '0 Linear', 'head': 'head'}
+    """
+    types = {layer.module: layer.type for record in run.steps for layer in record.layers}
+    return {
+        module: module if any(map(str.isalpha, module)) else f"{module} {kind}".rstrip()
+        for module, kind in types.items()
+    }
+
+
+def thin(modules: list[str]) -> list[str]:
     """At most twenty of them, evenly, the first and the last among them."""
     places = np.linspace(0, len(modules) - 1, min(len(modules), _MOST_LAYERS)).round().astype(int)
     return [modules[place] for place in places]
