@@ -120,6 +120,16 @@ def figure(size: tuple[float, float]) -> Iterator[Figure]:
         yield canvas
 
 
+def short(value: float, digits: int = 2) -> str:
+    """A number for titles and labels.
+
+    Example:
+        >>> short(0.0234), short(2.94e-7), short(75000.0), short(2.30259, 5)
+        ('0.023', '2.9e-7', '7.5e4', '2.3026')
+    """
+    return re.sub(r"e\+?(-?)0*(\d)", r"e\1\2", f"{value:.{digits}g}")
+
+
 def label_lines(axes: Axes) -> None:
     """Write each line's label at its right end in its colour, where a legend would be far from the eye."""
     for line in axes.get_lines():
