@@ -94,7 +94,7 @@ def first_loss_is_that_of_guessing(bench: Bench) -> Outcome:
             Drawing(
                 "first-loss",
                 f"The first loss is ln 10 = {CHANCE:.4f} up to weights of {short(small)}·N(0, 1), and "
-                f"{short(median(losses[-1]))} with {short(STDS[-1])}·N(0, 1)",
+                f"{short(median(losses[-1]), 3)} with {short(STDS[-1])}·N(0, 1)",
                 lambda figure: _draw_first_loss(figure, losses),
                 finding=next(iter(found[0]), None),
             )
@@ -130,7 +130,7 @@ def regularisation_raises_the_loss(bench: Bench) -> Outcome:
     within = DEVIATIONS * math.sqrt(2 / count) * penalty + PRINTED_DIGIT
     return Outcome(
         [
-            near(f"loss with λ = {STRENGTH:g}", _of(probes, "loss_with"), CHANCE + penalty, within=within),
+            near(f"loss with λ = {short(STRENGTH)}", _of(probes, "loss_with"), CHANCE + penalty, within=within),
             near("loss without", _of(probes, "loss_without"), CHANCE, within=PRINTED_DIGIT),
             true("PRE002 says nothing", [not of_one for of_one in found]),
             true("a step of decay alone shrinks the weights", [_shrinks(probe) for probe in probes]),
@@ -139,7 +139,8 @@ def regularisation_raises_the_loss(bench: Bench) -> Outcome:
         [
             Drawing(
                 "strength",
-                f"λ = {STRENGTH:g} takes the first loss from {CHANCE:.2f} to {loss:.2f}, as {count:,} weights should",
+                f"λ = {short(STRENGTH)} takes the first loss from {CHANCE:.2f} to {loss:.2f}, "
+                f"as {count:,} weights should",
                 lambda figure: _draw_strengths(figure, curve, count),
             )
         ],
@@ -160,7 +161,7 @@ def _draw_first_loss(figure: Figure, losses: Sequence[Sequence[float]]) -> None:
     for number in range(len(losses[0])):
         axes.plot(STDS, [of_seeds[number] for of_seeds in losses], "o-", color=BLUE, markersize=3, linewidth=1)
     axes.axhline(CHANCE, color=RED, linestyle="--")
-    axes.annotate("−ln(1/10)", (STDS[0], CHANCE), xytext=(0, 4), textcoords="offset points", color=RED)
+    axes.annotate("−ln(1/10)", (STDS[0], CHANCE), xytext=(0, 6), textcoords="offset points", color=RED)
     axes.set(xscale="log", yscale="log", xlabel="standard deviation of the first weights", ylabel="first loss")
 
 

@@ -89,7 +89,8 @@ def steps_are_in_order(bench: Bench) -> Outcome:
         [
             Drawing(
                 "timetable",
-                f"{len(names)} steps of `babysit train digits`, in the lecture's order",
+                f"`babysit train digits` goes through the lecture's {len(ORDER)} steps (dark) in its order, after "
+                "reading the data and before the test",
                 lambda figure: _draw_timetable(figure, timetable),
                 size=(8, 3.8),
             )
@@ -104,5 +105,5 @@ def _draw_timetable(figure: Figure, timetable: Timetable) -> None:
         axes.barh(place, ended - began, left=began, color=BLUE if step.name in ORDER else SKY, height=0.6)
     axes.set_yticks(range(len(timetable.steps)), [f"{step.number}. {step.title}" for step in timetable.steps])
     axes.invert_yaxis()
-    axes.set(xlabel="seconds since the start")
+    axes.set(xlabel="seconds since the start", xlim=(0, None))
     axes.grid(axis="y", visible=False)

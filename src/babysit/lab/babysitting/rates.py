@@ -27,6 +27,7 @@ from babysit.preflight.learning_rate import EXPLODES, probe_learning_rates
 from babysit.rules import Finding
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 TOO_LOW, GOOD, TOO_HIGH, FAR_TOO_HIGH = 1e-6, 1e-4, 3e-3, 1e6
@@ -40,6 +41,7 @@ DIFFUSE = 0.11
 """Of ten probabilities none stands out while the largest is about a tenth."""
 LEAST_GAIN, LEAST_MOVED = 0.03, 0.25
 """Of the accuracy, and of the examples that change their class: far more than one seed differs from another."""
+_BINS = 60
 _CEILING = 1.25  # where the picture has what exploded
 HALF_A_DECADE = math.sqrt(10) * 1.01  # the distance of the rates that are tried, and a rounding
 
@@ -51,12 +53,14 @@ class Beliefs:
     Attributes:
         largest: The largest of the ten probabilities, one an example.
         choice: The class that has it.
+        right: The probability of the example's own class.
         accuracy: Share of the examples whose class it is.
         loss: Cross-entropy.
     """
 
     largest: Tensor
     choice: Tensor
+    right: Tensor
     accuracy: float
     loss: float
 
@@ -65,10 +69,11 @@ class Beliefs:
 def beliefs(model: torch.nn.Module, images: Pixels) -> Beliefs:
     """The probabilities of a network on the training examples."""
     outputs = model(images.x)
-    largest, choice = F.softmax(outputs, dim=1).max(dim=1)
-    return Beliefs(
-        largest, choice, score(CLASSIFICATION, outputs, images.y), CLASSIFICATION.loss(outputs, images.y).item()
-    )
+    probabilities = F.softmax(outputs, dim=1)
+    largest, choice = probabilities.max(dim=1)
+    right = probabilities.gather(1, images.y.unsqueeze(1)).squeeze(1)
+    accuracy, loss = score(CLASSIFICATION, outputs, images.y), CLASSIFICATION.loss(outputs, images.y).item()
+    return Beliefs(largest, choice, right, accuracy, loss)
 
 
 @SECTION.claim(
@@ -96,7 +101,6 @@ def loss_hardly_moves(bench: Bench) -> Outcome:
     pairs = list(zip(starts, ends, strict=True))
     findings = [list(result.findings) for result in results]
     gained = [end.accuracy - start.accuracy for start, end in pairs]
-    before, after = median(start.accuracy for start in starts), median(end.accuracy for end in ends)
     return Outcome(
         [
             named("LOS003", findings),
@@ -112,9 +116,10 @@ def loss_hardly_moves(bench: Bench) -> Outcome:
             Drawing(
                 "diffuse",
                 f"At lr {short(TOO_LOW)} all probabilities stay near 10 % and the loss at "
-                f"{median(end.loss for end in ends):.2f}, but the accuracy goes from {before:.0%} to {after:.0%}",
+                f"{ends[0].loss:.2f}, but the accuracy goes from {starts[0].accuracy:.0%} to {ends[0].accuracy:.0%}",
                 lambda figure: _draw_beliefs(figure, pairs[0], results[0]),
-                finding=_by(findings, "LOS003"),
+                (9.6, 3.4),
+                _by(findings, "LOS003"),
             )
         ],
         findings=[finding for of_one in findings for finding in of_one],
@@ -143,7 +148,7 @@ def loss_becomes_nan(bench: Bench) -> Outcome:
     findings = [list(result.findings) for result in results]
     steps = [_first_broken(result.record.losses) for result in results]
     said = [_by([of_one], "LOS001") for of_one in findings]
-    curve = results[0].record.losses[:5]
+    curve = results[0].record.losses[: steps[0]]
     return Outcome(
         [
             named("LOS001", findings),
@@ -155,8 +160,8 @@ def loss_becomes_nan(bench: Bench) -> Outcome:
         [
             Drawing(
                 "nan",
-                f"At lr {short(FAR_TOO_HIGH)} the loss is NaN at step {median(steps):.0f}",
-                lambda figure: _draw_curves(figure, {f"lr {short(FAR_TOO_HIGH)}": curve}),
+                f"At lr {short(FAR_TOO_HIGH)} the loss grows to {short(curve[-1])}, and is NaN at step {steps[0]}",
+                lambda figure: _draw_end(figure, curve),
                 finding=said[0],
             )
         ],
@@ -204,7 +209,7 @@ def loss_still_explodes(bench: Bench) -> Outcome:
         [
             Drawing(
                 "curves",
-                f"At lr {short(TOO_HIGH)} the loss explodes to {short(median(growth))} times the first one; "
+                f"At lr {short(TOO_HIGH)} the loss explodes to {short(growth[0])} times the first one; "
                 f"at {short(GOOD)} it falls",
                 lambda figure: _draw_curves(figure, curves),
                 finding=next(iter(findings[0]), None),
@@ -257,24 +262,42 @@ def _largest_loss(result: FitResult) -> float:
 
 
 def _draw_beliefs(figure: Figure, pair: tuple[Beliefs, Beliefs], result: FitResult) -> None:
-    left, right = figure.subplots(1, 2)
-    for beliefs_, label, colour, dash in zip(pair, ("before", "after"), (GREY, BLUE), ("--", "-"), strict=True):
-        edges = torch.linspace(0, 1, 101)
-        counts = torch.histc(beliefs_.largest, bins=100, min=0, max=1) / len(beliefs_.largest)
-        left.stairs(counts, edges, color=colour, linestyle=dash, linewidth=1.6, label=label)
-    left.set(xlabel="largest of the ten probabilities", ylabel="share of the examples")
-    left.legend()
+    wide, close, right = figure.subplots(1, 3)
+    reach = (pair[1].right - 0.1).abs().quantile(0.99).item()
+    for one, label, colour in zip(pair, ("before", "after"), (GREY, BLUE), strict=True):
+        _steps(wide, one.largest, (0, 1), colour, label)
+        _steps(close, one.right - 0.1, (-reach, reach), colour, label)
+    wide.set(xlabel="largest of ten probabilities", ylabel="share of the examples", ylim=(0, 1.3))
+    wide.legend(loc="upper right")
+    close.set(xlabel="probability of the right class − 0.1")
+    close.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
+    close.axvline(0, color=BLACK, linewidth=0.8)
     run = result.record.evaluated("train")
     epochs = [0, *(item.epoch for item in run)]
-    right.plot(epochs, [pair[0].accuracy, *(item.score for item in run)], "-", color=RED, label="training accuracy")
-    right.set(xlabel="epoch", ylabel="training accuracy", ylim=(0, None))
+    right.plot(epochs, [pair[0].accuracy, *(item.score for item in run)], "-", color=RED, label="accuracy")
+    right.set(xlabel="epoch", ylabel="training accuracy", ylim=(0, 1))
     other = right.twinx()
-    other.plot(epochs, [pair[0].loss, *(item.loss for item in run)], "--", color=BLACK, label="training loss")
+    other.plot(epochs, [pair[0].loss, *(item.loss for item in run)], "--", color=BLACK, label="loss")
     other.set(ylabel="training loss", ylim=(0, 2.6))
     other.grid(visible=False)
     other.spines["right"].set_visible(True)
     lines = [*right.get_lines(), *other.get_lines()]
-    right.legend(lines, [str(line.get_label()) for line in lines], loc="center right")
+    right.legend(lines, [str(line.get_label()) for line in lines], loc="upper left", bbox_to_anchor=(0, 0.85))
+
+
+def _steps(axes: Axes, values: Tensor, ends: tuple[float, float], colour: str, label: str) -> None:
+    """A histogram in shares: the first one filled, as a later one may lie right on it."""
+    counts = torch.histc(values, bins=_BINS, min=ends[0], max=ends[1]) / len(values)
+    edges = torch.linspace(*ends, _BINS + 1)
+    axes.stairs(counts, edges, color=colour, linewidth=1.4, fill=label == "before", label=label)
+
+
+def _draw_end(figure: Figure, losses: Sequence[float]) -> None:
+    axes = figure.subplots()
+    axes.plot(losses, "o-", color=BLUE)
+    axes.axvline(len(losses), color=RED, linestyle="--")
+    axes.annotate("NaN", (len(losses), losses[0]), xytext=(-6, 0), textcoords="offset points", color=RED, ha="right")
+    axes.set(yscale="log", xlabel="step", ylabel="training loss", xticks=range(len(losses) + 1))
 
 
 def _draw_curves(figure: Figure, curves: Mapping[str, Sequence[float]]) -> None:

@@ -62,8 +62,8 @@ def small_weights_do_for_a_small_network(bench: Bench) -> Outcome:
         [
             Drawing(
                 "small",
-                f"One hidden layer trains from 0.01·N(0, 1) to {median(r.best.score for r in small):.1%} of the "
-                f"digits, from He's weights to {median(r.best.score for r in he):.1%}",
+                f"One hidden layer trains from 0.01·N(0, 1) to {small[0].best.score:.1%} of the "
+                f"digits, from He's weights to {he[0].best.score:.1%}",
                 lambda figure: draw_losses(
                     figure, {"0.01·N(0, 1)": small[0].record.losses, "He's": he[0].record.losses}
                 ),
@@ -123,9 +123,9 @@ def first_weights_decide(bench: Bench) -> Outcome:
         [
             Drawing(
                 "losses",
-                f"Ten layers: from 0.01·N the loss stays at {short(median(losses[first]), 3)}, from 1.0·N it comes to "
-                f"{short(median(losses[second]))}, from Xavier's and He's weights to "
-                f"{short(max(median(losses[label]) for label in others))}",
+                f"Ten layers: from 0.01·N the loss stays at {short(losses[first][0], 3)}, from 1.0·N it comes to "
+                f"{short(losses[second][0])}, from Xavier's and He's weights to "
+                f"{short(max(losses[label][0] for label in others))}",
                 lambda figure: draw_losses(
                     figure, {label: of_start[0].record.losses for label, of_start in results.items()}
                 ),

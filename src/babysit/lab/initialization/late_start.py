@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from statistics import median
 
 from babysit.fit import FitResult
 from babysit.lab.initialization.pictures import draw_losses
@@ -71,8 +70,8 @@ def flat_then_falling(bench: Bench) -> Outcome:
         [
             Drawing(
                 "late-start",
-                f"From small weights the loss is flat for {median(flat):.0f} steps and then halves within "
-                f"{median(sudden):.0f}; from He's weights it falls at once",
+                f"From small weights the loss is flat for {flat[0]} steps and then halves within "
+                f"{sudden[0]}; from He's weights it falls at once",
                 lambda figure: draw_losses(
                     figure, {"0.02·N(0, 1)": small[0].record.losses, "He's weights": he[0].record.losses}
                 ),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import median
-
 from torch import Tensor
 
 from babysit.lab.drawing import short
@@ -75,8 +72,8 @@ def xavier_is_too_small_for_relu(bench: Bench) -> Outcome:
         [
             Drawing(
                 "signals",
-                f"With Xavier's weights ReLU activations fall to {short(_last(xavier))} in ten layers, and "
-                f"{median(silent):.1%} of the last units never fire",
+                f"With Xavier's weights ReLU activations fall to {short(_last(xavier[0]))} in ten layers, and "
+                f"{silent[0]:.1%} of the last units never fire",
                 lambda figure: draw_signals(figure, xavier[0], 0, 2),
                 _SIZE,
                 next((finding for of_one in found for finding in of_one if finding.code == "INI002"), None),
@@ -120,8 +117,8 @@ def he_keeps_relu_alive(bench: Bench) -> Outcome:
         [
             Drawing(
                 "signals",
-                f"With He's weights ReLU activations still spread by {_last(he):.2f} in layer ten, and "
-                f"{median(arriving):.0%} of the gradient comes back to layer one",
+                f"With He's weights ReLU activations still spread by {_last(he[0]):.2f} in layer ten, and "
+                f"{arriving[0]:.0%} of the gradient comes back to layer one",
                 lambda figure: draw_signals(figure, he[0], 0, 4),
                 _SIZE,
             ),
@@ -154,8 +151,8 @@ def _side_by_side(seed: int, he: Signals) -> Drawing:
     )
 
 
-def _last(of_seeds: Sequence[Signals]) -> float:
-    return median(one.outputs[-1].std().item() for one in of_seeds)
+def _last(signals_: Signals) -> float:
+    return signals_.outputs[-1].std().item()
 
 
 def _silent(outputs: Tensor) -> float:

@@ -70,8 +70,8 @@ def small_weights_collapse(bench: Bench) -> Outcome:
         [
             Drawing(
                 "signals",
-                f"With 0.01·N(0, 1) activations fall to {short(_last(small))} in ten layers, the gradient to "
-                f"{short(median(arriving))} on its way back",
+                f"With 0.01·N(0, 1) activations fall to {short(_last(small[0]))} in ten layers, the gradient to "
+                f"{short(arriving[0])} on its way back",
                 lambda figure: draw_signals(figure, small[0], -1, 1),
                 _SIZE,
                 _by(found, "INI002"),
@@ -173,8 +173,8 @@ def xavier_keeps_tanh_alive(bench: Bench) -> Outcome:
         [
             Drawing(
                 "signals",
-                f"With Xavier's weights activations still spread by {_last(xavier):.2f} in layer ten, and "
-                f"{median(arriving):.0%} of the gradient comes back to layer one",
+                f"With Xavier's weights activations still spread by {_last(xavier[0]):.2f} in layer ten, and "
+                f"{arriving[0]:.0%} of the gradient comes back to layer one",
                 lambda figure: draw_signals(figure, xavier[0], -1, 1),
                 _SIZE,
             )
@@ -202,8 +202,8 @@ def _ratio(part: Sequence[Tensor]) -> float:
     return (part[0].std() / part[-1].std()).item()
 
 
-def _last(of_seeds: Sequence[Signals]) -> float:
-    return median(one.outputs[-1].std().item() for one in of_seeds)
+def _last(signals_: Signals) -> float:
+    return signals_.outputs[-1].std().item()
 
 
 def _beyond(outputs: Sequence[Tensor], limit: float) -> list[float]:

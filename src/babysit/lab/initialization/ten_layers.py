@@ -75,7 +75,7 @@ def signals(scheme: str, activation: str, seed: int) -> Signals:
     return Signals(
         [output.detach() for output in outputs],
         [gradient for output in outputs if (gradient := output.grad) is not None],
-        [gradient for layer in layers[::2] if (gradient := layer.get_parameter("weight").grad) is not None],
+        [gradient for layer in list(layers)[::2] if (gradient := layer.get_parameter("weight").grad) is not None],
     )
 
 
