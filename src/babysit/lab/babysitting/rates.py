@@ -41,7 +41,7 @@ DIFFUSE = 0.11
 """Of ten probabilities none stands out while the largest is about a tenth."""
 LEAST_GAIN, LEAST_MOVED = 0.03, 0.25
 """Of the accuracy, and of the examples that change their class: far more than one seed differs from another."""
-_BINS = 60
+_BINS = 50
 _CEILING = 1.25  # where the picture has what exploded
 HALF_A_DECADE = math.sqrt(10) * 1.01  # the distance of the rates that are tried, and a rounding
 
@@ -264,13 +264,13 @@ def _largest_loss(result: FitResult) -> float:
 def _draw_beliefs(figure: Figure, pair: tuple[Beliefs, Beliefs], result: FitResult) -> None:
     wide, close, right = figure.subplots(1, 3)
     reach = (pair[1].right - 0.1).abs().quantile(0.99).item()
+    unit = 10.0 ** math.floor(math.log10(reach))
     for one, label, colour in zip(pair, ("before", "after"), (GREY, BLUE), strict=True):
         _steps(wide, one.largest, (0, 1), colour, label)
-        _steps(close, one.right - 0.1, (-reach, reach), colour, label)
-    wide.set(xlabel="largest of ten probabilities", ylabel="share of the examples", ylim=(0, 1.3))
-    wide.legend(loc="upper right")
-    close.set(xlabel="probability of the right class − 0.1")
-    close.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
+        _steps(close, (one.right - 0.1) / unit, (-reach / unit, reach / unit), colour, label)
+    wide.set(xlabel="largest of ten probabilities", ylabel="share of the examples", ylim=(0, 1.05))
+    wide.legend(loc="center right")
+    close.set(xlabel=f"probability of the right class − 0.1, in {short(unit)}")
     close.axvline(0, color=BLACK, linewidth=0.8)
     run = result.record.evaluated("train")
     epochs = [0, *(item.epoch for item in run)]

@@ -93,8 +93,8 @@ def equal_units_stay_equal(bench: Bench) -> Outcome:
         [
             Drawing(
                 "neurons",
-                f"From equal weights all {HIDDEN[0]} units learn the same, and {alike:.0%} of the digits; from random "
-                f"ones each learns its own, and {random:.0%}",
+                f"From equal weights all {HIDDEN[0]} units stay the same and know {alike:.0%} of the digits; "
+                f"from random ones each learns its own, and they know {random:.0%}",
                 lambda figure: _draw_neurons(
                     figure, {"all 0.01": results[ALIKE][0], "He's weights": results[RANDOM][0]}
                 ),
@@ -121,6 +121,7 @@ def _draw_neurons(figure: Figure, results: Mapping[str, FitResult]) -> None:
             axes[row, unit].imshow(weight.view(shape).numpy(), cmap=SIGNS, vmin=-limit, vmax=limit)
             axes[row, unit].set(xticks=[], yticks=[])
             axes[row, unit].grid(visible=False)
+            axes[row, unit].spines[:].set_visible(False)
             if row == 0:
                 axes[row, unit].set_title(f"unit {unit + 1}")
         axes[row, 0].set_ylabel(label)
