@@ -70,6 +70,7 @@ def first_loss_is_that_of_guessing(bench: Bench) -> Outcome:
     """Ask the check of the initial loss, for the lecture's weights and for larger ones.
 
     Example:
+        >>> import torch
         >>> from babysit.nn import MLPConfig, build
         >>> network = build(MLPConfig((3, 32, 32), 10, hidden=(50,)), seed=0)
         >>> x, y = torch.randn(100, 3, 32, 32), torch.randint(10, (100,))
@@ -114,6 +115,7 @@ def regularisation_raises_the_loss(bench: Bench) -> Outcome:
     """Ask the check of the regularisation for the loss without and with it.
 
     Example:
+        >>> import torch
         >>> from babysit.nn import MLPConfig, build, initialize, l2_penalty
         >>> network = build(MLPConfig((3, 32, 32), 10, hidden=(50,)), seed=0)
         >>> initialize(network, "normal:0.0001", generator=torch.Generator().manual_seed(0))

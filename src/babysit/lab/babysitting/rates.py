@@ -137,6 +137,7 @@ def loss_becomes_nan(bench: Bench) -> Outcome:
     """Train at 1e6 until the loss is no number.
 
     Example:
+        >>> import babysit as bs
         >>> from babysit.nn import MLPConfig, build
         >>> x, y = 64 * torch.randn(200, 3072, generator=torch.Generator().manual_seed(0)), torch.arange(200) % 10
         >>> result = bs.fit(build(MLPConfig((3072,), 10), seed=0), (x, y), lr=1e6, batch_size=20)
@@ -180,6 +181,7 @@ def loss_still_explodes(bench: Bench) -> Outcome:
     """Train at 3e-3, and try rates from 1e-7 on.
 
     Example:
+        >>> import babysit as bs
         >>> from babysit.nn import MLPConfig, build
         >>> x, y = 64 * torch.randn(200, 3072, generator=torch.Generator().manual_seed(0)), torch.arange(200) % 10
         >>> result = bs.fit(build(MLPConfig((3072,), 10), seed=0), (x, y), lr=3e-3, batch_size=20)

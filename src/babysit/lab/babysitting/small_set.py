@@ -65,6 +65,7 @@ def twenty_examples_are_learnt_by_heart(bench: Bench) -> Outcome:
     """Train on twenty images, as the lecture does and as the check before a training does.
 
     Example:
+        >>> import babysit as bs
         >>> from babysit.nn import MLPConfig, build
         >>> network = build(MLPConfig((3072,), 10, hidden=(50,)), seed=0)
         >>> x, y = torch.randn(20, 3072, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 10

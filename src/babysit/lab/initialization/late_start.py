@@ -40,6 +40,8 @@ def flat_then_falling(bench: Bench) -> Outcome:
     """Train three hidden layers on digits from weights of a seventh of He's, and from He's.
 
     Example:
+        >>> import torch
+        >>> import babysit as bs
         >>> from babysit.nn import MLPConfig, build
         >>> x = torch.randn(640, 20, generator=torch.Generator().manual_seed(0))
         >>> net = build(MLPConfig((20,), 2, hidden=(100,) * 3, init="normal:0.02"), seed=0)

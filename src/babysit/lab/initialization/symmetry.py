@@ -66,6 +66,7 @@ def equal_units_stay_equal(bench: Bench) -> Outcome:
     """Train two hidden layers on digits from weights that are zero, equal, and random.
 
     Example:
+        >>> import babysit as bs
         >>> from babysit.nn import MLPConfig, build
         >>> net = build(MLPConfig((64,), 10, hidden=(50,), init="constant:0.01"), seed=0)
         >>> x, y = torch.randn(200, 64, generator=torch.Generator().manual_seed(0)), torch.arange(200) % 10

@@ -48,6 +48,7 @@ def small_weights_collapse(bench: Bench) -> Outcome:
     """Send a unit Gaussian through ten layers with small weights, and a unit Gaussian gradient back.
 
     Example:
+        >>> import torch
         >>> from babysit.nn import MLPConfig, build
         >>> net = build(MLPConfig((500,), 10, hidden=(500,) * 10, activation="tanh", init="normal:0.01"), seed=0)
         >>> x = torch.randn(1000, 500, generator=torch.Generator().manual_seed(1))
@@ -93,6 +94,7 @@ def large_weights_saturate(bench: Bench) -> Outcome:
     """Send a unit Gaussian through ten layers with large weights, and a unit Gaussian gradient back.
 
     Example:
+        >>> import torch
         >>> from babysit.nn import MLPConfig, build
         >>> net = build(MLPConfig((500,), 10, hidden=(500,) * 10, activation="tanh", init="normal:1"), seed=0)
         >>> h = net[:-1](torch.randn(1000, 500, generator=torch.Generator().manual_seed(1)))
@@ -151,6 +153,7 @@ def xavier_keeps_tanh_alive(bench: Bench) -> Outcome:
     """Send a unit Gaussian through ten layers with Xavier's weights, and a unit Gaussian gradient back.
 
     Example:
+        >>> import torch
         >>> from babysit.nn import MLPConfig, build
         >>> net = build(MLPConfig((500,), 10, hidden=(500,) * 10, activation="tanh", init="xavier"), seed=0)
         >>> x = torch.randn(1000, 500, generator=torch.Generator().manual_seed(1))
