@@ -54,6 +54,11 @@ def test_the_first_loss_against_numpy(images: walk.Pixels) -> None:
     assert probe.numbers["expected"] == pytest.approx(-math.log(1 / 10))
 
 
+def test_the_first_scores_are_as_large_as_told(images: walk.Pixels) -> None:
+    scores = [walk.network(images.shape, seed)(images.x).std().item() for seed in range(8)]
+    assert np.mean(scores) == pytest.approx(walk.SCORES, rel=0.2)
+
+
 @pytest.mark.parametrize("strength", [10.0, 1e3])
 def test_the_penalty_against_numpy(images: walk.Pixels, strength: float) -> None:
     weights = [p.detach().double().numpy() for p in walk.network(images.shape, 1).parameters() if p.dim() > 1]

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from babysit.lab.asking import ask
 from babysit.lab.babysitting.section import SECTION
-from babysit.lab.babysitting.walk import STD, Pixels, network, pixels
+from babysit.lab.babysitting.walk import SCORES, STD, Pixels, network, pixels
 from babysit.lab.drawing import BLUE, GREY, RED, short
 from babysit.lab.measures import named, near, told, true
 from babysit.lab.section import Bench, Drawing, Outcome
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 CHANCE = math.log(10)
 """−ln(1/10)."""
-PRINTED_DIGIT = 5e-5
-"""Half of the last digit of 2.3026."""
+CHANCE_WITHIN = SCORES + 5e-5
+"""The first loss differs from that of guessing by as much as the scores do, and 2.3026 is rounded."""
 WIDE = 0.1
 """A standard deviation of weights that starts far from guessing on this scale."""
 CLOSE = 0.01
@@ -86,7 +86,7 @@ def first_loss_is_that_of_guessing(bench: Bench) -> Outcome:
     small = max(std for std, of_seeds in zip(STDS, losses, strict=True) if max(of_seeds) < (1 + CLOSE) * CHANCE)
     return Outcome(
         [
-            near("first loss", [probe.numbers["loss"] for probe in probes], CHANCE, within=PRINTED_DIGIT),
+            near("first loss", [probe.numbers["loss"] for probe in probes], CHANCE, within=CHANCE_WITHIN),
             true("PRE001 says nothing", [not judged("PRE001", probe) for probe in probes]),
             told(f"first loss, weights {WIDE:g}·N(0, 1)", [probe.numbers["loss"] for probe in wide]),
             named("PRE001", found, name=f"PRE001 names weights {WIDE:g}·N(0, 1)"),
@@ -129,11 +129,11 @@ def regularisation_raises_the_loss(bench: Bench) -> Outcome:
     curve = [penalised(images, bench.seeds[0], strength).numbers["loss_with"] for strength in STRENGTHS]
     loss, penalty = median(probe.numbers["loss_with"] for probe in probes), 0.5 * STRENGTH * STD**2 * count
     # Σw² of n Gaussians has the relative standard deviation √(2/n)
-    within = DEVIATIONS * math.sqrt(2 / count) * penalty + PRINTED_DIGIT
+    within = DEVIATIONS * math.sqrt(2 / count) * penalty + CHANCE_WITHIN
     return Outcome(
         [
             near(f"loss with λ = {short(STRENGTH)}", _of(probes, "loss_with"), CHANCE + penalty, within=within),
-            near("loss without", _of(probes, "loss_without"), CHANCE, within=PRINTED_DIGIT),
+            near("loss without", _of(probes, "loss_without"), CHANCE, within=CHANCE_WITHIN),
             true("PRE002 says nothing", [not of_one for of_one in found]),
             true("a step of decay alone shrinks the weights", [_shrinks(probe) for probe in probes]),
             told("weights", count),

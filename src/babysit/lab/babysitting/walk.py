@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,10 @@ HIDDEN = 50
 STD = 1e-4
 """Of all first weights: what the lecture's 3.07 of E2 follows from."""
 
-_LENGTH = 3502.0  # root mean square length of the 45,000 training images of CIFAR-10 less their mean image
+LENGTH = 3502.0
+"""Root mean square length of the 45,000 training images of CIFAR-10 less their mean image."""
+SCORES = STD * math.sqrt(HIDDEN / 2) * STD * LENGTH
+"""Standard deviation of the first scores: of N(0, (σ·length)²) before a ReLU half the square is left behind it."""
 _MOST = {"train": 10_000, "validation": 2_000, "test": 0}
 
 
@@ -66,7 +70,7 @@ def pixels(bench: Bench) -> Pixels:
     x, validation = (part.inputs(slice(None)) for part in (prepared.train, prepared.validation))
     few, classes = prepared.few(EXAMPLES)
     given = bench.cifar10 is not None
-    factor = 1.0 if given else _LENGTH / x.flatten(1).square().sum(dim=1).mean().sqrt().item()
+    factor = 1.0 if given else LENGTH / x.flatten(1).square().sum(dim=1).mean().sqrt().item()
     note = (
         f"{len(x):,} training images of CIFAR-10."
         if given

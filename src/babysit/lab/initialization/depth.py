@@ -152,6 +152,6 @@ def _of_large(loss: float, accuracy: float, good: float, still: float) -> str:
         return ""
     return (
         f"From 0.01·N nothing is learnt, as told. From 1.0·N the net does not quite stay at chance: the loss comes to "
-        f"{short(loss, 3)} and the accuracy to {accuracy:.0%}, where Xavier's weights give {good:.0%}. That is the "
-        f"work of the last layer: with all others held still the loss comes to {short(still, 3)}."
+        f"{short(loss, 3)} and the accuracy to {accuracy:.0%}, where Xavier's weights give {good:.0%}. Most of it "
+        f"is the work of the last layer: with all others held still the loss comes to {short(still, 3)}."
     )
