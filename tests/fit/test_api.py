@@ -274,6 +274,14 @@ def test_a_healthy_regression_is_called_healthy(clouds: Data) -> None:
     assert result.findings == ()
 
 
+def test_weights_that_are_all_zero_are_found(clouds: Data) -> None:
+    model = classifier()
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    codes = [finding.code for finding in fit(model, clouds, validation=clouds, epochs=10, batch_size=32).findings]
+    assert codes == ["INI001"]
+
+
 @pytest.mark.parametrize("lr", [1e3, 1e20])
 def test_a_rate_far_too_high_is_found(lr: float, clouds: Data) -> None:
     result = quick(clouds, validation=clouds, lr=lr, optimizer="sgd", schedule="constant")

@@ -148,8 +148,8 @@ def test_dead_and_zero_units_of_feature_maps() -> None:
     assert 0.25 < layers["1"].zero_fraction < 0.75
 
 
-def watch(recorder: LayerRecorder, model: nn.Module, batches: list[Tensor]) -> None:
-    for step, x in enumerate(batches):
+def watch(recorder: LayerRecorder, model: nn.Module, batches: list[Tensor], first: int = 0) -> None:
+    for step, x in enumerate(batches, start=first):
         with recorder.sampled(step, LR) as tell:
             tell(model(x).sum().detach())
 
@@ -186,7 +186,7 @@ def test_what_it_remembers_goes_on_with_the_state(stop: int) -> None:
     state = first.state_dict()
     assert all(mask.dtype is torch.bool and len(mask) <= DEAD_BATCHES for mask in state.values())
     second.load_state_dict(state)
-    watch(second, model, batches[stop:])
+    watch(second, model, batches[stop:], first=stop)
     assert [record.layers for record in parts] == [record.layers for record in whole]
 
 
@@ -256,6 +256,21 @@ def test_hooks_are_there_inside_a_sampled_step_only() -> None:
     with pytest.raises(ZeroDivisionError), recorder.sampled(0, 0.1):
         1 / 0  # noqa: B018
     assert hooks(model) == 0
+
+
+@pytest.mark.parametrize(("alike", "share"), [(False, 0.0), (True, 1.0)])
+def test_units_that_are_alike_are_counted_at_few_steps(
+    data: Data, network: Callable[[], nn.Sequential], alike: bool, share: float
+) -> None:
+    model = network()
+    if alike:
+        for parameter in model.parameters():
+            nn.init.zeros_(parameter)
+    records: list[StepRecord] = []
+    recorder = LayerRecorder(model, records.append)
+    Trainer(model, F.cross_entropy, TensorBatches(*data, 8, 0), TrainSettings(), sampler=recorder).run(18)
+    found = {record.step: record.layers[0].identical_units for record in records}
+    assert {step: value for step, value in found.items() if value is not None} == dict.fromkeys((0, 1, 4, 16), share)
 
 
 def test_a_recorded_training_is_the_training(

@@ -155,3 +155,11 @@ def test_every_number_is_a_scalar_of_the_same_device() -> None:
         statistics.joint_norm([values, values]),
     ):
         assert (number.shape, number.device.type) == ((), "meta")
+
+
+@given(st.integers(0, 1000))
+def test_identical_units_against_all_pairs(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    weight = rng.integers(0, 3, size=(6, 3)).astype(np.float32)
+    twins = [any((weight[i] == weight[j]).all() for j in range(6) if j != i) for i in range(6)]
+    assert float(statistics.identical_units(torch.from_numpy(weight))) == pytest.approx(np.mean(twins))

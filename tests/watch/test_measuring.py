@@ -28,7 +28,7 @@ from babysit.watch.facts import Facts, observe
 from babysit.watch.gather import Gather
 from babysit.watch.names import Names
 from babysit.watch.numbers import put_numbers
-from babysit.watch.parameters import UpdateSample, coverage, identical_units, looks_initial
+from babysit.watch.parameters import UpdateSample, coverage, looks_initial
 
 
 def call(name: str, outputs: Tensor, targets: Tensor, **options: object) -> Call:
@@ -172,14 +172,6 @@ def test_large_parameters_are_sampled() -> None:
     gather.read()
     (layer,) = read().layers.values()
     assert layer.update_norm == pytest.approx(float(change.norm()), rel=0.02)
-
-
-@given(st.integers(0, 1000))
-def test_identical_units_against_all_pairs(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    weight = rng.integers(0, 3, size=(6, 3)).astype(np.float32)
-    twins = [any((weight[i] == weight[j]).all() for j in range(6) if j != i) for i in range(6)]
-    assert float(identical_units(torch.from_numpy(weight))) == pytest.approx(np.mean(twins))
 
 
 def test_initial_weights_are_told_from_trained_ones() -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from babysit.fit.fast_pooling import looks_only
 from babysit.measure import statistics
 from babysit.measure.record import DEAD_BATCHES, LayerStats, StepRecord
+from babysit.watch.schedule import is_structural
 
 _LIMITS: dict[type[nn.Module], tuple[float, float]] = {nn.Tanh: (-1.0, 1.0), nn.Sigmoid: (0.0, 1.0)}
 _RECTIFIERS = (nn.ReLU, nn.ReLU6)
@@ -61,6 +62,8 @@ class LayerRecorder:
                 handle.remove()
         for name, own in weights.items():
             numbers.update(_weight_statistics(name, own, before[name]))
+        if is_structural(step):
+            numbers.update(_symmetry(weights))
         for name, units in alive.items():
             self._alive[name] = _remember(self._alive.get(name), units)
             numbers[name, "dead_fraction"] = statistics.dead_fraction(self._alive[name])
@@ -108,6 +111,15 @@ def _weight_statistics(name: str, weights: list[nn.Parameter], before: list[Tens
     if gradients:
         numbers[name, "gradient_norm"] = statistics.joint_norm(gradients)
     return numbers
+
+
+def _symmetry(weights: Mapping[str, list[nn.Parameter]]) -> _Numbers:
+    """How many units of each layer equal another one; of a layer with several weights the first one counts."""
+    return {
+        (name, "identical_units"): statistics.identical_units(own[0])
+        for name, own in weights.items()
+        if statistics.has_comparable_units(own[0])
+    }
 
 
 def _activation_statistics(module: nn.Module, output: Tensor) -> Iterator[tuple[str, Tensor]]:

@@ -35,6 +35,7 @@ SIGNS = "PuOr"
 """The colour map of quantities with a sign."""
 
 _DPI = 150
+_SMALL = 0.01
 _TITLE_WIDTH = 11.5  # letters an inch of the title's font
 
 _STYLE: dict[str, Any] = {
@@ -118,6 +119,17 @@ def figure(size: tuple[float, float]) -> Iterator[Figure]:
         canvas = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(canvas)
         yield canvas
+
+
+def short(value: float, digits: int = 2) -> str:
+    """A number for titles and labels, with an exponent where it is small or large.
+
+    Example:
+        >>> short(0.0234), short(2.94e-7), short(75000.0), short(2.30259, 5), short(3e-3)
+        ('0.023', '2.9e-7', '7.5e4', '2.3026', '3e-3')
+    """
+    text = f"{value:.{digits - 1}e}" if 0 < abs(value) < _SMALL else f"{value:.{digits}g}"
+    return re.sub(r"(\.0+|(\.\d*?)0+)?e\+?(-?)0*(\d)", r"\2e\3\4", text)
 
 
 def label_lines(axes: Axes) -> None:

@@ -23,6 +23,7 @@ class Measure:
         expected: What it is compared with, in words, such as ``"< 5e-5"``; ``""`` for a number that only explains.
         holds: Whether every value is as expected; ``None`` for a number that only explains.
         unit: Of the values; ``"%"`` says that they are shares and are shown in percent; ``"yes/no"`` that 1 is yes.
+        digits: Significant ones that a value is shown with.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Measure:
     expected: str = ""
     holds: bool | None = None
     unit: str = ""
+    digits: int = 3
 
     @property
     def median(self) -> float:
@@ -63,15 +65,18 @@ def told(name: str, values: Values, *, unit: str = "") -> Measure:
 
 
 def near(name: str, values: Values, target: float, *, within: float, unit: str = "") -> Measure:
-    """Every value lies within ``within`` of ``target``.
+    """Every value lies within ``within`` of ``target``; both are shown to the digit on which that depends.
 
     Example:
         >>> near("σ′(0)", 0.25, 0.25, within=1e-7).holds
         True
+        >>> near("loss", 2.302585, 2.302585, within=5e-5).expected
+        '2.3026 ± 5e-05'
     """
     known = _tuple(values)
     holds = bool(known) and all(abs(value - target) <= within for value in known)
-    return Measure(name, known, f"{_shown(target, unit)} ± {_shown(within, unit)}", holds, unit)
+    digits = _digits(target, within)
+    return Measure(name, known, f"{_shown(target, unit, digits)} ± {_shown(within, unit)}", holds, unit, digits)
 
 
 def below(name: str, values: Values, limit: float, *, unit: str = "") -> Measure:
@@ -135,7 +140,13 @@ def _tuple(values: Values) -> tuple[float, ...]:
     return tuple(float(value) for value in values) if isinstance(values, Iterable) else (float(values),)
 
 
-def _shown(value: float, unit: str) -> str:
+def _digits(target: float, within: float) -> int:
+    """Significant digits of a number that is known to a tolerance: three at least, six at most."""
+    known = math.log10(abs(target) / within) if target and within else 0.0
+    return min(max(math.ceil(known), 3), 6)
+
+
+def _shown(value: float, unit: str, digits: int = 4) -> str:
     if unit == "%":
         return f"{100 * value:.4g} %"
-    return f"{value:.4g} {unit}".strip()
+    return f"{value:.{digits}g} {unit}".strip()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 SATURATION_MARGIN = 0.01
 """An output is saturated within this share of the activation's range from either limit (heuristic)."""
+_MOST_UNITS, _MOST_WEIGHTS = 4096, 1 << 22
 
 
 def mean_and_std(outputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,6 +91,37 @@ def saturated_fraction(outputs: Tensor, low: float, high: float) -> Tensor:
     """
     margin = SATURATION_MARGIN * (high - low)
     return ((outputs < low + margin) | (outputs > high - margin)).float().mean()
+
+
+def has_comparable_units(parameter: Tensor) -> bool:
+    """Whether a parameter has rows to compare, and not so many that comparing them takes time.
+
+    Example:
+        >>> has_comparable_units(torch.zeros(10, 3)), has_comparable_units(torch.zeros(10))
+        (True, False)
+    """
+    return parameter.dim() > 1 and 2 <= len(parameter) <= _MOST_UNITS and parameter.numel() < _MOST_WEIGHTS
+
+
+def identical_units(parameter: Tensor) -> Tensor:
+    """Share of the rows of a weight that equal another row exactly.
+
+    Args:
+        parameter: ``(units, …)``.
+
+    Example:
+        >>> identical_units(torch.tensor([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]])).item()
+        0.66...
+    """
+    rows = parameter.detach().flatten(1)
+    # a fixed projection tells rows apart without comparing all pairs
+    direction = torch.sin(torch.arange(1, rows.shape[1] + 1, device=rows.device, dtype=torch.float32)).to(rows.dtype)
+    order = (rows * direction).sum(dim=1).argsort()
+    equal = (rows[order[1:]] == rows[order[:-1]]).all(dim=1)
+    either = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+    either[order[1:]] |= equal
+    either[order[:-1]] |= equal
+    return either.float().mean()
 
 
 def joint_norm(tensors: Sequence[Tensor]) -> Tensor:

@@ -114,15 +114,16 @@ def value(measure: Measure) -> str:
     if measure.unit == "yes/no":
         count, of_all = sum(measure.values), len(measure.values)
         return "yes" if count == of_all else "no" if not count else f"{count:.0f} of {of_all} times"
-    text = _one(measure.median, measure.unit)
+    text = _one(measure.median, measure)
     known = measure.to_json()
     if len(measure.values) < 2 or known["low"] == known["high"]:
         return text
-    return f"{text} ({_one(known['low'], measure.unit)} … {_one(known['high'], measure.unit)})"
+    low, high = _one(known["low"], measure), _one(known["high"], measure)
+    return text if low == high == text else f"{text} ({low} … {high})"
 
 
-def _one(number_: float, unit: str) -> str:
-    return percent(number_) if unit == "%" else f"{number(number_)} {unit}".strip()
+def _one(value_: float, measure: Measure) -> str:
+    return percent(value_) if measure.unit == "%" else f"{number(value_, measure.digits)} {measure.unit}".strip()
 
 
 def _count_word(verdict: Verdict) -> str:

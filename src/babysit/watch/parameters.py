@@ -140,27 +140,6 @@ def largest_gradient(parameters: Iterable[Tensor]) -> Tensor | None:
     return torch.stack(list(torch._foreach_norm(gradients, float("inf")))).max()
 
 
-def identical_units(parameter: Tensor) -> Tensor:
-    """Share of the rows of a weight that equal another row exactly.
-
-    Args:
-        parameter: ``(units, …)``.
-
-    Example:
-        >>> identical_units(torch.tensor([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]])).item()
-        0.66...
-    """
-    rows = parameter.detach().flatten(1)
-    # a fixed projection tells rows apart without comparing all pairs
-    direction = torch.sin(torch.arange(1, rows.shape[1] + 1, device=rows.device, dtype=torch.float32)).to(rows.dtype)
-    order = (rows * direction).sum(dim=1).argsort()
-    equal = (rows[order[1:]] == rows[order[:-1]]).all(dim=1)
-    either = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
-    either[order[1:]] |= equal
-    either[order[:-1]] |= equal
-    return either.float().mean()
-
-
 def coverage(
     step: int, names: Names, optimized: Parameters, called: set[str], reached: Parameters | None = None
 ) -> Coverage:

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from babysit.measure.record import LayerStats, StepRecord
+from babysit.measure.statistics import has_comparable_units, identical_units
 from babysit.watch.activations import ActivationSample
 from babysit.watch.gather import Gather, Values
 from babysit.watch.names import Names
-from babysit.watch.parameters import UpdateSample, identical_units, largest_gradient
+from babysit.watch.parameters import UpdateSample, largest_gradient
 
 _MOST_BACKWARDS = 8
 
@@ -122,12 +123,7 @@ class StepSample:
         found: dict[str, Callable[[], Values]] = {}
         for parameter in self.updates.parameters:
             owner = names.owner_of(parameter)
-            if (
-                parameter.dim() > 1
-                and 2 <= len(parameter) <= 4096
-                and owner not in found
-                and parameter.numel() < 1 << 22
-            ):
+            if owner not in found and has_comparable_units(parameter):
                 found[owner] = self.gather.put(identical_units(parameter))
         return found
 
