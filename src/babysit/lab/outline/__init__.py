@@ -1,3 +1,6 @@
 """Section H of the lecture: the rest of the outline."""
 
+from babysit.lab.outline import averaging as averaging
+from babysit.lab.outline import ensembles as ensembles
+from babysit.lab.outline import regularizing as regularizing
 from babysit.lab.outline.section import SECTION as SECTION
