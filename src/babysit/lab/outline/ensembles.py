@@ -35,7 +35,7 @@ def members(sample: Sample, bench: Bench, seed: int) -> list[nn.Module]:
 
 
 def growing(outputs: Sequence[Tensor], sample: Sample) -> list[Result]:
-    """Held-out results of one model, of two together, and so on, each the mean over as many choices as there are models.
+    """Held-out results of one model, of two together, and so on, each a mean over as many choices as there are models.
 
     Args:
         outputs: Of each model for the held-out examples, in a ring: those that follow each other vote.
@@ -113,4 +113,4 @@ def draw_growth(figure: Figure, grown: Sequence[Sequence[Result]]) -> None:
         axes.plot(counts, np.median(known, axis=0), color=BLUE, marker="o", linestyle="-", label="median of the seeds")
         axes.set_xticks(counts)
         axes.set(xlabel="number of models that vote", ylabel=labels[quantity])
-    figure.axes[1].legend(loc="upper right")
+    figure.axes[0].legend(loc="lower right")

@@ -107,5 +107,5 @@ def few(bench: Bench, seed: int, *, noisy: bool = False) -> Sample:
 def hard(bench: Bench, seed: int) -> Sample:
     """So many, and so hard, that a small network does not learn them by heart: its weights never come to rest."""
     if bench.cifar10 is not None:
-        return draw(bench.images(), seed, train=4000, held_out=4000)
+        return draw(bench.images(), seed, train=2000, held_out=4000)
     return draw(bench.images(), seed, train=1000, held_out=797, wrong=WRONG)
