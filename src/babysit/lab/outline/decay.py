@@ -127,7 +127,7 @@ def draw_decay(figure: Figure, results: Results) -> None:
             known = np.array([[e.loss for e in result.record.evaluated(split)] for result in of])
             epochs = [evaluation.epoch for evaluation in first.evaluated(split)]
             axes.plot(epochs, np.median(known, axis=0), color=colour, linestyle=dash, label=name)
-    rates.set(xlabel="step", ylabel="learning rate", yscale="log", ylim=(first.steps[0].lr * 5e-3, None))
+    rates.set(xlabel="step", ylabel="learning rate", yscale="log", ylim=(5e-3 * (first.steps[0].lr or 1.0), None))
     train.set(xlabel="epoch", ylabel="training loss (cross-entropy)")
     held_out.set(xlabel="epoch", ylabel="held-out loss (cross-entropy)")
     held_out.legend(loc="center left", bbox_to_anchor=(1, 0.5))

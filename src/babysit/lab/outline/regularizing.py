@@ -120,7 +120,7 @@ def l2_shrinks_the_weights(bench: Bench) -> Outcome:
     )
     return Outcome(
         [
-            true("‖W‖ falls with every λ", (np.diff(norms, axis=0) < 0).all(axis=0)),
+            true("‖W‖ falls with every λ", (np.diff(norms, axis=0) < 0).all(axis=0).tolist()),
             *compared(f"λ = {CHOSEN:g}", plain, chosen),
             near("gradient of ½·λ·‖W‖² − λ·W, largest", penalty_error(), 0, within=1e-12),
             named("GEN001", [before.findings for before in plain], name="overfitting named by GEN001 without"),
@@ -238,7 +238,8 @@ def asked_often(model: nn.Module, sample: Sample) -> tuple[Tensor, Tensor]:
 def standard_errors(masked: Tensor, still: Tensor) -> Tensor:
     """How far the mean over the masks is from the output of evaluation, for each output, in standard errors."""
     error = masked.std(dim=0) / len(masked) ** 0.5
-    return (masked.mean(dim=0) - still[0]) / error
+    found: Tensor = (masked.mean(dim=0) - still[0]) / error
+    return found
 
 
 def draw_dropout(figure: Figure, masked: Tensor, still: Tensor, plain: FitResult, dropped: FitResult) -> None:

@@ -35,6 +35,18 @@ DECAY = 0.1
 """λ of AdamW, which is Adam without it."""
 
 
+NAMES = {
+    "sgd": "SGD",
+    "momentum": "momentum",
+    "nesterov": "Nesterov",
+    "adagrad": "Adagrad",
+    "rmsprop": "RMSProp",
+    "adam": "Adam",
+    "adamw": "AdamW",
+}
+"""As people write them."""
+
+
 @dataclass(frozen=True)
 class Ravine:
     """½·(w − w*)ᵀA(w − w*), a loss of two weights.
@@ -54,12 +66,14 @@ class Ravine:
     @cached_property
     def curvature(self) -> np.ndarray:
         """A, ``(2, 2)``."""
-        return self.turned @ np.diag([1.0, STEEP]) @ self.turned.T
+        result: np.ndarray = self.turned @ np.diag([1.0, STEEP]) @ self.turned.T
+        return result
 
     @cached_property
     def start(self) -> np.ndarray:
         """Where every rule begins."""
-        return LOWEST + self.turned @ START
+        result: np.ndarray = LOWEST + self.turned @ START
+        return result
 
     def loss(self, weights: Tensor) -> Tensor:
         """Of weights ``(…, 2)``, one each."""
@@ -68,7 +82,8 @@ class Ravine:
 
     def gradient(self, weights: np.ndarray) -> np.ndarray:
         """By hand."""
-        return (weights - LOWEST) @ self.curvature
+        result: np.ndarray = (weights - LOWEST) @ self.curvature
+        return result
 
     def losses(self, places: np.ndarray) -> np.ndarray:
         """Of places ``(…, 2)``."""
@@ -195,14 +210,14 @@ def rules_take_other_ways(bench: Bench) -> Outcome:
     fastest = min(("adagrad", "rmsprop", "adam"), key=lambda name: straight[name].steps)
     title = (
         f"In a ravine {STEEP:.0f} times as steep as long SGD needs {straight['sgd'].steps} steps, momentum "
-        f"{straight['momentum'].steps}, Nesterov {straight['nesterov'].steps}, however it lies; {fastest} needs "
+        f"{straight['momentum'].steps}, Nesterov {straight['nesterov'].steps}, however it lies; {NAMES[fastest]} needs "
         f"{straight[fastest].steps} where a weight lies along it, {turned[fastest].steps} where none does"
     )
     return Outcome(
         [
             *(
                 near(
-                    f"{name} − formula, largest of {STEPS} steps",
+                    f"{NAMES[name]} − formula, largest of {STEPS} steps",
                     [straight[name].error, turned[name].error],
                     0,
                     within=1e-12,
@@ -211,14 +226,16 @@ def rules_take_other_ways(bench: Bench) -> Outcome:
             ),
             *(
                 below(
-                    f"steps, {name} : SGD", [found[name].steps / found["sgd"].steps for found in (straight, turned)], 1
+                    f"steps, {NAMES[name]} : SGD",
+                    [found[name].steps / found["sgd"].steps for found in (straight, turned)],
+                    1,
                 )
                 for name in ("momentum", "nesterov")
             ),
             told(f"rest of AdamW with λ = {DECAY:g}, from the lowest point", rest),
-            *(told(f"steps, {name} (lr {straight[name].lr:.2g})", straight[name].steps) for name in arriving),
+            *(told(f"steps, {NAMES[name]} (lr {straight[name].lr:.2g})", straight[name].steps) for name in arriving),
             *(
-                told(f"steps in the turned ravine, {name} (lr {turned[name].lr:.2g})", turned[name].steps)
+                told(f"steps in the turned ravine, {NAMES[name]} (lr {turned[name].lr:.2g})", turned[name].steps)
                 for name in arriving
             ),
         ],
@@ -238,7 +255,7 @@ def draw_paths(figure: Figure, ravines: Sequence[Ravine], found: Sequence[Mappin
         )
         for (name, descent), colour, dash in zip(descents.items(), COLOURS, DASHES, strict=True):
             steps = [f"{of[name].steps}" for of in found if of[name].steps]
-            label = f"{name}: {' and '.join(steps)} steps" if steps else f"{name} with λ = {DECAY:g}"
+            label = f"{NAMES[name]}: {' and '.join(steps)} steps" if steps else f"{NAMES[name]} with λ = {DECAY:g}"
             axes.plot(
                 *descent.places.T, color=colour, linestyle=dash, linewidth=1.3, marker=".", markersize=3, label=label
             )
