@@ -2,12 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from babysit.fit.averages import PolyakAverage, copy_weights, load_weights, mean_probabilities
+from babysit.fit.averages import PolyakAverage, copy_weights, load_weights, with_weights
 
 Network = Callable[[], nn.Sequential]
 Same = Callable[[object, object], bool]
@@ -78,15 +77,13 @@ def test_an_average_of_another_model_is_refused(network: Network) -> None:
         PolyakAverage(network(), {"0.weight": torch.zeros(3, 3)})
 
 
-def test_mean_probabilities_are_the_mean_of_softmaxes() -> None:
-    rng = np.random.default_rng(0)
-    logits = rng.normal(scale=4, size=(5, 7, 3))
-    probabilities = (np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)).mean(axis=0)
-    found = mean_probabilities([torch.from_numpy(one) for one in logits])
-    np.testing.assert_allclose(found.numpy(), np.log(probabilities), rtol=1e-10)
-
-
-def test_impossible_classes_stay_finite() -> None:
-    found = mean_probabilities([torch.tensor([[0.0, -1e4]])])
-    assert torch.isfinite(found).all()
-    assert found.argmax().item() == 0
+def test_a_copy_with_other_weights_leaves_the_model_as_it_is(network: Network, same: Same) -> None:
+    model = network().eval()
+    weights = {name: tensor + 1 for name, tensor in copy_weights(model).items()}
+    before = copy_weights(model)
+    copied = with_weights(model, weights)
+    assert same(dict(copied.state_dict()), weights)
+    assert same(copy_weights(model), before)
+    assert not copied.training
+    with pytest.raises(RuntimeError):
+        with_weights(model, {"0.weight": torch.zeros(3, 3)})

@@ -46,6 +46,8 @@ class FitResult:
         record: Everything recorded; what the rules have read.
         diagnosis: What they say.
         polyak: Polyak's average of the weights, a state dict for the same model.
+        snapshots: Weights along the second half of the training, likewise; :func:`babysit.fit.averages.with_weights`
+            makes models of them, and :class:`babysit.fit.Ensemble` lets these vote.
     """
 
     model: nn.Module
@@ -53,6 +55,7 @@ class FitResult:
     record: RunRecord
     diagnosis: Diagnosis
     polyak: dict[str, Tensor]
+    snapshots: tuple[dict[str, Tensor], ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -75,6 +78,7 @@ def fit(
     batch_size: int = 128,
     seed: int = 0,
     patience: int = 0,
+    snapshots: int = 0,
     watch: bool = True,
     threads: int | None = None,
     out: str | Path | None = None,
@@ -100,6 +104,7 @@ def fit(
         batch_size: Examples a step; a DataLoader brings its own.
         seed: Of the order of the examples and of dropout; the caller's random numbers are left alone.
         patience: Epochs without a better validation score before it stops; 0, or no validation, never stops early.
+        snapshots: How many weights along the second half of the epochs are kept, to vote.
         watch: Record the statistics of sampled steps and judge them.
         threads: Of torch; as many as there are idle cores by default, and as before when a run goes on.
         out: A run folder, with checkpoints; SIGINT and SIGTERM then save before they stop.
@@ -151,7 +156,7 @@ def fit(
             trainer,
             task,
             examples,
-            extras=Extras(patience=patience, polyak=True),
+            extras=Extras(patience=patience, snapshots=snapshots, polyak=True),
             writer=records,
             checkpoint=None if out is None else Path(out) / "checkpoint.pt",
             between=lambda _: interrupts.check(),
@@ -163,7 +168,8 @@ def fit(
         interrupts.check()
     record = collect(header, records.records) if isinstance(records, MemoryRecords) else read_run(Path(str(out)))
     assert training.polyak is not None
-    return FitResult(model, best, record, diagnose(record, config=config), training.polyak.weights)
+    diagnosis = diagnose(record, config=config)
+    return FitResult(model, best, record, diagnosis, training.polyak.weights, tuple(training.snapshots))
 
 
 def _require_score(schedule: str, examples: dict[str, Examples]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 
 import torch
@@ -48,20 +49,13 @@ class PolyakAverage:
                 average.copy_(present)
 
 
-def mean_probabilities(outputs: list[Tensor]) -> Tensor:
-    """Log of the mean probability of several models, usable as logits.
-
-    Args:
-        outputs: Logits ``(N, C)`` of each model.
-
-    Example:
-        >>> mean_probabilities([torch.zeros(1, 2), torch.zeros(1, 2)]).exp()
-        tensor([[0.5000, 0.5000]])
-    """
-    probabilities = torch.stack([logits.softmax(dim=1) for logits in outputs]).mean(dim=0)
-    return probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
-
-
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Put weights into a model of the same structure."""
     model.load_state_dict(dict(weights))
+
+
+def with_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
+    """A copy of a model that has other weights."""
+    copied = copy.deepcopy(model)
+    load_weights(copied, weights)
+    return copied

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from babysit.fit.averages import load_weights, mean_probabilities
-from babysit.fit.evaluation import Examples, Result, judge, predict
+from babysit.fit.averages import Weights, with_weights
+from babysit.fit.ensemble import Ensemble
+from babysit.fit.evaluation import Examples, Result, evaluate, judge, predict
 from babysit.fit.losses import Task
 from babysit.nn import WithPreprocessing
 from babysit.recipe.prepared import held_out
@@ -39,8 +39,7 @@ def test(run: Run, subject: Subject, trained: Trained) -> None:
         **_details(subject, outputs, examples),
     }
     run.report["ensemble"] = [
-        {"name": name, "score": found.score, "loss": found.loss}
-        for name, found in _averages(trained, outputs, examples, task)
+        {"name": name, "score": found.score, "loss": found.loss} for name, found in _averages(trained, examples, task)
     ]
     ensembles = "".join(f"; {row['name']} {row['score']:.4f}" for row in run.report["ensemble"])
     validation = run.report["final"].get("validation", {}).get("score")
@@ -62,31 +61,23 @@ def whole_model(subject: Subject, network: nn.Module) -> WithPreprocessing:
     return whole
 
 
-def _averages(trained: Trained, outputs: Tensor, examples: Examples, task: Task) -> list[tuple[str, Result]]:
+def _averages(trained: Trained, examples: Examples, task: Task) -> list[tuple[str, Result]]:
     """What averaging gives: Polyak's average, snapshots of one training, independent models."""
-    found = [("Polyak average", judge(_with_weights(trained, trained.polyak, examples), examples.y, task))]
+    found: list[tuple[str, nn.Module]] = [("Polyak average", _with_weights(trained, trained.polyak))]
     if len(trained.snapshots) > 1:
-        voices = [_with_weights(trained, weights, examples) for weights in trained.snapshots]
-        found.append((f"{len(voices)} snapshots", judge(_mean(voices, task), examples.y, task)))
+        voices = [_with_weights(trained, weights) for weights in trained.snapshots]
+        found.append((f"{len(voices)} snapshots", Ensemble(voices, task)))
     if trained.members:
-        voices = [outputs, *(predict(member, examples) for member in trained.members)]
-        found.append((f"{len(voices)} independent models", judge(_mean(voices, task), examples.y, task)))
-    return found
+        voices = [trained.network, *trained.members]
+        found.append((f"{len(voices)} independent models", Ensemble(voices, task)))
+    return [(name, evaluate(model, examples, task)) for name, model in found]
 
 
-def _with_weights(trained: Trained, weights: dict[str, Tensor], examples: Examples) -> Tensor:
-    network = copy.deepcopy(trained.network)
-    own = set(network.state_dict())
+def _with_weights(trained: Trained, weights: Weights) -> nn.Module:
+    own = set(trained.network.state_dict())
     # weights of a training that preprocesses batch by batch carry the preprocessing's statistics too
-    load_weights(
-        network,
-        {name.removeprefix("network."): weights[name] for name in weights if name.removeprefix("network.") in own},
-    )
-    return predict(network, examples)
-
-
-def _mean(outputs: list[Tensor], task: Task) -> Tensor:
-    return mean_probabilities(outputs) if task.name == "classification" else torch.stack(outputs).mean(dim=0)
+    plain = {name.removeprefix("network."): tensor for name, tensor in weights.items()}
+    return with_weights(trained.network, {name: tensor for name, tensor in plain.items() if name in own})
 
 
 def _details(subject: Subject, outputs: Tensor, examples: Examples) -> dict[str, Any]:
