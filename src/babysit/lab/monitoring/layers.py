@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from babysit.data import Splits
 from babysit.lab.drawing import BLUE, COLOURS, DASHES, GREEN, ORANGE, RED
 from babysit.lab.measures import above, below, named, near, told, true
 from babysit.lab.monitoring.script import Data, Settings
 from babysit.lab.monitoring.section import SECTION
 from babysit.lab.monitoring.watched import Watched, digits, distinct, watch
 from babysit.lab.section import Bench, Drawing, Outcome
+from babysit.lab.subsets import fewer
 from babysit.measure.filters import paint, smoothness
 from babysit.measure.record import LayerStats
 from babysit.recipe.prepared import prepare
@@ -176,9 +176,7 @@ def _difference(recorded: float, computed: float) -> float:
 def first_layers(bench: Bench) -> tuple[NDArray[np.float32], NDArray[np.float32], str]:
     """The first layer's weights after training and before it, as images, and what it was trained on."""
     dataset = bench.images()
-    splits = dataset.splits
-    fewer = Splits(splits.train[:EXAMPLES], splits.validation[:1000], splits.test)
-    prepared = prepare(dataclasses.replace(dataset, splits=fewer), "mean-image,scale")
+    prepared = prepare(fewer(dataset, EXAMPLES, EXAMPLES // 4), "mean-image,scale")
     assert isinstance(prepared.train.x, Tensor)
     assert isinstance(prepared.validation.x, Tensor)
     data: Data = (prepared.train.x.flatten(1), prepared.train.y, prepared.validation.x.flatten(1), prepared.validation.y)
