@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from babysit.lab.drawing import BLUE, GREEN, ORANGE, RED
+from babysit.lab.drawing import BLUE, ORANGE, RED
 from babysit.lab.measures import above, below, between, named, told
 from babysit.lab.monitoring.script import Data, Settings
 from babysit.lab.monitoring.section import SECTION
@@ -47,7 +46,7 @@ def mislabelled(seed: int) -> Data:
 
 
 def final_pair(seen: Watched) -> tuple[float, float]:
-    """Training and validation accuracy after the last epoch, the first of the epoch's batches as they were trained on."""
+    """Accuracy after the last epoch: of its batches as they were trained on, and of the validation images."""
     last = pairs(seen.record)[-1]
     return last.train.score, last.validation.score
 
@@ -88,7 +87,7 @@ def a_large_gap(bench: Bench) -> Outcome:
             Drawing(
                 "gap",
                 f"Without regularisation a gap of {percent(gaps[0])} opens; with weight decay {DECAY:g} the network "
-                f"no longer memorises, and validation rises from {percent(scores[0][1])} to {percent(scores_held[0][1])}",
+                f"no longer memorises: validation rises from {percent(scores[0][1])} to {percent(scores_held[0][1])}",
                 lambda figure: _draw_gaps(figure, free[0], held[0]),
                 size=(6.8, 3.6),
                 finding=first_with("GEN001", free),
@@ -115,7 +114,16 @@ def _draw_accuracies(axes: Axes, seen: Watched, title: str) -> None:
         np.array([100 * side.score for side in sides])
         for sides in ([pair.train for pair in found], [pair.validation for pair in found])
     )
-    axes.fill_between(epochs, train, validation, where=(train > validation).tolist(), color=ORANGE, alpha=0.25, linewidth=0, label="gap")
+    axes.fill_between(
+        epochs,
+        train,
+        validation,
+        where=(train > validation).tolist(),
+        color=ORANGE,
+        alpha=0.25,
+        linewidth=0,
+        label="gap",
+    )
     axes.plot(epochs, train, color=BLUE, linestyle="-", label="training")
     axes.plot(epochs, validation, color=RED, linestyle=(0, (5, 1.5)), label="validation")
     axes.set(xlabel="epoch", title=title)
@@ -156,8 +164,8 @@ def no_gap(bench: Bench) -> Outcome:
         [
             Drawing(
                 "capacity",
-                f"With one hidden unit training and validation agree at {percent(float(np.median(narrow)))}; more units "
-                f"take both up, to {percent(float(np.median(wide[:, 1])))} of the validation images with {widths[-1]}",
+                f"With one hidden unit training and validation agree at {percent(float(np.median(narrow)))}; more "
+                f"units take both up: {widths[-1]} get {percent(float(np.median(wide[:, 1])))} of the validation images",
                 lambda figure: _draw_capacity(figure, scores),
                 finding=first_with("GEN002", seen[1]),
             )
@@ -172,9 +180,30 @@ def _draw_capacity(figure: Figure, scores: dict[int, np.ndarray]) -> None:
     widths = list(scores)
     for place, (label, colour, dashes) in enumerate((("training", BLUE, "-"), ("validation", RED, (0, (5, 1.5))))):
         columns = [100 * some[:, place] for some in scores.values()]
-        axes.plot(widths, [float(np.median(column)) for column in columns], color=colour, linestyle=dashes, marker="o", markersize=4, label=label)
-        axes.fill_between(widths, [column.min() for column in columns], [column.max() for column in columns], color=colour, alpha=0.15, linewidth=0)
+        axes.plot(
+            widths,
+            [float(np.median(column)) for column in columns],
+            color=colour,
+            linestyle=dashes,
+            marker="o",
+            markersize=4,
+            label=label,
+        )
+        axes.fill_between(
+            widths,
+            [column.min() for column in columns],
+            [column.max() for column in columns],
+            color=colour,
+            alpha=0.15,
+            linewidth=0,
+        )
     axes.set_xscale("log", base=2)
-    axes.set(xlabel="hidden units", ylabel="accuracy (%)", xticks=widths, xticklabels=[str(width) for width in widths], ylim=(0, 102))
+    axes.set(
+        xlabel="hidden units",
+        ylabel="accuracy (%)",
+        xticks=widths,
+        xticklabels=[str(width) for width in widths],
+        ylim=(0, 102),
+    )
     axes.minorticks_off()
     axes.legend(loc="lower right")

@@ -86,7 +86,10 @@ def _draw(figure: Figure, late: Watched, prompt: Watched, at: int) -> None:
         axes.plot(seen.losses, color=colour, linestyle="-", linewidth=0.6, alpha=0.35)
         axes.plot(smooth(seen.losses), color=colour, linestyle=dashes, label=label, linewidth=2)
     axes.axhline(math.log(10), color=GREY, linestyle=(0, (3, 2)), linewidth=1)
-    axes.annotate("guessing: ln 10", (len(late.losses), math.log(10)), (0, 3), textcoords="offset points", ha="right", fontsize=8.5)  # fmt: skip
-    axes.annotate(f"step {at}", (at, smooth(late.losses)[at]), (10, 0), textcoords="offset points", color=BLUE, fontsize=8.5)  # fmt: skip
+    for text, where, offset, colour, side in (
+        ("guessing: ln 10", (len(late.losses), math.log(10)), (0, 3), GREY, "right"),
+        (f"step {at}", (at, smooth(late.losses)[at]), (10, 0), BLUE, "left"),
+    ):
+        axes.annotate(text, where, offset, textcoords="offset points", color=colour, ha=side, fontsize=8.5)
     axes.set(xlabel="step", ylabel="training loss (nats)", ylim=(0, 2.8))
     axes.legend(loc="center left")

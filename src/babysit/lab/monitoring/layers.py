@@ -51,7 +51,11 @@ def share(seen: Watched, statistic: str) -> dict[str, tuple[NDArray[np.int64], N
     """
     found: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
     for module in seen.record.modules:
-        points = [(step, value) for step, layer in seen.record.layer(module) if (value := _value(layer, statistic)) is not None]
+        points = [
+            (step, value)
+            for step, layer in seen.record.layer(module)
+            if (value := _value(layer, statistic)) is not None
+        ]
         if points:
             found[module] = np.array([step for step, _ in points]), np.array([value for _, value in points])
     return found
@@ -119,13 +123,23 @@ def layer_by_layer(bench: Bench) -> Outcome:
             below("and in the end", ended.max() / ended.min(), 10),
             near(
                 "saturated share, worst layer: recorded − of all training images",
-                [max(map(_difference, of, saturated_now(seen.model, x))) for of, seen in zip(saturated, saturating, strict=True)],
+                [
+                    max(map(_difference, of, saturated_now(seen.model, x)))
+                    for of, seen in zip(saturated, saturating, strict=True)
+                ],
                 0,
                 within=0.05,
                 unit="%",
             ),
-            above("units that are zero on all training images, worst layer", [max(dead_now(seen.model, x)) for seen in dying], 0.2, unit="%"),
-            told("dead units as recorded (zero on the last ten sampled batches), worst layer", map(max, dead), unit="%"),
+            above(
+                "units that are zero on all training images, worst layer",
+                [max(dead_now(seen.model, x)) for seen in dying],
+                0.2,
+                unit="%",
+            ),
+            told(
+                "dead units as recorded (zero on the last ten sampled batches), worst layer", map(max, dead), unit="%"
+            ),
             told("saturated outputs, worst layer", map(max, saturated), unit="%"),
             above("first layer: correlation of neighbouring weights after training", smoothness(filters), 0.2),
             told("before training", smoothness(filters_before)),
@@ -133,26 +147,27 @@ def layer_by_layer(bench: Bench) -> Outcome:
         [
             Drawing(
                 "distributions",
-                f"A healthy network over time: {HEALTHY.depth} tanh layers keep their spread, and all layers' gradients "
-                f"fall together, to {number(float(np.median(ended)))}, within a factor of {ended.max() / ended.min():.1f} of "
-                "each other",
+                f"A healthy network over time: {HEALTHY.depth} tanh layers keep their spread, and all layers' "
+                f"gradients fall to {number(float(np.median(ended)))}, within a factor of {ended.max() / ended.min():.1f} "
+                "of each other",
                 lambda figure: _draw_distributions(figure, healthy),
                 size=(7.6, 5.2),
             ),
             Drawing(
                 "dead",
-                f"At Adam's lr {DYING.lr:g} {percent(max(dead[0]))} of a layer's rectifiers are dead in the end; at lr "
-                f"{ALIVE.lr:g} at most {percent(max(values[-1] for _, values in share(alive, 'dead_fraction').values()))}",
+                f"At Adam's lr {DYING.lr:g}, {percent(max(dead[0]))} of a layer's rectifiers are dead in the end; at "
+                f"lr {ALIVE.lr:g} at most {percent(_worst(alive, 'dead_fraction'))}",
                 lambda figure: _draw_shares(figure, (dying[0], alive), "dead_fraction", "dead units (%)"),
                 size=(7.0, 3.4),
                 finding=dying[0].finding("ACT001"),
             ),
             Drawing(
                 "saturated",
-                f"At lr {SATURATING.lr:g} {percent(max(saturated[0]))} of a tanh layer's outputs are saturated in the end; "
-                f"at lr {UNSATURATED.lr:g} at most "
-                f"{percent(max(values[-1] for _, values in share(unsaturated, 'saturated_fraction').values()))}",
-                lambda figure: _draw_shares(figure, (saturating[0], unsaturated), "saturated_fraction", "saturated outputs (%)"),
+                f"At lr {SATURATING.lr:g}, {percent(max(saturated[0]))} of a tanh layer's outputs are saturated in the "
+                f"end; at lr {UNSATURATED.lr:g} at most {percent(_worst(unsaturated, 'saturated_fraction'))}",
+                lambda figure: _draw_shares(
+                    figure, (saturating[0], unsaturated), "saturated_fraction", "saturated outputs (%)"
+                ),
                 size=(7.0, 3.4),
                 finding=saturating[0].finding("ACT002"),
             ),
@@ -161,12 +176,17 @@ def layer_by_layer(bench: Bench) -> Outcome:
                 f"First-layer weights on {source}: noise before training (neighbouring weights correlate at "
                 f"{smoothness(filters_before):.2f}), smooth patterns after it ({smoothness(filters):.2f})",
                 lambda figure: _draw_filters(figure, filters_before, filters),
-                size=(7.2, 3.6),
+                size=(7.2, 3.2),
             ),
         ],
         distinct([*dying, *saturating]),
         note=f"On digits; first-layer weights on {source}.",
     )
+
+
+def _worst(seen: Watched, statistic: str) -> float:
+    """The greatest of the layers' last values."""
+    return max(float(values[-1]) for _, values in share(seen, statistic).values())
 
 
 def _difference(recorded: float, computed: float) -> float:
@@ -179,7 +199,12 @@ def first_layers(bench: Bench) -> tuple[NDArray[np.float32], NDArray[np.float32]
     prepared = prepare(fewer(dataset, EXAMPLES, EXAMPLES // 4), "mean-image,scale")
     assert isinstance(prepared.train.x, Tensor)
     assert isinstance(prepared.validation.x, Tensor)
-    data: Data = (prepared.train.x.flatten(1), prepared.train.y, prepared.validation.x.flatten(1), prepared.validation.y)
+    data: Data = (
+        prepared.train.x.flatten(1),
+        prepared.train.y,
+        prepared.validation.x.flatten(1),
+        prepared.validation.y,
+    )
     settings = LOOKING if bench.cifar10 is None else dataclasses.replace(LOOKING, epochs=15, lr=0.005, weight_decay=0.1)
     after = watch(data, settings).model
     before = watch(data, dataclasses.replace(settings, lr=1e-12, epochs=1)).model
@@ -195,7 +220,9 @@ def _first_weight(model: nn.Sequential) -> NDArray[np.float32]:
 
 
 def _draw_distributions(figure: Figure, seen: Watched) -> None:
-    modules = [name for name in seen.record.modules if any(layer.type == "Tanh" for _, layer in seen.record.layer(name))]
+    modules = [
+        name for name in seen.record.modules if any(layer.type == "Tanh" for _, layer in seen.record.layer(name))
+    ]
     grid = figure.add_gridspec(2, len(modules), height_ratios=[1, 1.1])
     first: Axes | None = None
     for place, module in enumerate(modules):
@@ -220,7 +247,9 @@ def _draw_bands(axes: Axes, quantiles: Sequence[tuple[int, tuple[float, ...]]]) 
     steps = np.array([step for step, _ in quantiles])
     values = np.array([of_step for _, of_step in quantiles])
     for low, alpha in ((0, 0.18), (1, 0.3), (2, 0.45)):
-        axes.fill_between(steps, values[:, low], values[:, 6 - low], color=BLUE, alpha=alpha, linewidth=0, rasterized=True)
+        axes.fill_between(
+            steps, values[:, low], values[:, 6 - low], color=BLUE, alpha=alpha, linewidth=0, rasterized=True
+        )
     axes.plot(steps, values[:, 3], color=ORANGE, linestyle="-", linewidth=1.2)
 
 
@@ -230,7 +259,9 @@ def _draw_shares(figure: Figure, pair: tuple[Watched, Watched], statistic: str, 
         for place, (steps, values) in enumerate(share(seen, statistic).values()):
             colour, dashes = (BLUE, GREEN, RED)[place], DASHES[place]
             axes.plot(steps, 100 * values, color=colour, linestyle=dashes, label=f"layer {place + 1}")
-        axes.set(xlabel="step", title=f"lr {seen.settings.lr:g}: {', '.join(seen.codes) or 'no finding'}", ylim=(-3, 103))
+        axes.set(
+            xlabel="step", title=f"lr {seen.settings.lr:g}: {', '.join(seen.codes) or 'no finding'}", ylim=(-3, 103)
+        )
     panels[0].set_ylabel(label)
     panels[1].legend(loc="upper right")
 

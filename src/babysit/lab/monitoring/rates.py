@@ -11,9 +11,9 @@ import numpy as np
 
 from babysit.lab.drawing import BLUE, GREEN, GREY, ORANGE, RED
 from babysit.lab.measures import above, below, between, named, told, true
+from babysit.lab.monitoring.script import Settings
 from babysit.lab.monitoring.section import SECTION
 from babysit.lab.monitoring.watched import Watched, digits, distinct, first_with, same_as_script, smooth, watch
-from babysit.lab.monitoring.script import Settings
 from babysit.lab.section import Bench, Drawing, Outcome
 from babysit.rules._curve import Curve
 from babysit.rules._words import number, percent
@@ -29,7 +29,12 @@ TOO_LOW, GOOD, HIGH, TOO_HIGH = 1e-4, 0.02, 0.3, 5.0
 BROKEN = dataclasses.replace(NETWORK, activation="ReLU", lr=1e3)
 """With rectifiers, which have no upper limit, a loss that explodes ends in NaN."""
 NOTE = "On digits, which all of this section is trained on."
-_STYLES = {TOO_LOW: (BLUE, (0, (1, 1))), GOOD: (GREEN, "-"), HIGH: (ORANGE, (0, (6, 1.5, 1, 1.5))), TOO_HIGH: (RED, (0, (5, 1.5)))}  # fmt: skip
+_STYLES = {
+    TOO_LOW: (BLUE, (0, (1, 1))),
+    GOOD: (GREEN, "-"),
+    HIGH: (ORANGE, (0, (6, 1.5, 1, 1.5))),
+    TOO_HIGH: (RED, (0, (5, 1.5))),
+}
 
 
 def trained(lr: float, seeds: Sequence[int]) -> list[Watched]:
@@ -100,7 +105,10 @@ def _draw_explosions(figure: Figure, exploding: Watched, broken: Watched) -> Non
     left, right = figure.subplots(1, 2, width_ratios=[2, 1])
     draw_loss(left, exploding)
     left.axhline(3 * Curve.of(exploding.record).initial, color=GREY, linestyle=(0, (3, 2)), linewidth=1)
-    left.annotate("3 × the initial loss", (0.97, 0.05), xycoords="axes fraction", ha="right", fontsize=8.5)
+    left.annotate(
+        "3 × the initial loss", (len(exploding.losses), 3 * Curve.of(exploding.record).initial), xytext=(0, -11),
+        textcoords="offset points", ha="right", fontsize=8.5,
+    )  # fmt: skip
     left.set(yscale="log", title=f"tanh, lr {exploding.settings.lr:g}")
     finite = broken.losses[np.isfinite(broken.losses)]
     right.plot(finite, color=BLUE, marker="o", markersize=5)
@@ -250,7 +258,10 @@ def the_loss_keeps_falling(bench: Bench) -> Outcome:
             true("verdict healthy", [one.diagnosis.verdict == "healthy" and not one.findings for one in good]),
             true(
                 "read as a steep fall that keeps decreasing: good",
-                [one.diagnosis.curve.startswith("steep fall that keeps") and one.diagnosis.curve.endswith("good") for one in good],
+                [
+                    one.diagnosis.curve.startswith("steep fall that keeps") and one.diagnosis.curve.endswith("good")
+                    for one in good
+                ],
             ),
             below("final loss / initial", ends, 0.1),
             told("validation accuracy", [one.scores[-1] for one in good], unit="%"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -56,7 +57,7 @@ def network(inputs: int, classes: int, settings: Settings) -> nn.Sequential:
     """Linear layers with an activation after each but the last."""
     sizes = [inputs, *[settings.width] * settings.depth]
     layers: list[nn.Module] = []
-    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+    for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), getattr(nn, settings.activation)()]
     model = nn.Sequential(*layers, nn.Linear(sizes[-1], classes))
     for layer in model:
@@ -78,7 +79,7 @@ def epochs(data: Data, settings: Settings) -> Iterator[tuple[nn.Sequential, list
     for _ in range(settings.epochs):
         losses = []
         model.train()
-        for rows in torch.randperm(len(x)).split(settings.batch_size):
+        for rows in torch.split(torch.randperm(len(x)), settings.batch_size):
             loss = F.cross_entropy(model(x[rows]), y[rows])
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

@@ -88,7 +88,10 @@ def the_size_of_the_updates(bench: Bench) -> Outcome:
             between("lowest update / weights that ends well", float(good.min()), *BAND),
             told("highest", float(good.max())),
             above("decades between them", math.log10(good.max() / good.min()), 0.5),
-            told(f"update / weights at the best rate, lr {rates[int(scores.mean(axis=1).argmax())]:g}", measured[scores.mean(axis=1).argmax()]),
+            told(
+                f"update / weights at the best rate, lr {rates[int(scores.mean(axis=1).argmax())]:g}",
+                measured[scores.mean(axis=1).argmax()],
+            ),
         ],
         [
             Drawing(
@@ -113,9 +116,9 @@ def _compare(measured: np.ndarray, scores: np.ndarray, good: np.ndarray) -> str:
         return ""
     at = np.abs(np.log(measured.mean(axis=1) / RULE_OF_THUMB)).argmin()
     return (
-        f"In a training as short as this, of {USUAL.epochs} epochs, more pays than the lecture's thousandth: updates of "
-        f"{good.min():.1g} to {good.max():.1g} of the weights end within {percent(GOOD_ENOUGH)} of the best accuracy, "
-        f"{percent(float(scores.mean(axis=1).max()))}; the rate nearest to a thousandth ({measured[at].mean():.1g}) ends at "
+        f"In a training as short as this, of {USUAL.epochs} epochs, more pays than the lecture's thousandth: updates "
+        f"of {good.min():.1g} to {good.max():.1g} of the weights end within {percent(GOOD_ENOUGH)} of the best accuracy, "
+        f"{percent(float(scores.mean(axis=1).max()))}; the rate nearest to it ({measured[at].mean():.1g}) ends at "
         f"{percent(float(scores[at].mean()))}. There is a lot of variance in this range, as the lecture says."
     )
 
@@ -127,17 +130,25 @@ def _draw(figure: Figure, traced: Sequence[Watched], measured: np.ndarray, score
     left.set(yscale="log", xlabel="step", ylabel="update norm / weight norm", xlim=(0, SHOWN), ylim=(1e-7, 3))
     right.axvspan(*BAND, color=GREEN, alpha=0.12, linewidth=0)
     left.axhspan(*BAND, color=GREEN, alpha=0.12, linewidth=0)
-    right.annotate("around 1e-3", (1e-3, 0.03), xycoords=("data", "axes fraction"), ha="center", color=GREEN, fontsize=8.5)
+    right.annotate(
+        "around 1e-3", (1e-3, 0.03), xycoords=("data", "axes fraction"), ha="center", color=GREEN, fontsize=8.5
+    )
     right.plot(np.median(measured, axis=1), 100 * np.median(scores, axis=1), color=GREY, linewidth=1)
     right.plot(measured.ravel(), 100 * scores.ravel(), color=BLUE, marker="o", markersize=4, linestyle="none")
-    right.set(xscale="log", xlabel="update norm / weight norm (median)", ylabel="validation accuracy after 8 epochs (%)")
+    right.set(
+        xscale="log", xlabel="update norm / weight norm (median)", ylabel="validation accuracy after 8 epochs (%)"
+    )
 
 
 def _draw_traces(axes: Axes, seen: Watched, colour: str) -> None:
     """A line a layer, and the rate and the verdict above them."""
     modules = list(median_ratios(seen.record.steps))
     for module, dashes in zip(modules, ("-", (0, (5, 1.5)), (0, (1, 1))), strict=False):
-        points = [(step, layer.update_ratio) for step, layer in seen.record.layer(module) if step < SHOWN and layer.update_ratio]
+        points = [
+            (step, layer.update_ratio)
+            for step, layer in seen.record.layer(module)
+            if step < SHOWN and layer.update_ratio
+        ]
         axes.plot(*zip(*points, strict=True), color=colour, linestyle=dashes, linewidth=1.2)
     top = max(max(values) for values in ratios(seen.record.steps[SHOWN // 2 : SHOWN]).values())
     label = f"lr {seen.settings.lr:g}: {', '.join(seen.codes) or 'no finding'}"

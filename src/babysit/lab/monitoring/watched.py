@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -27,8 +27,8 @@ from babysit.recipe.prepared import prepare
 from babysit.rules import Finding
 from babysit.watch import Monitor
 
-SMOOTH = 20
-"""Steps that a drawn loss is averaged over."""
+SMOOTH = 10
+"""Neighbours on either side that a drawn loss is averaged with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +96,10 @@ def watch(data: Data, settings: Settings) -> Watched:
 def same_as_script(data: Data, seen: Watched) -> Measure:
     """Whether `babysit run` and then `babysit judge` name the same signs in the script as it stands."""
     ran, judged = _run_and_judge(data, seen.settings)
-    return true(f"babysit run, then judge, find {' and '.join(seen.codes) or 'nothing'} in the script",
-                [ran == seen.codes, judged == seen.codes])
+    return true(
+        f"babysit run, then judge, find {' and '.join(seen.codes) or 'nothing'} in the script",
+        [ran == seen.codes, judged == seen.codes],
+    )
 
 
 def _run_and_judge(data: Data, settings: Settings) -> tuple[list[str], list[str]]:
@@ -105,7 +107,8 @@ def _run_and_judge(data: Data, settings: Settings) -> tuple[list[str], list[str]
     with TemporaryDirectory() as name:
         folder = Path(name)
         names = ("x", "y", "x_validation", "y_validation")
-        np.savez(folder / "data.npz", **{key: part.numpy() for key, part in zip(names, data, strict=True)})
+        arrays: dict[str, Any] = {key: part.numpy() for key, part in zip(names, data, strict=True)}
+        np.savez(folder / "data.npz", **arrays)
         options = [f"--{field.name.replace('_', '-')}={getattr(settings, field.name)}" for field in fields(settings)]
         _babysit(folder, "run", "--out", "run", "--json", "run.json", "--quiet", script.__file__, "data.npz", *options)
         _babysit(folder, "judge", "run", "--json", "judge.json", "--quiet", "--fail-on", "never")
@@ -124,18 +127,17 @@ def _codes(path: Path) -> list[str]:
     return sorted({finding["code"] for finding in json.loads(path.read_text(encoding="utf-8"))["findings"]})
 
 
-def smooth(losses: NDArray[np.float64], width: int = SMOOTH) -> NDArray[np.float64]:
-    """The mean of each step's loss and its neighbours, ``width`` in all and fewer at the ends: a noisy curve as seen.
+def smooth(losses: NDArray[np.float64], reach: int = SMOOTH) -> NDArray[np.float64]:
+    """A noisy curve as it is seen: means of each loss and up to ``reach`` neighbours on either side.
 
     Example:
-        >>> smooth(np.array([4.0, 2.0, 3.0, 4.0]), 3).tolist()
-        [3.0, 3.0, 3.0, 3.5]
+        >>> smooth(np.array([4.0, 2.0, 3.0, 4.0]), 1).tolist()
+        [4.0, 3.0, 3.0, 4.0]
     """
     sums = np.concatenate([[0.0], np.cumsum(losses)])
     steps = np.arange(len(losses))
-    begins = np.maximum(steps - width // 2, 0)
-    ends = np.minimum(steps + (width + 1) // 2, len(losses))
-    means: NDArray[np.float64] = (sums[ends] - sums[begins]) / (ends - begins)
+    reaches = np.minimum(np.minimum(steps, steps[::-1]), reach)
+    means: NDArray[np.float64] = (sums[steps + reaches + 1] - sums[steps - reaches]) / (2 * reaches + 1)
     return means
 
 

@@ -96,9 +96,7 @@ def exploding_trials_are_stopped(bench: Bench) -> Outcome:
     """
     some = images(bench)
     listeners = [Listener(some) for _ in bench.seeds]
-    found = [
-        listener.search(bench.pick(24, 48), seed) for listener, seed in zip(listeners, bench.seeds, strict=True)
-    ]
+    found = [listener.search(bench.pick(24, 48), seed) for listener, seed in zip(listeners, bench.seeds, strict=True)]
     killed = [_killed(one) for one in found]
     saved = [_saved_by_killing(one) for one in found]
     return Outcome(
@@ -108,21 +106,31 @@ def exploding_trials_are_stopped(bench: Bench) -> Outcome:
                 [_as_it_should_be(one, listener) for one, listener in zip(found, listeners, strict=True)],
             ),
             above("trials killed", [len(some_) for some_ in killed], 0),
-            near("updates made after the loss was over the limit", [_late(some_, listener) for some_, listener in zip(killed, listeners, strict=True)], 0, within=0),
+            near(
+                "updates made after the loss was over the limit",
+                [_late(some_, listener) for some_, listener in zip(killed, listeners, strict=True)],
+                0,
+                within=0,
+            ),
             above("steps to the first rung saved by killing", saved, 0, unit="%"),
-            above("epochs saved by killing and halving, as reported", [1 - one.epochs_run / one.epochs_planned for one in found], 0, unit="%"),
+            above(
+                "epochs saved by killing and halving, as reported",
+                [1 - one.epochs_run / one.epochs_planned for one in found],
+                0,
+                unit="%",
+            ),
             told("steps of a killed trial", [float(np.median([trial.steps for trial in some_])) for some_ in killed]),
         ],
         [
             Drawing(
                 "killed",
-                f"{len(killed[0])} of {len(_searched(found[0]))} trials are stopped as soon as their loss is over three times the "
-                f"initial one: {percent(saved[0])} of the steps to the first rung are saved",
+                f"{len(killed[0])} of {len(_searched(found[0]))} trials are stopped as soon as their loss is over "
+                f"three times the initial one: {percent(saved[0])} of the steps to the first rung are saved",
                 lambda figure: _draw(figure, found[0], listeners[0]),
                 size=(6.8, 4.0),
             )
         ],
-        [finding for finding in found[0].findings],
+        found[0].findings,
         note=f"On {some.source}, learning rates of 1e-3 to 1e3.",
     )
 
@@ -153,7 +161,9 @@ def _saved_by_killing(found: SearchResult) -> float:
     """Share of the first round's steps up to its first rung that killed trials did not take."""
     first = [trial for trial in found.trials if trial.round == 0]
     rung = min(trial.steps for trial in first if trial.status != "killed")
-    return sum(rung - trial.steps for trial in first if trial.status == "killed" and trial.steps < rung) / (rung * len(first))
+    return sum(rung - trial.steps for trial in first if trial.status == "killed" and trial.steps < rung) / (
+        rung * len(first)
+    )
 
 
 def _draw(figure: Figure, found: SearchResult, listener: Listener) -> None:
@@ -168,13 +178,23 @@ def _draw(figure: Figure, found: SearchResult, listener: Listener) -> None:
         label = "killed" if is_killed else "went on" if trial.status == "complete" else "stopped by halving"
         colour, dashes = {"killed": (RED, "-"), "went on": (BLUE, "-")}.get(label, (GREY, (0, (5, 1.5))))
         steps = np.arange(1, len(losses) + 1)
-        axes.plot(steps, losses, color=colour, linestyle=dashes, linewidth=1.1, label=label if label not in labelled else None)
+        axes.plot(
+            steps, losses, color=colour, linestyle=dashes, linewidth=1.1, label=label if label not in labelled else None
+        )
         labelled.add(label)
         if is_killed and np.isfinite(losses).any():
             last = int(np.flatnonzero(np.isfinite(losses))[-1])
             axes.plot(steps[last], losses[last], color=RED, marker="x", markersize=7, linestyle="none")
     limit = KILL_RATIO * float(np.median([trial.initial_loss for trial in found.trials]))
     axes.axhline(limit, color=GREY, linestyle=(0, (3, 2)), linewidth=1.2)
-    axes.annotate("3 × the initial loss", (0.99, limit), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8.5)
+    axes.annotate(
+        "3 × the initial loss",
+        (0.99, limit),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8.5,
+    )
     axes.set(yscale="log", xlabel="step", ylabel="training loss (nats)")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from babysit.fit.optimizers import OPTIMIZERS
 from babysit.lab.drawing import BLUE, COLOURS
 from babysit.lab.measures import above, near, told, true
 from babysit.lab.searching.problems import Images, alive, images
@@ -86,34 +85,54 @@ def every_knob(bench: Bench) -> Outcome:
         for seed in bench.seeds
     ]  # fmt: skip
     shares = [importances(SPACE, one.rounds, one.trials) for one in found]
-    tried = {name: [len({trial.params[name] for trial in one.trials if name in trial.params}) for one in found] for name in SPACE}
+    tried = {
+        name: [len({trial.params[name] for trial in one.trials if name in trial.params}) for one in found]
+        for name in SPACE
+    }
     middle = {name: float(np.median([of_one[name] for of_one in shares])) for name in SPACE}
     order = sorted(SPACE, key=lambda name: -middle[name])
+    named = [NAMES.get(name, name) for name in order]
     return Outcome(
         [
-            true("every knob took different values", [min(tried[name][place] for name in SPACE) > 1 for place in range(len(found))]),
-            true("every update rule and schedule was tried", [tried["optimizer"][place] == 6 and tried["schedule"][place] == 5 for place in range(len(found))]),
+            true(
+                "every knob took different values",
+                [min(tried[name][place] for name in SPACE) > 1 for place in range(len(found))],
+            ),
+            true(
+                "every update rule and schedule was tried",
+                [tried["optimizer"][place] == 6 and tried["schedule"][place] == 5 for place in range(len(found))],
+            ),
             near("sum of the importances", [sum(of_one.values()) for of_one in shares], 1, within=1e-6),
-            above("validation accuracy of the best", [one.score for one in found], 0.9 if bench.cifar10 is None else 0.3, unit="%"),
-            *(told(f"importance of the {NAMES.get(name, name)}", [of_one[name] for of_one in shares], unit="%") for name in order),
+            above(
+                "validation accuracy of the best",
+                [one.score for one in found],
+                0.9 if bench.cifar10 is None else 0.3,
+                unit="%",
+            ),
+            *(
+                told(f"importance of the {NAMES.get(name, name)}", [of_one[name] for of_one in shares], unit="%")
+                for name in order
+            ),
         ],
         [
             Drawing(
                 "knobs",
-                f"Of eight knobs searched at once the {NAMES.get(order[0], order[0])} explains {percent(middle[order[0]])} of "
-                f"the differences between trials, the {NAMES.get(order[1], order[1])} {percent(middle[order[1]])}; the best "
-                f"reach {percent(found[0].score)}",
+                f"Of {len(SPACE)} knobs searched at once the {named[0]} explains {percent(middle[order[0]])} of the "
+                f"differences between trials, the {named[1]} {percent(middle[order[1]])}; the best reach "
+                f"{percent(found[0].score)}",
                 lambda figure: _draw(figure, found[0], shares, order),
                 size=(7.6, 4.0),
             )
         ],
-        [finding for finding in found[0].findings],
-        note=f"On {some.source}. Best of the first search: {_say(found[0].best)}. Update rules of babysit: {', '.join(OPTIMIZERS)}.",
+        found[0].findings,
+        note=f"On {some.source}. Best of the first search: {_say(found[0].best)}.",
     )
 
 
 def _say(params: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value:.2g}" if isinstance(value, float) else f"{name} {value}" for name, value in params.items())
+    return ", ".join(
+        f"{name} {value:.2g}" if isinstance(value, float) else f"{name} {value}" for name, value in params.items()
+    )
 
 
 def _draw(figure: Figure, found: SearchResult, shares: Sequence[Mapping[str, float]], order: Sequence[str]) -> None:
@@ -122,8 +141,14 @@ def _draw(figure: Figure, found: SearchResult, shares: Sequence[Mapping[str, flo
     medians = np.array([100 * float(np.median([of_one[name] for of_one in shares])) for name in order])
     left.barh(places, medians, color=BLUE, alpha=0.75, height=0.65)
     for of_one in shares:
-        left.plot([100 * of_one[name] for name in order], places, color="black", marker="|", markersize=9, linestyle="none")
-    left.set(xlabel="importance (%); marks: single searches", yticks=places, yticklabels=[NAMES.get(name, name) for name in order])
+        left.plot(
+            [100 * of_one[name] for name in order], places, color="black", marker="|", markersize=9, linestyle="none"
+        )
+    left.set(
+        xlabel="importance (%); marks: single searches",
+        yticks=places,
+        yticklabels=[NAMES.get(name, name) for name in order],
+    )
     left.grid(visible=False, axis="y")
     known = alive(found.trials)
     for place, name in enumerate(SPACE["optimizer"].to_range().choices):
@@ -133,4 +158,4 @@ def _draw(figure: Figure, found: SearchResult, shares: Sequence[Mapping[str, flo
             color=COLOURS[place], marker="os^vDP"[place], markersize=5, label=name,
         )  # fmt: skip
     right.set(xscale="log", xlabel="learning rate", ylabel="validation accuracy (%)", ylim=(0, 102))
-    right.legend(loc="lower center", bbox_to_anchor=(0.5, -0.42), ncols=3)
+    right.legend(loc="upper center", bbox_to_anchor=(0.45, -0.14), ncols=3, columnspacing=1, handletextpad=0.1)

@@ -78,7 +78,7 @@ def one_round(
     *,
     sampler: str = "random",
     seed: int = 0,
-    settings: TrainSettings = TrainSettings(),
+    settings: TrainSettings | None = None,
     network: Callable[[dict[str, Any]], nn.Module] | None = None,
 ) -> StudyResult:
     """A single round of a search, of trials that all train to their end: one sampler beside another.
@@ -89,6 +89,7 @@ def one_round(
         >>> [record.name for record in found.rounds], len(found.trials)
         (['coarse'], 4)
     """
+    settings = settings or TrainSettings()
     problem = problem_of(network or some.network, some.train, validation=some.validation, settings=settings)
     plan = Plan(Space(space), [RoundPlan("coarse", trials, epochs)], seed, sampler, moves=0)
     steps = problem.batches(TrialSpec(0, 0, {}, 0, epochs), settings).steps_per_epoch

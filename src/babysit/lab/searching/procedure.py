@@ -78,7 +78,9 @@ def the_lectures_network(bench: Bench) -> Outcome:
     if bench.cifar10 is not None and not bench.quick:
         return _outcome(run_procedure(TrainOptions(str(bench.cifar10), model="mlp", hidden=HIDDEN)), "CIFAR-10", bench)
     budget, epochs = bench.pick(("12trials", 10), (None, None))
-    return _outcome(run_procedure(TrainOptions("digits", model="mlp", hidden=HIDDEN, budget=budget, epochs=epochs)), "digits", bench)
+    return _outcome(
+        run_procedure(TrainOptions("digits", model="mlp", hidden=HIDDEN, budget=budget, epochs=epochs)), "digits", bench
+    )
 
 
 def _outcome(run: Run, source: str, bench: Bench) -> Outcome:
@@ -87,8 +89,12 @@ def _outcome(run: Run, source: str, bench: Bench) -> Outcome:
     summary = run.report["search"]
     return Outcome(
         [
-            above("validation accuracy", run.best, LECTURE, unit="%") if is_cifar else told("validation accuracy", run.best, unit="%"),
-            true("the procedure goes through its ten steps", len(steps) == 10 and all(step["passed"] for step in steps)),
+            above("validation accuracy", run.best, LECTURE, unit="%")
+            if is_cifar
+            else told("validation accuracy", run.best, unit="%"),
+            true(
+                "the procedure goes through its ten steps", len(steps) == 10 and all(step["passed"] for step in steps)
+            ),
             told("test accuracy", run.report["test"]["score"], unit="%"),
             told("trials", len(run.record.trials)),
             told("trials killed", sum(trial.status == "killed" for trial in run.record.trials)),
@@ -96,14 +102,15 @@ def _outcome(run: Run, source: str, bench: Bench) -> Outcome:
         [
             Drawing(
                 "procedure",
-                f"50 hidden units on {source}: {len(run.record.trials)} trials find lr {summary['best']['lr']:.2g}, and the full "
-                f"training reaches {percent(run.best)} of the validation images",
+                f"50 hidden units on {source}: {len(run.record.trials)} trials find lr {summary['best']['lr']:.2g}, and "
+                f"the full training reaches {percent(run.best)} of the validation images",
                 lambda figure: _draw(figure, run, is_cifar=is_cifar),
                 size=(8.0, 3.9),
             )
         ],
         subtle="" if is_cifar else _why_digits(bench, run.best),
-        note=f"{source}, as `babysit train` does it" + (" with its default budget." if not bench.quick else ", shortened."),
+        note=f"{source}, as `babysit train` does it"
+        + (" with its default budget." if not bench.quick else ", shortened."),
     )
 
 
@@ -119,9 +126,23 @@ def _draw(figure: Figure, run: Run, *, is_cifar: bool) -> None:
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
     draw_cloud(figure, left, run.record.trials, run.record.rounds, ("lr", "l2"))
     for (split, scores), colour, dashes in zip(run.accuracies.items(), (BLUE, RED), ("-", (0, (5, 1.5))), strict=True):
-        right.plot(np.arange(1, len(scores) + 1), [100 * score for score in scores], color=colour, linestyle=dashes, label={"train": "training"}.get(split, split))
+        right.plot(
+            np.arange(1, len(scores) + 1),
+            [100 * score for score in scores],
+            color=colour,
+            linestyle=dashes,
+            label={"train": "training"}.get(split, split),
+        )
     if is_cifar:
         right.axhline(100 * LECTURE, color=GREY, linestyle=(0, (3, 2)), linewidth=1)
-        right.annotate("the lecture's 53 %", (0.99, 100 * LECTURE), xycoords=("axes fraction", "data"), xytext=(0, -11), textcoords="offset points", ha="right", fontsize=8.5)
+        right.annotate(
+            "the lecture's 53 %",
+            (0.99, 100 * LECTURE),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, -11),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8.5,
+        )
     right.set(xlabel="epoch of the full training", ylabel="accuracy (%)")
     right.legend(loc="lower right")

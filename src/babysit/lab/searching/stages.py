@@ -67,9 +67,15 @@ def coarse_then_fine(bench: Bench) -> Outcome:
     first = found[0]
     return Outcome(
         [
-            above("epochs of a fine trial / of a coarse one", [f.epochs / c.epochs for f, c in zip(fine, coarse, strict=True)], 1),
+            above(
+                "epochs of a fine trial / of a coarse one",
+                [f.epochs / c.epochs for f, c in zip(fine, coarse, strict=True)],
+                1,
+            ),
             below("decades of the learning rate, last fine / coarse", np.divide(widths_fine, widths), 0.7),
-            above("middle validation accuracy gained by the fine stage", np.subtract(scores_fine, scores), 0.1, unit="%"),
+            above(
+                "middle validation accuracy gained by the fine stage", np.subtract(scores_fine, scores), 0.1, unit="%"
+            ),
             told("middle validation accuracy, coarse", scores, unit="%"),
             told("middle validation accuracy, last fine", scores_fine, unit="%"),
             told("validation accuracy of the best", [one.score for one in found], unit="%"),
@@ -129,9 +135,14 @@ def the_best_at_the_edge(bench: Bench) -> Outcome:
     return Outcome(
         [
             named("SRC001", [one.findings for one in kept], name="range kept as it was: named by SRC001"),
-            true("range free to move: the next stage goes past the edge", [second > first for first, second, *_ in ends]),
+            true(
+                "range free to move: the next stage goes past the edge", [second > first for first, second, *_ in ends]
+            ),
             above("decades it moved in all", [np.log10(max(of_one) / of_one[0]) for of_one in ends], 1),
-            true("the best learning rate lies past the first range", [one.best["lr"] > of_one[0] for one, of_one in zip(free, ends, strict=True)]),
+            true(
+                "the best learning rate lies past the first range",
+                [one.best["lr"] > of_one[0] for one, of_one in zip(free, ends, strict=True)],
+            ),
             above("validation accuracy gained by moving", gained, 0.05, unit="%"),
             told("validation accuracy, range kept", [one.score for one in kept], unit="%"),
             told("validation accuracy, range moved", [one.score for one in free], unit="%"),

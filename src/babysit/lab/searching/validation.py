@@ -119,8 +119,8 @@ def the_validation_split_decides(bench: Bench) -> Outcome:
         [
             Drawing(
                 "validation",
-                f"{len(found[0].trials)} trials score the same, up to {percent(found[0].score)}, whether there is a test "
-                f"split or not; with shuffled validation labels the best of them has {percent(shuffled[0].score)}",
+                f"{len(found[0].trials)} trials score the same, up to {percent(found[0].score)}, whether there is a "
+                f"test split or not; with shuffled validation labels the best of them has {percent(shuffled[0].score)}",
                 lambda figure: _draw(figure, found[0], destroyed[0], shuffled[0]),
                 size=(6.4, 3.9),
             )
@@ -149,14 +149,23 @@ def _initial(found: SearchResult) -> float:
 
 def _draw(figure: Figure, found: SearchResult, destroyed: SearchResult, shuffled: SearchResult) -> None:
     axes = figure.subplots()
-    for some, label, style in (
+    looks: tuple[tuple[SearchResult, str, dict[str, Any]], ...] = (
         (found, "as it is", {"color": BLUE, "marker": "o", "markersize": 4}),
         (destroyed, "test split destroyed", {"color": ORANGE, "marker": "o", "markersize": 9, "fillstyle": "none"}),
         (shuffled, "validation labels shuffled", {"color": RED, "marker": "x", "markersize": 6}),
-    ):
+    )
+    for some, label, style in looks:
         known = [(trial.number + 1, 100 * trial.score) for trial in some.trials if np.isfinite(trial.score)]
         axes.plot(*zip(*known, strict=True), linestyle="none", label=label, **style)
     axes.axhline(10, color=GREY, linestyle=(0, (3, 2)), linewidth=1)
-    axes.annotate("guessing", (0.995, 10), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8.5)
+    axes.annotate(
+        "guessing",
+        (0.995, 10),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8.5,
+    )
     axes.set(xlabel="trial", ylabel="validation accuracy (%)", ylim=(-2, 103))
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
