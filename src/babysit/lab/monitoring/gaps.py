@@ -165,7 +165,7 @@ def no_gap(bench: Bench) -> Outcome:
             Drawing(
                 "capacity",
                 f"With one hidden unit training and validation agree at {percent(float(np.median(narrow)))}; more "
-                f"units take both up: {widths[-1]} get {percent(float(np.median(wide[:, 1])))} of the validation images",
+                f"units take both up: {widths[-1]} get {percent(float(np.median(wide[:, 1])))} of the latter",
                 lambda figure: _draw_capacity(figure, scores),
                 finding=first_with("GEN002", seen[1]),
             )

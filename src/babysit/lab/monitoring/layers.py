@@ -148,8 +148,8 @@ def layer_by_layer(bench: Bench) -> Outcome:
             Drawing(
                 "distributions",
                 f"A healthy network over time: {HEALTHY.depth} tanh layers keep their spread, and all layers' "
-                f"gradients fall to {number(float(np.median(ended)))}, within a factor of {ended.max() / ended.min():.1f} "
-                "of each other",
+                f"gradients fall to {number(float(np.median(ended)))}, within a factor of "
+                f"{ended.max() / ended.min():.1f} of each other",
                 lambda figure: _draw_distributions(figure, healthy),
                 size=(7.6, 5.2),
             ),

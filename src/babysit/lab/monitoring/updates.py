@@ -117,9 +117,9 @@ def _compare(measured: np.ndarray, scores: np.ndarray, good: np.ndarray) -> str:
     at = np.abs(np.log(measured.mean(axis=1) / RULE_OF_THUMB)).argmin()
     return (
         f"In a training as short as this, of {USUAL.epochs} epochs, more pays than the lecture's thousandth: updates "
-        f"of {good.min():.1g} to {good.max():.1g} of the weights end within {percent(GOOD_ENOUGH)} of the best accuracy, "
-        f"{percent(float(scores.mean(axis=1).max()))}; the rate nearest to it ({measured[at].mean():.1g}) ends at "
-        f"{percent(float(scores[at].mean()))}. There is a lot of variance in this range, as the lecture says."
+        f"of {good.min():.1g} to {good.max():.1g} of the weights end within {percent(GOOD_ENOUGH)} of the best "
+        f"accuracy, {percent(float(scores.mean(axis=1).max()))}; the rate nearest to it ({measured[at].mean():.1g}) "
+        f"ends at {percent(float(scores[at].mean()))}. There is a lot of variance in this range, as the lecture says."
     )
 
 

@@ -102,8 +102,8 @@ def _outcome(run: Run, source: str, bench: Bench) -> Outcome:
         [
             Drawing(
                 "procedure",
-                f"50 hidden units on {source}: {len(run.record.trials)} trials find lr {summary['best']['lr']:.2g}, and "
-                f"the full training reaches {percent(run.best)} of the validation images",
+                f"50 hidden units on {source}: lr {summary['best']['lr']:.2g} is the best of "
+                f"{len(run.record.trials)} trials; the full training reaches {percent(run.best)} of the validation images",
                 lambda figure: _draw(figure, run, is_cifar=is_cifar),
                 size=(8.0, 3.9),
             )

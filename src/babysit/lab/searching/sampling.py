@@ -258,8 +258,8 @@ def random_beats_grid(bench: Bench) -> Outcome:
             Drawing(
                 "grid",
                 f"Nine trials of a grid test {_values(grid[shown])} learning rates, nine random ones "
-                f"{_values(random[shown])}; L2 does not matter. The best reach {percent(best[0][shown])} and {percent(best[1][shown])} in the "
-                "range where they differ most",
+                f"{_values(random[shown])}; L2 does not matter. The best reach {percent(best[0][shown])} and "
+                f"{percent(best[1][shown])} in the range where they differ most",
                 lambda figure: _draw_layouts(figure, grid[shown], random[shown], curves, ranges[shown]),
                 size=(7.6, 4.4),
             ),
