@@ -27,7 +27,7 @@ def departure(seen: Watched) -> int:
     """The step at which a tenth of the loss's fall was done.
 
     Example:
-        >>> departure(watch(digits(), dataclasses.replace(SMALL, init=0.0, epochs=8))) < 20
+        >>> departure(watch(digits(), dataclasses.replace(SMALL, init=0.0, epochs=3))) < 20
         True
     """
     losses = smooth(seen.losses)

@@ -100,8 +100,8 @@ def layer_by_layer(bench: Bench) -> Outcome:
     Example:
         >>> from babysit.lab.monitoring import layers, watched
         >>> seen = watched.watch(watched.digits(), layers.SATURATING)
-        >>> {name: f"{values[-1]:.1f}" for name, (_, values) in layers.share(seen, "saturated_fraction").items()}
-        {'1': '0.5', '3': '0.8', '5': '1.0'}
+        >>> {name: bool(values[-1] > 0.9) for name, (_, values) in layers.share(seen, "saturated_fraction").items()}
+        {'1': True, '3': True, '5': True}
     """
     x = digits()[0]
     dying, saturating = (

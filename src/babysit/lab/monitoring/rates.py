@@ -39,10 +39,6 @@ _STYLES = {
 
 def trained(lr: float, seeds: Sequence[int]) -> list[Watched]:
     """The network trained at a learning rate, once a seed.
-
-    Example:
-        >>> [seen.codes for seen in trained(GOOD, [0])]
-        [[]]
     """
     return [watch(digits(), dataclasses.replace(NETWORK, lr=lr, seed=seed)) for seed in seeds]
 
@@ -66,14 +62,12 @@ def the_loss_explodes(bench: Bench) -> Outcome:
     """Train at rates far too high and read what is found.
 
     Example:
-        >>> model = torch.nn.Linear(4, 2)
-        >>> optimizer = torch.optim.SGD(model.parameters(), lr=1e3)
-        >>> with bs.watch() as monitor:
-        ...     for x in torch.randn(100, 16, 4):
-        ...         loss = torch.nn.functional.cross_entropy(model(x), (x[:, 0] > 0).long())
-        ...         optimizer.zero_grad(), loss.backward(), optimizer.step()
-        >>> monitor.findings[0].code
-        'LOS002'
+        >>> import torch, babysit as bs
+        >>> x = torch.randn(512, 4, generator=torch.Generator().manual_seed(0))
+        >>> y = (x[:, 0] > 0).long()
+        >>> result = bs.fit(torch.nn.Linear(4, 2), (x, y), lr=1e3, epochs=10, batch_size=16)
+        >>> [finding.code for finding in result.findings]
+        ['LOS002']
     """
     exploding = trained(TOO_HIGH, bench.seeds)
     broken = [watch(digits(), dataclasses.replace(BROKEN, seed=seed)) for seed in bench.seeds]
@@ -127,14 +121,12 @@ def the_loss_falls_slowly(bench: Bench) -> Outcome:
     """Train at a rate far too low and read what is found.
 
     Example:
-        >>> model = torch.nn.Linear(4, 2)
-        >>> optimizer = torch.optim.SGD(model.parameters(), lr=1e-5)
-        >>> with bs.watch() as monitor:
-        ...     for x in torch.randn(200, 16, 4, generator=torch.Generator().manual_seed(0)):
-        ...         loss = torch.nn.functional.cross_entropy(model(x), (x[:, 0] > 0).long())
-        ...         optimizer.zero_grad(), loss.backward(), optimizer.step()
-        >>> monitor.findings[0].code
-        'LOS003'
+        >>> import torch, babysit as bs
+        >>> x = torch.randn(512, 4, generator=torch.Generator().manual_seed(0))
+        >>> y = (x[:, 0] > 0).long()
+        >>> result = bs.fit(torch.nn.Sequential(torch.nn.Linear(4, 2)), (x, y), lr=1e-5, epochs=10, batch_size=16)
+        >>> [finding.code for finding in result.findings]
+        ['LOS003']
     """
     seen = trained(TOO_LOW, bench.seeds)
     good = trained(GOOD, bench.seeds[:1])[0]
@@ -194,9 +186,9 @@ def the_loss_stays_on_a_plateau(bench: Bench) -> Outcome:
 
     Example:
         >>> from babysit.lab.monitoring import rates
-        >>> high, good = rates.trained(rates.HIGH, [0])[0], rates.trained(rates.GOOD, [0])[0]
-        >>> [finding.code for finding in high.findings], good.diagnosis.verdict
-        (['LOS004'], 'healthy')
+        >>> (seen,) = rates.trained(rates.HIGH, [0])
+        >>> [finding.code for finding in seen.findings]
+        ['LOS004']
     """
     high, good = trained(HIGH, bench.seeds), trained(GOOD, bench.seeds)
     ends, ends_good = ([Curve.of(one.record).final for one in some] for some in (high, good))

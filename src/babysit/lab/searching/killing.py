@@ -88,11 +88,13 @@ def exploding_trials_are_stopped(bench: Bench) -> Outcome:
     """Listen to the losses of a search and check where each trial was stopped.
 
     Example:
-        >>> from babysit.lab.searching import killing, problems
-        >>> found = killing.Listener(problems.images(problems.Bench())).search(trials=6, seed=0)
-        >>> killed = [trial for trial in found.trials if trial.status == "killed"]
-        >>> killed[0].reason[:38]
-        'loss 66.6 at step 2, over 3 × the init'
+        >>> import babysit as bs
+        >>> from babysit.lab.searching import problems
+        >>> some = problems.images(problems.Bench())
+        >>> found = bs.search(some.network, some.train, validation=some.validation, epochs=2, trials=8, workers=1,
+        ...                   space={"lr": bs.LogUniform(1e-2, 1e4)})
+        >>> max(trial.steps for trial in found.trials if trial.status == "killed") < 10
+        True
     """
     some = images(bench)
     listeners = [Listener(some) for _ in bench.seeds]

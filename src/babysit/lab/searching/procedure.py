@@ -68,10 +68,11 @@ def the_lectures_network(bench: Bench) -> Outcome:
     """Take the lecture's network through the whole procedure of `babysit train`, with its own search space.
 
     Example:
-        >>> import tempfile
-        >>> from babysit.lab.searching.procedure import TrainOptions, train
-        >>> options = TrainOptions("digits", model="mlp", hidden=(50,), epochs=2, budget="3trials")
-        >>> result = train(options, bs.lab.searching.procedure.Path(tempfile.mkdtemp()) / "run")
+        >>> import pathlib, tempfile
+        >>> from babysit.recipe.options import TrainOptions
+        >>> from babysit.recipe.procedure import train
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result = train(TrainOptions("digits", epochs=2, budget="3trials"), pathlib.Path(folder, "run"))
         >>> result.finished, len(result.report["procedure"])
         (True, 10)
     """
@@ -102,8 +103,8 @@ def _outcome(run: Run, source: str, bench: Bench) -> Outcome:
         [
             Drawing(
                 "procedure",
-                f"50 hidden units on {source}: lr {summary['best']['lr']:.2g} is the best of "
-                f"{len(run.record.trials)} trials; the full training reaches {percent(run.best)} of the validation images",
+                f"50 hidden units on {source}: lr {summary['best']['lr']:.2g} is the best of {len(run.record.trials)} "
+                f"trials; the full training reaches {percent(run.best)} of the validation images",
                 lambda figure: _draw(figure, run, is_cifar=is_cifar),
                 size=(8.0, 3.9),
             )

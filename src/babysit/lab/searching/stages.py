@@ -43,6 +43,7 @@ def coarse_then_fine(bench: Bench) -> Outcome:
     """Search over many decades and look at what each stage drew from.
 
     Example:
+        >>> import babysit as bs
         >>> from babysit.lab.searching import problems, stages
         >>> some = problems.images(problems.Bench())
         >>> found = bs.search(some.network, some.train, validation=some.validation, space=stages.WIDE, trials=24,
@@ -111,6 +112,7 @@ def the_best_at_the_edge(bench: Bench) -> Outcome:
     """Search a range whose best value lies beyond its upper end: once kept as it is, once free to move.
 
     Example:
+        >>> import babysit as bs
         >>> from babysit.lab.searching import problems, stages
         >>> some = problems.images(problems.Bench())
         >>> found = bs.search(some.network, some.train, validation=some.validation, space=stages.LOW, trials=48,

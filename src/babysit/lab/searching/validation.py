@@ -90,6 +90,7 @@ def the_validation_split_decides(bench: Bench) -> Outcome:
     """Search with a sealed test split, with a destroyed one, and with shuffled validation labels.
 
     Example:
+        >>> import babysit as bs
         >>> from babysit.lab.searching import validation
         >>> digits = validation.sealed(validation.read("digits"))
         >>> found = bs.search(validation.network, digits, space=validation.SPACE, trials=6, epochs=3, workers=1)
