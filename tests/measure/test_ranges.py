@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 
-from babysit.measure.ranges import edge_of, position
+from babysit.measure.ranges import edge_of, position, trend
 from babysit.measure.record import Range
 
 LOG = Range(1e-6, 1e-2, log=True)
@@ -78,3 +79,17 @@ def test_hard_ends_and_too_few_values() -> None:
     assert edge_of([0.1, 0.2], LINEAR) is None
     assert edge_of([], LINEAR) is None
     assert edge_of([0.1, 0.2, math.nan], LINEAR) is None
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 5)), min_size=8, max_size=30))
+def test_trend_is_spearmans_correlation_in_standard_errors(trials: list[tuple[float, int]]) -> None:
+    places, merits = zip(*trials, strict=True)
+    if len(set(places)) < 2 or len(set(merits)) < 2:
+        assert trend(places, merits) == 0
+        return
+    expected = spearmanr(places, merits).statistic * math.sqrt(len(trials) - 1)
+    assert trend(places, merits) == pytest.approx(expected, abs=1e-9)
+
+
+def test_few_trials_have_no_trend() -> None:
+    assert trend(range(7), range(7)) == 0

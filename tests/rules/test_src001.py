@@ -106,6 +106,24 @@ def test_a_later_round_up_to_the_edge_settles_it_if_it_can_be_judged() -> None:
     assert len(list(RULE.check(both(first, searched(peak_at(1e-3), below, number=2))))) == 1
 
 
+def test_a_small_round_up_to_the_edge_settles_nothing_while_scores_rise_towards_it() -> None:
+    # evenly spread, as a search draws: the best three of nine lie too far inside to crowd even if the last is the best
+    first = searched(peak_at(1.0), {"lr": Range(1e-5, 1e-2, log=True)})
+    drawn = {"lr": Range(1e-3, 1e-2, log=True)}
+    rates = [float(rate) for rate in np.logspace(-3 + 1 / 18, -2 - 1 / 18, 9)]
+
+    def round_of(score: Callable[[Mapping[str, Any]], float]) -> RunRecord:
+        trials = tuple(trial(200 + n, {"lr": rate}, score({"lr": rate}), round_=2) for n, rate in enumerate(rates))
+        return RunRecord(rounds=(RoundRecord(2, "fine", 5.0, 9, drawn),), trials=trials)
+
+    (finding,) = RULE.check(both(first, round_of(peak_at(1.0))))
+    assert "round 1" in finding.message
+    assert list(RULE.check(both(first, round_of(peak_at(10**-2.5))))) == []
+    rng = np.random.default_rng(0)
+    still = sum(bool(list(RULE.check(both(first, round_of(lambda _: rng.random()))))) for _ in range(200))
+    assert still < 200 * 0.1  # nothing to choose there: seldom a trend, or a crowd, by accident
+
+
 def test_trials_are_ranked_by_epochs_then_score_then_loss() -> None:
     # twelve of equal score: the loss decides; the thirteenth scored well early and was halved
     rates = [10.0**-number for number in range(1, 13)]

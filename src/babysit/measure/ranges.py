@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from babysit.measure.record import Range
 
 End = Literal["low", "high"]
@@ -15,6 +18,10 @@ EDGE = 0.15
 NEAR = 0.25
 MOST = 0.8
 FEWEST = 3
+FEWEST_FOR_A_TREND = 8
+"""Trials below which a trend is luck."""
+TREND = 2.0
+"""Standard errors of a rank correlation between place and merit: 1 in 44 at a given end where there is no trend."""
 
 
 def position(value: float, drawn: Range) -> float | None:
@@ -73,6 +80,36 @@ def edge_of(values: Sequence[float], drawn: Range) -> End | None:
     if _crowded([1 - place for place in places]) and not drawn.hard_high:
         return "high"
     return None
+
+
+def trend(places: Sequence[float], merits: Sequence[float]) -> float:
+    """How surely merit rises with the place in the range: Spearman's correlation in standard errors.
+
+    Args:
+        places: Of some trials, as :func:`position` gives them.
+        merits: Theirs, the greater the better; equal ones share a rank.
+
+    Returns:
+        0 for fewer trials than a trend can be seen in.
+
+    Example:
+        >>> trend([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], range(10))
+        3.0
+    """
+    if len(places) < FEWEST_FOR_A_TREND:
+        return 0.0
+    first, second = _ranks(np.asarray(places, dtype=float)), _ranks(np.asarray(merits, dtype=float))
+    spread = float(first.std() * second.std())
+    correlation = float(((first - first.mean()) * (second - second.mean())).mean()) / spread if spread else 0.0
+    return correlation * math.sqrt(len(places) - 1)
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks, equal values sharing the mean of theirs."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    ranks: NDArray[np.float64] = (last - (counts - 1) / 2)[places]
+    return ranks
 
 
 def _crowded(distances: Sequence[float]) -> bool:

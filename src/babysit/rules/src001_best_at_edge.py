@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median, median_low
 from typing import ClassVar
 
-from babysit.measure.ranges import EDGE, End, edge_of, position
+from babysit.measure.ranges import EDGE, TREND, End, edge_of, position, trend
 from babysit.measure.record import Range, RoundRecord, RunRecord, TrialRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._words import LECTURE, number
@@ -33,7 +33,8 @@ class BestAtEdge(Rule):
     Where the end is a limit of the parameter itself, such as a dropout of 0, the range says so and the rule is silent.
     A parameter that does not matter crowds at an end by accident in 2 % of rounds of fifteen trials, and in less than
     one in a thousand of forty. When a later round drew from past that end, or up to it, and its best crowd at no
-    end, the search has settled the question and the rule is silent.
+    end, the search has settled the question and the rule is silent; unless in a round that drew no further than up
+    to it scores still rise towards that end, by two standard errors of their rank correlation.
 
     ## Options
     Raise `best_share` to judge more, and hence less good, trials.
@@ -63,15 +64,18 @@ class BestAtEdge(Rule):
                 edge = edge_of(values, drawn) if len(values) >= self.fewest_best else None
                 if edge:
                     crowded[name] = drawn, edge, self._report(round_, name, drawn, values, edge)
-                elif name in crowded and _settles(drawn, *crowded[name][:2], judged=bool(values)):
-                    del crowded[name]
+                elif name in crowded:
+                    before, end, _ = crowded[name]
+                    open_ = not values or _rises(run, round_, name, end)
+                    if _goes_past(drawn, before, end, or_up_to=not open_):
+                        del crowded[name]
         yield from (finding for _, _, finding in crowded.values())
 
     def _best(self, trials: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
         """The best trials with different parameters: fresh seeds of one finalist are one point of the range."""
         alive = [trial for trial in trials if trial.status in ("complete", "halved") and math.isfinite(trial.score)]
         different: dict[str, TrialRecord] = {}
-        for trial in sorted(alive, key=lambda trial: (trial.epochs, trial.score, -trial.loss), reverse=True):
+        for trial in sorted(alive, key=_merit, reverse=True):
             different.setdefault(str(sorted(trial.params.items())), trial)
         if len(different) < self.min_trials:
             return ()
@@ -97,15 +101,29 @@ def _distance(value: float, drawn: Range, edge: str) -> float:
     return 1 - place if edge == "high" else place
 
 
-def _settles(later: Range, drawn: Range, edge: End, *, judged: bool) -> bool:
-    """Whether a later round, whose best crowd at no end, answers what an earlier one asked.
-
-    It does if it drew from past that end, or up to it with trials enough to be judged.
-    """
-    ends = (later.high, drawn.high) if edge == "high" else (drawn.low, later.low)
+def _goes_past(later: Range, drawn: Range, end: End, *, or_up_to: bool) -> bool:
+    """Whether a later round drew from past an end of an earlier one's range, or as far as that end."""
+    ends = (later.high, drawn.high) if end == "high" else (drawn.low, later.low)
     if ends[0] is None or ends[1] is None:
         return False
-    return ends[0] > ends[1] or (judged and ends[0] == ends[1])
+    return ends[0] > ends[1] or (or_up_to and ends[0] == ends[1])
+
+
+def _rises(run: RunRecord, round_: RoundRecord, name: str, end: End) -> bool:
+    """Whether the scores of a round still rise towards an end of what it drew from; killed trials are the worst."""
+    drawn = round_.ranges[name]
+    trials = [trial for trial in run.trials if trial.round == round_.number and _is_number(trial.params.get(name))]
+    places = [position(float(trial.params[name]), drawn) for trial in trials]
+    known = [(place, trial) for place, trial in zip(places, trials, strict=True) if place is not None]
+    merits = {key: rank for rank, key in enumerate(sorted({_merit(trial) for _, trial in known}))}
+    strength = trend([place for place, _ in known], [merits[_merit(trial)] for _, trial in known])
+    return strength > TREND if end == "high" else strength < -TREND
+
+
+def _merit(trial: TrialRecord) -> tuple[float, float, float]:
+    if trial.status not in ("complete", "halved") or not math.isfinite(trial.score):
+        return (0.0, -math.inf, -math.inf)
+    return (trial.epochs, trial.score, -trial.loss)
 
 
 def _moved(drawn: Range, edge: str) -> str:

@@ -284,7 +284,7 @@ class Study:
         """The ends of ranges that the last round points past."""
         numbers = {trial.round for trial in ranked}
         killed = [trial for trial in self._trials if trial.round in numbers and trial.status == "killed"]
-        return edges_of(space.to_ranges(), ranked, killed, len(_best_of(ranked)), trend=trend)
+        return edges_of(space.to_ranges(), ranked, killed, len(_best_of(ranked)), trends=trend)
 
     def _refuse_failure(self, trials: Sequence[TrialRecord]) -> None:
         if trials and all(trial.status == "failed" for trial in trials):

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from babysit.report.plots.weights import first_layer, paint, smoothness
+from babysit.report.plots.weights import first_layer
 from babysit.report.summary import Summary
 from babysit.storage import write_json
 
@@ -40,22 +40,6 @@ def test_a_tile_is_its_units_weights_as_an_image(tmp_path: Path) -> None:
     expected = np.round(127.5 + 127.5 * unit / np.abs(unit).max()).transpose(1, 2, 0)
     assert np.abs(second - expected).max() <= 1
     assert (sheet[:64, 64:68, 3] == 0).all()
-
-
-def test_paint_puts_zero_at_mid_grey_and_the_largest_weight_at_the_end() -> None:
-    tiles = np.array([[[[0.0, 2.0], [-2.0, 1.0]]]], dtype=np.float32)
-    assert paint(tiles)[0, :, :, 0].tolist() == [[128, 255], [0, 191]]
-    assert (paint(np.zeros((1, 2, 3, 3), np.float32))[..., :3] == 128).all()
-
-
-def test_smoothness_is_the_correlation_of_neighbours() -> None:
-    tile = RNG.normal(size=(1, 1, 200, 200)).astype(np.float32)
-    rows = (tile[..., 1:, :] + tile[..., :-1, :]) / 2
-    assert smoothness(tile) == pytest.approx(0, abs=0.02)
-    across = np.corrcoef(rows[..., 1:].ravel(), rows[..., :-1].ravel())[0, 1]
-    down = np.corrcoef(rows[..., 1:, :].ravel(), rows[..., :-1, :].ravel())[0, 1]
-    assert smoothness(rows) == pytest.approx((across + down) / 2, abs=0.01)
-    assert smoothness(np.ones((2, 3, 5, 5), np.float32)) == 0
 
 
 def test_the_title_tells_how_smooth_the_weights_are(finished: Path, summary: Summary) -> None:

@@ -5,5 +5,6 @@ from babysit.lab.section import Section
 SECTION = Section(
     "F",
     "Hyperparameter search",
-    "Coarse to fine, in log space, judged by validation.",
+    "Coarse to fine, in log space, judged by validation: what the search does, and why. Clouds show every trial at its "
+    "place, and the ranges that each stage drew from.",
 )

@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from babysit.measure.filters import Filters, paint, smoothness
 from babysit.report.formatting import number
 from babysit.report.plots.images import Bytes, data_uri, tile
 from babysit.report.summary import Summary, entries, part, words
 from babysit.report.svg import WIDTH, figure, tag
 from babysit.storage import read_json
-
-Tiles = NDArray[np.float32]
 
 _MOST_TILES, _MOST_PIXELS = 64, 400_000
 _TILE, _GAP = 64, 4
@@ -49,28 +47,7 @@ def first_layer(folder: Path, summary: Summary) -> str:
     )
 
 
-def paint(tiles: Tiles) -> Bytes:
-    """Weights ``(n, C, H, W)`` as RGBA ``(n, H, W, 4)``: zero is mid-grey, each tile's largest weight black or white.
-
-    Three channels are shown as colours; of any other number the mean is shown in grey.
-    """
-    channels = tiles if tiles.shape[1] == 3 else np.repeat(tiles.mean(axis=1, keepdims=True), 3, axis=1)
-    largest = np.abs(channels).max(axis=(1, 2, 3), keepdims=True)
-    shades = 127.5 * (1 + channels / np.maximum(largest, np.finfo(np.float32).tiny))
-    opaque = np.full_like(shades[:, :1], 255.0)
-    return np.concatenate([shades, opaque], axis=1).round().astype(np.uint8).transpose(0, 2, 3, 1)
-
-
-def smoothness(tiles: Tiles) -> float:
-    """Correlation of weights of pixels side by side or one above the other, over all tiles; 0 for noise."""
-    centred = tiles.astype(np.float64) - tiles.mean(axis=(2, 3), keepdims=True)
-    pairs = [(centred[..., 1:], centred[..., :-1]), (centred[..., 1:, :], centred[..., :-1, :])]
-    shared = sum(float((a * b).sum()) for a, b in pairs)
-    own = sum(float((a * a).sum() + (b * b).sum()) for a, b in pairs) / 2
-    return shared / own if own else 0.0
-
-
-def _read_tiles(folder: Path, summary: Summary) -> Tiles | None:
+def _read_tiles(folder: Path, summary: Summary) -> Filters | None:
     weight = _read_weight(folder / "model.safetensors")
     shape = _image_shape(folder, summary)
     if weight is None or not np.isfinite(weight).all():
@@ -83,7 +60,7 @@ def _read_tiles(folder: Path, summary: Summary) -> Tiles | None:
     return weight.reshape(-1, *shape)
 
 
-def _read_weight(path: Path) -> Tiles | None:
+def _read_weight(path: Path) -> Filters | None:
     """The first layer's weight; ``None`` where there is no file, none in it, or it is damaged."""
     from safetensors import SafetensorError, safe_open
 
