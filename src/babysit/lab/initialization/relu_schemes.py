@@ -75,7 +75,7 @@ def xavier_is_too_small_for_relu(bench: Bench) -> Outcome:
                 "signals",
                 f"With Xavier's weights ReLU activations fall to {short(_last(xavier[0]))} in ten layers, and "
                 f"{silent[0]:.1%} of the last units never fire",
-                lambda figure: draw_signals(figure, xavier[0], 0, 2),
+                lambda figure: draw_signals(figure, xavier[0], 0, 3),
                 _SIZE,
                 next((finding for of_one in found for finding in of_one if finding.code == "INI002"), None),
             )
@@ -120,8 +120,8 @@ def he_keeps_relu_alive(bench: Bench) -> Outcome:
             Drawing(
                 "signals",
                 f"With He's weights ReLU activations still spread by {_last(he[0]):.2f} in layer ten, and "
-                f"{arriving[0]:.0%} of the gradient comes back to layer one",
-                lambda figure: draw_signals(figure, he[0], 0, 4),
+                f"{arriving[0]:.0%} of the gradient comes back",
+                lambda figure: draw_signals(figure, he[0], 0, 3),
                 _SIZE,
             ),
             _side_by_side(bench.seeds[0], he[0]),

@@ -73,7 +73,7 @@ def small_weights_collapse(bench: Bench) -> Outcome:
                 "signals",
                 f"With 0.01·N(0, 1) activations fall to {short(_last(small[0]))} in ten layers, the gradient to "
                 f"{short(arriving[0])} on its way back",
-                lambda figure: draw_signals(figure, small[0], -1, 1),
+                lambda figure: draw_signals(figure, small[0], -1.1, 1.1),
                 _SIZE,
                 _by(found, "INI002"),
             )
@@ -130,7 +130,7 @@ def large_weights_saturate(bench: Bench) -> Outcome:
                 "signals",
                 f"With 1.0·N(0, 1) {share:.0%} of the outputs are at the limits, and the gradient that the others pass "
                 f"grows {grows:.1f} times with every layer",
-                lambda figure: draw_signals(figure, large[0], -1.05, 1.05),
+                lambda figure: draw_signals(figure, large[0], -1.1, 1.1),
                 _SIZE,
                 _by(found, "INI003"),
             )
@@ -177,8 +177,8 @@ def xavier_keeps_tanh_alive(bench: Bench) -> Outcome:
             Drawing(
                 "signals",
                 f"With Xavier's weights activations still spread by {_last(xavier[0]):.2f} in layer ten, and "
-                f"{arriving[0]:.0%} of the gradient comes back to layer one",
-                lambda figure: draw_signals(figure, xavier[0], -1, 1),
+                f"{arriving[0]:.0%} of the gradient comes back",
+                lambda figure: draw_signals(figure, xavier[0], -1.1, 1.1),
                 _SIZE,
             )
         ],
