@@ -14,6 +14,7 @@ from babysit.lab.initialization.ten_layers import (
     ERRORS,
     LAYERS,
     Signals,
+    agreeing,
     beside_printed,
     findings,
     growth,
@@ -62,11 +63,11 @@ def small_weights_collapse(bench: Bench) -> Outcome:
     printed = _printed(bench, SMALL, PRINTED_SMALL)
     return Outcome(
         [
-            printed[-1],
+            agreeing(printed),
             below("gradient at layer 1 / at layer 10", arriving, 1e-5),
             below("largest weight gradient / Xavier's", weights, 1e-5),
             named("INI002", found),
-            *printed[:-1],
+            *printed,
         ],
         [
             Drawing(
@@ -119,11 +120,11 @@ def large_weights_saturate(bench: Bench) -> Outcome:
                 within=half_digit(PRINTED_SATURATED) + ERRORS * stdev(everywhere),
                 unit="%",
             ),
-            printed[-1],
+            agreeing(printed),
             named("INI003", found),
             above("outputs of exactly ±1, whose gradient is exactly zero", [min(o) for o in blocked], 0.5, unit="%"),
             told("growth of the gradient from a layer to the one before", grown),
-            *printed[:-1],
+            *printed,
         ],
         [
             Drawing(
@@ -167,11 +168,11 @@ def xavier_keeps_tanh_alive(bench: Bench) -> Outcome:
     printed = _printed(bench, XAVIER, PRINTED_XAVIER)
     return Outcome(
         [
-            printed[-1],
+            agreeing(printed),
             below("largest weight gradient of a layer / smallest", weights, 2),
             above("gradient at layer 1 / at layer 10", arriving, 0.1),
             unnamed(found),
-            *printed[:-1],
+            *printed,
         ],
         [
             Drawing(
