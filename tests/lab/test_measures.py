@@ -50,3 +50,10 @@ def test_a_rule_has_to_speak_up_in_every_training(codes, holds):
 
 def test_shares_are_expected_in_percent():
     assert near("x", 0.5, 0.5, within=0.01, unit="%").expected == "50 % ± 1 %"
+
+
+@pytest.mark.parametrize(
+    ("target", "within", "digits"), [(2.302585, 5e-5, 5), (0.25, 1e-12, 6), (64, 0, 3), (0, 1e-6, 3), (0.98, 0.2, 3)]
+)
+def test_a_number_is_shown_to_the_digit_on_which_it_depends(target, within, digits):
+    assert near("x", target, target, within=within).digits == digits

@@ -89,7 +89,7 @@ class GrowingActivations(Rule):
             return
         yield self.finding(
             f"{percent(share)} of the outputs of the {bounded[0].type} layers are at their limits before training has "
-            "begun: no gradient gets through",
+            "begun, where they pass no gradient on",
             evidence=(
                 Evidence("saturated outputs in the median layer", share, self.saturated),
                 Evidence("layers", float(len(bounded)), float(self.layers)),

@@ -34,7 +34,7 @@ CLOSE = 0.01
 DEVIATIONS = 3.0
 """Standard deviations of the weights' sum of squares that are put down to chance."""
 STDS = tuple(10 ** (exponent / 2) for exponent in range(-10, -1))
-STRENGTHS = tuple(10 ** (exponent / 2) for exponent in range(-4, 11))
+STRENGTHS = tuple(10 ** (exponent / 2) for exponent in range(9))
 
 
 def judged(code: str, probe: Probe) -> list[Finding]:

@@ -92,8 +92,7 @@ def twenty_examples_are_learnt_by_heart(bench: Bench) -> Outcome:
         [
             Drawing(
                 "by-heart",
-                f"Twenty examples: all are right after {perfect:.0f} epochs, and after {EPOCHS} the loss is "
-                f"{short(median(losses))}",
+                f"Twenty examples: all right after {perfect:.0f} epochs, loss {short(median(losses))} after {EPOCHS}",
                 lambda figure: _draw_by_heart(figure, ends),
             )
         ],

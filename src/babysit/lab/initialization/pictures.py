@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _BINS = 60
+_MENTIONED = 0.005
 _POWERS = (-9.0, 7.0)  # of ten, that gradients of all schemes lie between
 
 
@@ -36,6 +37,7 @@ def draw_signals(figure: Figure, signals: Signals, low: float, high: float) -> N
         column = axes[:, layer]
         column[0].set_title(f"layer {layer + 1}")
         _histogram(column[0], signals.outputs[layer], (low, high), BLUE)
+        column[0].set_xticks([round(low), (low + high) / 2, round(high)])
         _sizes(column[1], signals.arriving[layer], RED)
         _sizes(column[2], signals.weights[layer], GREEN)
     for row, label in enumerate(("activations", "gradient\nof activations", "gradient\nof weights")):
@@ -84,22 +86,26 @@ def draw_losses(figure: Figure, curves: Mapping[str, Sequence[float]]) -> None:
 
 def _sizes(axes: Axes, values: Tensor, colour: str) -> None:
     """A histogram of absolute values by their power of ten."""
-    low, high = _POWERS
-    powers = values.abs().log10().clamp(low, high)
-    _histogram(axes, powers, _POWERS, colour, deviation=values.std().item())
+    _histogram(axes, values, _POWERS, colour, lambda known: known.abs().log10())
     axes.set_xticks([-6, 0, 6], ["10⁻⁶", "1", "10⁶"])
 
 
 def _histogram(
-    axes: Axes, values: Tensor, ends: tuple[float, float], colour: str, *, deviation: float | None = None
+    axes: Axes,
+    values: Tensor,
+    ends: tuple[float, float],
+    colour: str,
+    scale: Callable[[Tensor], Tensor] = lambda known: known,
 ) -> None:
+    """What is not zero, as a histogram to its highest bin; how much is zero is written above it."""
     low, high = ends
-    counts = torch.histc(values.flatten().float(), bins=_BINS, min=low, max=high)
-    edges = torch.linspace(low, high, _BINS + 1)
-    axes.stairs(counts / counts.max(), edges, fill=True, color=colour)
-    axes.set(xlim=ends, ylim=(0, 1.35), yticks=[])
+    known = values[values != 0].float()
+    counts = torch.histc(scale(known), bins=_BINS, min=low, max=high)
+    axes.stairs(counts / counts.max(), torch.linspace(low, high, _BINS + 1), fill=True, color=colour)
+    axes.set(xlim=ends, ylim=(0, 1.5), yticks=[])
     axes.grid(visible=False)
     axes.spines["left"].set_visible(False)
     axes.vlines(0, 0, 1.05, color=GREY, linewidth=0.5, zorder=0)
-    text = f"σ {short(values.std().item() if deviation is None else deviation)}"
-    axes.text(0.5, 0.99, text, transform=axes.transAxes, ha="center", va="top", fontsize=7.5)
+    zero = 1 - len(known) / values.numel()
+    text = f"σ {short(values.std().item())}" + (f"\n{zero:.0%} zero" if zero >= _MENTIONED else "")
+    axes.text(0.5, 1, text, transform=axes.transAxes, ha="center", va="top", fontsize=7)

@@ -18,6 +18,7 @@ from babysit.lab.initialization.tanh_schemes import (
 from babysit.lab.initialization.ten_layers import (
     LAYERS,
     Signals,
+    agreeing,
     beside_printed,
     findings,
     per_layer,
@@ -61,21 +62,21 @@ def xavier_is_too_small_for_relu(bench: Bench) -> Outcome:
     silent = [_silent(one.outputs[-1]) for one in xavier]
     return Outcome(
         [
-            printed[-1],
+            agreeing(printed),
             per_layer(deviations, 0.5**0.5),
             above("units of layer 10 that fire on no example", silent, 0.01, unit="%"),
             named("INI002", found),
             told("units of layer 1 that fire on no example", [_silent(one.outputs[0]) for one in xavier], unit="%"),
             told("the same of layer 10 with He's weights", [_silent(one.outputs[-1]) for one in he], unit="%"),
             told("outputs of layer 10 that are zero", [_zero(one.outputs[-1]) for one in xavier], unit="%"),
-            *printed[:-1],
+            *printed,
         ],
         [
             Drawing(
                 "signals",
                 f"With Xavier's weights ReLU activations fall to {short(_last(xavier[0]))} in ten layers, and "
                 f"{silent[0]:.1%} of the last units never fire",
-                lambda figure: draw_signals(figure, xavier[0], 0, 2),
+                lambda figure: draw_signals(figure, xavier[0], 0, 3),
                 _SIZE,
                 next((finding for of_one in found for finding in of_one if finding.code == "INI002"), None),
             )
@@ -110,18 +111,18 @@ def he_keeps_relu_alive(bench: Bench) -> Outcome:
     arriving = [(one.arriving[0].std() / one.arriving[-1].std()).item() for one in he]
     return Outcome(
         [
-            printed[-1],
+            agreeing(printed),
             per_layer(deviations, 1.0),
             above("gradient at layer 1 / at layer 10", arriving, 0.5),
             unnamed(found),
-            *printed[:-1],
+            *printed,
         ],
         [
             Drawing(
                 "signals",
                 f"With He's weights ReLU activations still spread by {_last(he[0]):.2f} in layer ten, and "
-                f"{arriving[0]:.0%} of the gradient comes back to layer one",
-                lambda figure: draw_signals(figure, he[0], 0, 4),
+                f"{arriving[0]:.0%} of the gradient comes back",
+                lambda figure: draw_signals(figure, he[0], 0, 3),
                 _SIZE,
             ),
             _side_by_side(bench.seeds[0], he[0]),

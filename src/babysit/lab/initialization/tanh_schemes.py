@@ -14,6 +14,7 @@ from babysit.lab.initialization.ten_layers import (
     ERRORS,
     LAYERS,
     Signals,
+    agreeing,
     beside_printed,
     findings,
     growth,
@@ -62,18 +63,18 @@ def small_weights_collapse(bench: Bench) -> Outcome:
     printed = _printed(bench, SMALL, PRINTED_SMALL)
     return Outcome(
         [
-            printed[-1],
+            agreeing(printed),
             below("gradient at layer 1 / at layer 10", arriving, 1e-5),
             below("largest weight gradient / Xavier's", weights, 1e-5),
             named("INI002", found),
-            *printed[:-1],
+            *printed,
         ],
         [
             Drawing(
                 "signals",
                 f"With 0.01·N(0, 1) activations fall to {short(_last(small[0]))} in ten layers, the gradient to "
                 f"{short(arriving[0])} on its way back",
-                lambda figure: draw_signals(figure, small[0], -1, 1),
+                lambda figure: draw_signals(figure, small[0], -1.1, 1.1),
                 _SIZE,
                 _by(found, "INI002"),
             )
@@ -119,18 +120,18 @@ def large_weights_saturate(bench: Bench) -> Outcome:
                 within=half_digit(PRINTED_SATURATED) + ERRORS * stdev(everywhere),
                 unit="%",
             ),
-            printed[-1],
+            agreeing(printed),
             named("INI003", found),
             above("outputs of exactly ±1, whose gradient is exactly zero", [min(o) for o in blocked], 0.5, unit="%"),
             told("growth of the gradient from a layer to the one before", grown),
-            *printed[:-1],
+            *printed,
         ],
         [
             Drawing(
                 "signals",
                 f"With 1.0·N(0, 1) {share:.0%} of the outputs are at the limits, and the gradient that the others pass "
                 f"grows {grows:.1f} times with every layer",
-                lambda figure: draw_signals(figure, large[0], -1.05, 1.05),
+                lambda figure: draw_signals(figure, large[0], -1.1, 1.1),
                 _SIZE,
                 _by(found, "INI003"),
             )
@@ -167,18 +168,18 @@ def xavier_keeps_tanh_alive(bench: Bench) -> Outcome:
     printed = _printed(bench, XAVIER, PRINTED_XAVIER)
     return Outcome(
         [
-            printed[-1],
+            agreeing(printed),
             below("largest weight gradient of a layer / smallest", weights, 2),
             above("gradient at layer 1 / at layer 10", arriving, 0.1),
             unnamed(found),
-            *printed[:-1],
+            *printed,
         ],
         [
             Drawing(
                 "signals",
                 f"With Xavier's weights activations still spread by {_last(xavier[0]):.2f} in layer ten, and "
-                f"{arriving[0]:.0%} of the gradient comes back to layer one",
-                lambda figure: draw_signals(figure, xavier[0], -1, 1),
+                f"{arriving[0]:.0%} of the gradient comes back",
+                lambda figure: draw_signals(figure, xavier[0], -1.1, 1.1),
                 _SIZE,
             )
         ],

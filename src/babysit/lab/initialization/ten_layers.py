@@ -143,6 +143,11 @@ def beside_printed(layer: int, values: Tensor, low: str, high: str = "") -> Meas
     return Measure(f"std of the activations, layer {layer}", found, f"{printed} ± {within:.3g}", holds)
 
 
+def agreeing(layers: Sequence[Measure]) -> Measure:
+    """How many of the layers are as printed; all of them should be."""
+    return near("layers whose std is as printed", sum(layer.holds is True for layer in layers), len(layers), within=0)
+
+
 def half_digit(printed: str) -> float:
     """What rounding may have changed in a printed figure.
 
