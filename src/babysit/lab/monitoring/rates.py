@@ -38,8 +38,7 @@ _STYLES = {
 
 
 def trained(lr: float, seeds: Sequence[int]) -> list[Watched]:
-    """The network trained at a learning rate, once a seed.
-    """
+    """The network trained at a learning rate, once a seed."""
     return [watch(digits(), dataclasses.replace(NETWORK, lr=lr, seed=seed)) for seed in seeds]
 
 
