@@ -28,6 +28,7 @@ def configure(folder: Path, configuration: str) -> None:
 
 def test_a_report_of_an_unfinished_run_is_judged_as_configured(babysit: Any, recorded: Callable[..., Path]) -> None:
     run = recorded(EXPLODES)
+    (run / "losses.tail").touch()  # as long as a watched training goes on
     plain = babysit.run("report", run, cwd=run.parent)
     assert "error LOS001" in plain.out
     configure(run.parent, MILDER)
@@ -81,14 +82,16 @@ def test_a_run_that_was_stopped_goes_on_under_another_configuration(babysit: Any
 
 
 def test_a_search_is_judged_as_configured(babysit: Any, tmp_path: Path) -> None:
-    (tmp_path / "loop.py").write_text("def loop(trial):\n    trial.report(1, trial['x'])\n")
-    options = ("loop.py:loop", "--space", "x=0..1", "--trials", "12", "--epochs", "1", "--moves", "0", "--workers", "1")
+    (tmp_path / "loop.py").write_text(
+        "def loop(trial):\n    trial.report(1, trial['x'] if trial['x'] < 0.3 else float('nan'))\n"
+    )
+    options = ("loop.py:loop", "--space", "x=0..1", "--trials", "24", "--epochs", "1", "--moves", "0", "--workers", "1")
     plain = babysit.run("search", *options, "--out", "plain", cwd=tmp_path)
-    assert "SRC001" in plain.out
-    configure(tmp_path, '[tool.babysit]\nignore = ["SRC001"]\n')
+    assert "SRC002" in plain.out
+    configure(tmp_path, '[tool.babysit]\nignore = ["SRC002"]\n')
     ended = babysit.run("search", *options, "--out", "run", cwd=tmp_path)
     assert (ended.code, ended.err) == (0, "")
-    assert "SRC001" not in ended.out
+    assert "SRC002" not in ended.out
     assert json.loads((tmp_path / "run" / "report.json").read_text())["findings"] == []
 
 
