@@ -262,6 +262,9 @@ def main() -> None:
         if fnmatch(name, options.only) and options.half in ("both", half)
         for seed in range(options.seeds)
     ]
+    if options.judge and (missing := [task for task in chosen if not (task.kept / BESIDE).exists()]):
+        print(f"{len(missing)} of {len(chosen)} trainings were not kept, such as {missing[0].kept}")
+        chosen = [task for task in chosen if task not in missing]
     os.environ["OMP_NUM_THREADS"] = "1"
     results = []
     with multiprocessing.get_context("spawn").Pool(options.processes, maxtasksperchild=60) as pool:
