@@ -31,6 +31,12 @@ MISSED = {
 }
 """Sick trainings that are not diagnosed, and why."""
 
+FOLDED = {
+    "act002_mlp_high_rate": "LOS002",  # the loss explodes at the rate that drives the units to their limits
+    "act002_unscaled_input": "DAT002",  # the inputs that do so
+}
+"""Sick trainings whose label is the symptom of what is found."""
+
 
 @pytest.mark.parametrize("name", HEALTHY)
 def test_healthy_trainings_get_no_warning(zoo: Callable[[str], Watched], name: str) -> None:
@@ -54,7 +60,10 @@ def test_sick_trainings_are_named(zoo: Callable[[str], Watched], name: str) -> N
     if name in MISSED:
         assert not is_told(code, found, said, seen.diagnosis.folded), "it is found by now: take it off the list"
         pytest.skip(MISSED[name])
-    assert is_named(code, found, said), (found, seen.diagnosis.folded)
+    if name in FOLDED:
+        assert seen.diagnosis.folded[code].code == FOLDED[name]
+    else:
+        assert is_named(code, found, said), (found, seen.diagnosis.folded)
 
 
 @contextlib.contextmanager
