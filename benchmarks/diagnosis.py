@@ -4,13 +4,18 @@ Runs every script of ``tests/zoo`` under the watcher, for several seeds, in two 
 
     python benchmarks/diagnosis.py --seeds 3
     python benchmarks/diagnosis.py --half held-out --only "sick/los*" --verbose
+    python benchmarks/diagnosis.py --keep runs/zoo && python benchmarks/diagnosis.py --judge runs/zoo
 
-A cause counts as named where a finding of its code stands in the diagnosis as a warning or an error, not folded under
-another one; as information only where its rule gives nothing else. It counts as told where it is named, where another
-code of the same cause is (see ``tests/zoo/causes.py``), or where its finding was folded under one that explains it. The
-scripts of each code, and the healthy ones, are split in two halves: limits were chosen with the first half in view, and
-the second half tells what they are worth. The table has a line a family of codes, with ``--codes`` a line a code; steps
-are medians of ``--when``.
+``--keep`` leaves the run folders, and ``--judge`` asks the rules of today of them: rules read records alone, so that a
+changed one is judged on all of the zoo in a few minutes, without training anything.
+
+A cause counts as named where a warning or an error that stands in the diagnosis, not folded under another one, states
+it: a finding of its own code (information, where its rule gives nothing else), or, for a learning rate that is too low
+or too high and for weights that start too small, one that says so in its message or remedies (see
+``tests/zoo/causes.py``). The table has the first of these by itself, too: by its own code. It counts as told where it
+is named, or where its finding was folded under one that explains it. The scripts of each code, and the healthy ones,
+are split in two halves: limits were chosen with the first half in view, and the second half tells what they are worth.
+The table has a line a family of codes, with ``--codes`` a line a code; steps are medians of ``--when``.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import shutil
 import sys
 import time
 from collections import defaultdict
@@ -29,9 +35,10 @@ from pathlib import Path
 ZOO = Path(__file__).parents[1] / "tests" / "zoo"
 sys.path.append(str(ZOO))
 
-from causes import cause_of, is_named, is_told  # noqa: E402
+from causes import cause_of, is_named, is_named_by_code, is_told  # noqa: E402
 
 HALVES = ("calibration", "held-out")
+BESIDE = "watched.json"
 PREFIXES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
@@ -45,8 +52,8 @@ class Result:
         seed: Of the training.
         half: "calibration" or "held-out".
         found: Code → severity of the findings.
-        folded: Codes of the symptoms folded under others.
-        messages: Of the findings.
+        folded: Code of each symptom that was folded → code of its cause.
+        said: Code → message and remedies of the findings.
         steps: Steps taken.
         detected: Steps after which the code was found first; None where it never was.
         seconds: Time taken.
@@ -58,8 +65,8 @@ class Result:
     seed: int
     half: str
     found: dict[str, str]
-    folded: list[str]
-    messages: dict[str, str]
+    folded: dict[str, str]
+    said: dict[str, str]
     steps: int
     detected: int | None
     seconds: float
@@ -70,12 +77,16 @@ class Result:
         return [code for code, severity in self.found.items() if severity != "info"]
 
     @property
+    def named_by_code(self) -> bool:
+        return is_named_by_code(self.code, self.found)
+
+    @property
     def named(self) -> bool:
-        return is_named(self.code, self.found)
+        return is_named(self.code, self.found, self.said)
 
     @property
     def told(self) -> bool:
-        return is_told(self.code, self.found, self.folded)
+        return is_told(self.code, self.found, self.said, self.folded)
 
 
 def scripts() -> list[tuple[str, str, str]]:
@@ -92,32 +103,70 @@ def scripts() -> list[tuple[str, str, str]]:
     ]
 
 
-def watch(task: tuple[str, str, str, int, bool]) -> Result:
+@dataclass(frozen=True)
+class Task:
+    """One training to be watched, or judged.
+
+    Attributes:
+        name: Script, below the zoo.
+        code: What is wrong with it; "" for a healthy one.
+        half: "calibration" or "held-out".
+        seed: Of the training.
+        when: Judge beginnings too.
+        kept: Run folder to write, or to judge; ``None`` keeps nothing.
+    """
+
+    name: str
+    code: str
+    half: str
+    seed: int
+    when: bool
+    kept: Path | None
+
+
+def watch(task: Task) -> Result:
     """Run one training."""
     import torch
 
     from babysit.testing import watch_script
 
     torch.set_num_threads(1)
-    name, code, half, seed, when = task
+    if task.kept and (task.kept / "run.json").exists():
+        shutil.rmtree(task.kept)
     start = time.perf_counter()
-    seen = watch_script(ZOO / name, str(seed))
+    seen = watch_script(ZOO / task.name, str(task.seed), out=task.kept)
     seconds = time.perf_counter() - start
-    diagnosis = seen.diagnosis
+    if task.kept:
+        (task.kept / BESIDE).write_text(json.dumps({"notes": seen.notes, "seconds": seconds}))
+    return result(task, seen.records, seen.diagnosis, seen.notes, seconds)
+
+
+def judge(task: Task) -> Result:
+    """Judge one training that was watched earlier."""
+    from babysit.diagnose import diagnose, join
+    from babysit.measure.record import read_runs
+
+    assert task.kept
+    runs = read_runs(task.kept)
+    beside = json.loads((task.kept / BESIDE).read_text())
+    return result(task, runs, join([diagnose(run) for run in runs]), beside["notes"], beside["seconds"])
+
+
+def result(task: Task, runs, diagnosis, notes, seconds: float) -> Result:
+    """What came out of a training."""
     found = {finding.code: str(finding.severity) for finding in reversed(diagnosis.findings)}
-    steps = sum(len(run.losses) for run in seen.records)
     return Result(
-        name,
-        code,
-        seed,
-        half,
+        task.name,
+        task.code,
+        task.seed,
+        task.half,
         found,
-        sorted(diagnosis.folded),
-        {finding.code: finding.message for finding in diagnosis.findings},
-        steps,
-        detection(seen.records, code) if when and code in found else None,
+        {code: cause.code for code, cause in sorted(diagnosis.folded.items())},
+        {item.code: " | ".join((item.message, *item.remedies)) for item in reversed(diagnosis.findings)},
+        sum(len(run.losses) for run in runs),
+        detection(runs, task.code) if task.when and task.code in found else None,
         seconds,
-        [*seen.notes, *(f"{rule}: {error}" for rule, error in diagnosis.broken.items())],
+        [*notes, *(f"{rule}: {error}" for rule, error in diagnosis.broken.items())],
     )
 
 
@@ -153,8 +202,8 @@ def beginning(run, steps: int):
 def table(results: list[Result], *, codes: bool = False) -> str:
     """A line a family of codes or a code, and the healthy ones."""
     lines = [
-        "| cause | named, calibration | named, held out | told, calibration | told, held out | steps until named |",
-        "|---|---|---|---|---|---|",
+        "| cause | named, calibration | named, held out | by its own code | | told | | steps until named |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     sick = [result for result in results if result.code]
     kinds: dict[str, list[Result]] = defaultdict(list)
@@ -172,9 +221,10 @@ def table(results: list[Result], *, codes: bool = False) -> str:
 def row(title: str, results: list[Result]) -> str:
     halves = [[item for item in results if item.half == half] for half in HALVES]
     named = [share([item.named for item in half]) for half in halves]
+    by_code = [share([item.named_by_code for item in half]) for half in halves]
     told = [share([item.told for item in half]) for half in halves]
     when = sorted(item.detected for item in results if item.detected is not None)
-    return f"| {' | '.join([title, *named, *told])} | {when[len(when) // 2] if when else '–'} |"
+    return f"| {' | '.join([title, *named, *by_code, *told])} | {when[len(when) // 2] if when else '–'} |"
 
 
 def share(results: list[bool]) -> str:
@@ -187,6 +237,8 @@ def verdict(result: Result) -> str:
         return "ALARM" if result.warned else "notes" if result.notes else ""
     if not result.named:
         return "told" if result.told else "MISS"
+    if not result.named_by_code:
+        return "stated"
     return "also" if result.notes or set(result.warned) - {result.code} else ""
 
 
@@ -200,23 +252,29 @@ def main() -> None:
     parser.add_argument("--verbose", action="store_true", help="a line for each training that is not as it should be")
     parser.add_argument("--codes", action="store_true", help="a line for each code in the table, not for each family")
     parser.add_argument("--json", type=Path, help="write every result there")
+    parser.add_argument("--keep", type=Path, help="keep the run folders in this folder")
+    parser.add_argument("--judge", type=Path, help="judge the run folders that --keep has left there; train nothing")
     options = parser.parse_args()
+    folder = options.judge or options.keep
     chosen = [
-        (name, code, half, seed, options.when)
+        Task(name, code, half, seed, options.when, folder and folder / Path(name).with_suffix("") / str(seed))
         for name, code, half in scripts()
         if fnmatch(name, options.only) and options.half in ("both", half)
         for seed in range(options.seeds)
     ]
+    if options.judge and (missing := [task for task in chosen if not (task.kept / BESIDE).exists()]):
+        print(f"{len(missing)} of {len(chosen)} trainings were not kept, such as {missing[0].kept}")
+        chosen = [task for task in chosen if task not in missing]
     os.environ["OMP_NUM_THREADS"] = "1"
     results = []
     with multiprocessing.get_context("spawn").Pool(options.processes, maxtasksperchild=60) as pool:
-        for result in pool.imap_unordered(watch, chosen):
-            results.append(result)
-            mark = verdict(result)
+        for item in pool.imap_unordered(judge if options.judge else watch, chosen):
+            results.append(item)
+            mark = verdict(item)
             if options.verbose and mark:
-                print(f"{mark} {result.name} seed {result.seed}: {result.found} folded {result.folded} {result.notes}")
-                for code in (code for code in result.warned if code != result.code):
-                    print(f"      {code} {result.messages[code]}")
+                print(f"{mark} {item.name} seed {item.seed}: {item.found} folded {item.folded} {item.notes}")
+                for code in (code for code in item.warned if code != item.code):
+                    print(f"      {code} {item.said[code]}")
                 sys.stdout.flush()
     print(table(results, codes=options.codes))
     if options.json:

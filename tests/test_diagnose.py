@@ -100,6 +100,14 @@ def test_an_error_is_never_folded_under_a_warning() -> None:
     assert diagnosis.verdict == "errors"
 
 
+def test_steps_that_are_too_large_explain_the_curve_they_make() -> None:
+    curve = (("LOS004", "warning", 90), ("LOS005", "warning", 0))
+    assert codes(said(("UPD002", "warning", 20), *curve)) == ["UPD002"]
+    assert codes(said(("UPD002", "error", 20), ("LOS008", "error", 0), *curve)) == ["UPD002"]
+    # a loss that runs away makes the steps large, too
+    assert codes(said(("UPD002", "error", 20), ("LOS002", "error", 5))) == ["LOS002"]
+
+
 def test_explanations_name_rules_there_are_and_have_no_circle() -> None:
     mentioned = {*EXPLAINS, *(code for symptoms in EXPLAINS.values() for code in symptoms)}
     assert mentioned <= set(catalogue())

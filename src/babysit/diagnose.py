@@ -52,7 +52,7 @@ EXPLAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "DAT011": _SCORES,
         "GEN003": (*_SCORES, "LOS005"),
         "NRM001": ("GEN001", "LOS005", "LOS004"),
-        "INI001": (*_OUTCOME, *_UNITS, *_GRADIENTS, "INI002"),
+        "INI001": (*_OUTCOME, *_UNITS, *_GRADIENTS, "INI002", "INI004"),
         "UPD005": (*_OUTCOME, *_UNITS, "GRD001", "INI002", "INI004"),
         "DAT002": (
             "ACT001",
@@ -84,12 +84,13 @@ EXPLAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "GRD001": ("LOS003", "LOS004", "LOS008", "UPD001", "GEN002", "ACT005"),
         "ACT005": ("LOS003", "LOS004", "LOS008", *_UPDATES, *_SCORES, "INI004"),
         "ACT004": ("GEN002", "LOS004"),
-        "LOS008": ("LOS003", "LOS004", "LOS005", *_UPDATES, "GEN002"),
+        "UPD002": ("LOS004", "LOS005", "LOS008", "GEN002"),
+        "LOS008": ("LOS003", "LOS004", "LOS005", "UPD001", "GEN002"),
         "INI004": ("LOS003", "LOS004", "GEN002"),
-        "LOS004": ("LOS005", *_UPDATES, "GEN002"),
-        "LOS005": ("UPD002", "GEN002"),
+        "LOS004": ("LOS005", "UPD001", "GEN002"),
+        "LOS005": ("GEN002",),
+        # a rate too low is told by the curve, whose remedy is worked out from those updates
         "LOS003": ("UPD001", "GEN002"),
-        "UPD002": ("GEN002",),
         "UPD001": ("GEN002",),
     }
 )

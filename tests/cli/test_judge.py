@@ -31,6 +31,7 @@ def test_a_sick_run_is_judged_again(babysit: Any, recorded: Callable[..., Path])
     assert (ended.code, ended.err) == (1, "")
     assert "error LOS001" in ended.out
     assert "lr 1e+06 → 1e+05" in ended.out
+    assert "explains LOS002 exploding-loss" in ended.out
     assert "errors: loss curve: explodes" in ended.out
     lines = (run / "findings.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [

@@ -79,6 +79,14 @@ def test_findings_alone(summary: Summary) -> None:
     assert printed(lambda console: render_findings((), console)) == ""
 
 
+def test_what_a_finding_explains_is_said_once(summary: Summary) -> None:
+    findings = (*summary.findings[:1], *summary.findings)
+    symptoms = {"GEN001": ["LOS005 oscillating-loss", "UPD002 huge-update"], "LOS001": ["LOS002 exploding-loss"]}
+    lines = printed(lambda console: render_findings(findings, console, symptoms)).splitlines()
+    assert [number for number, line in enumerate(lines) if "explains" in line] == [5]
+    assert lines[5] == "  explains LOS005 oscillating-loss, UPD002 huge-update"
+
+
 @pytest.mark.parametrize(
     "hostile", ["[red]x[/red]", "\x1b[2J", "\x9b2J", "\x07", "a\u202eb", "\ud800", "[link=file:///]"]
 )

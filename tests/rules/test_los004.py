@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from babysit.measure.record import RunRecord
 from babysit.rules.los004_early_plateau import EarlyPlateau
 from babysit.testing import record
 
@@ -72,6 +73,22 @@ def test_small_updates_acquit_the_rate() -> None:
 
 def test_a_rate_that_is_lowered_in_time_ends_the_alarm() -> None:
     assert list(RULE.check(record(curve(*OVERSHOT[:7], 0.3, 0.25, 0.2)))) == []
+
+
+def bouncing(end: float, *, noise: float = 0.4, update: float = 0.02) -> RunRecord:
+    """A steep fall to 0.5 and a slow one from there to ``end``, in losses that bounce."""
+    levels = (2.3, 1.0, 0.5, *np.linspace(0.5, end, 7))
+    losses = [abs(loss) for loss in curve(*levels, each=40, noise=noise)]
+    return record(losses, updates={"a": [update] * len(losses)}, lr=0.1)
+
+
+def test_a_level_that_bounces_too_much_to_settle() -> None:
+    for end in (0.5, 0.4):  # a fall that the bouncing itself may make
+        (finding,) = RULE.check(bouncing(end))
+        assert "too high to settle (lr 0.1)" in finding.message
+    assert list(RULE.check(bouncing(0.45, noise=0.1))) == []  # it does not bounce
+    assert list(RULE.check(bouncing(0.25))) == []  # it falls for sure
+    assert list(RULE.check(bouncing(0.5, update=0.005))) == []
 
 
 @pytest.mark.parametrize("losses", [[], [2.3], curve(*OVERSHOT, each=4), [math.nan] * 200])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from babysit.rules import Severity
 from babysit.rules.upd002_huge_update import HugeUpdate
 from babysit.testing import record
 
@@ -28,6 +29,13 @@ def test_one_layer_of_two_is_named() -> None:
     (finding,) = RULE.check(record([2.3] * STEPS, updates={"a": [1e-3] * STEPS, "b": [0.5] * STEPS}, lr=0.1))
     assert finding.module == "b"
     assert "larger weights" in finding.remedies[1]
+
+
+def test_an_error_where_nothing_was_learnt() -> None:
+    for final, severity in ((2.2, Severity.ERROR), (1.5, Severity.WARNING)):
+        losses = [2.3] * 5 + [final] * (STEPS - 5)
+        (finding,) = RULE.check(record(losses, updates={"a": [0.5] * STEPS}))
+        assert finding.severity is severity
 
 
 def test_silent_near_the_floor() -> None:

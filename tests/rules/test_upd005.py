@@ -20,12 +20,16 @@ def run(
     decay: float | None = 0.1,
     steady: int = 0,
     steps: int = 60,
+    grown: float = 1.0,
     **header: Any,
 ) -> RunRecord:
-    """Three layers that shrink to ``left`` of their norm, ``steady`` others that keep it."""
+    """Three layers that shrink to ``left`` of their norm, ``steady`` others that keep it.
+
+    With ``grown``, the first update makes the weights of the three that much larger.
+    """
 
     def layers(step: int) -> tuple[LayerStats, ...]:
-        norm = left ** (step / (steps - 1))
+        norm = left ** (step / (steps - 1)) * (grown if step else 1.0)
         fading = [
             LayerStats(f"fc{n}", "Linear", weight_norm=norm, decay_norm=decay, decay_share=share) for n in range(3)
         ]
@@ -74,6 +78,11 @@ def test_what_keeps_it_silent(silent: RunRecord) -> None:
     assert list(RULE.check(silent)) == []
 
 
+def test_weights_that_stand_above_their_start_do_not_fade() -> None:
+    assert len(list(RULE.check(run(left=0.2, grown=4.0)))) == 1  # 0.8 of what they were
+    assert list(RULE.check(run(left=0.3, grown=4.0))) == []  # the steps have driven them up to 1.2
+
+
 def test_models_against_each_other_say_nothing_by_their_loss() -> None:
     (finding,) = RULE.check(run(loss=0.5, progress=False))
     assert finding.severity is Severity.WARNING
@@ -88,6 +97,7 @@ def test_weights_that_forget_and_keep_their_size() -> None:
     for silent in (
         run(left=0.9, decay=0.01, optimizer="AdamW"),
         run(left=0.9, decay=0.025, optimizer="AdamW"),  # λ = 0.25 at a rate of 0.1: the rate is the matter
+        run(left=0.9, decay=0.8, grown=4.0, optimizer="AdamW"),  # they have grown all the same: the steps are
         run(left=0.9, decay=0.2, optimizer="SGD"),
         run(left=0.9, decay=0.2, loss=0.5, optimizer="AdamW"),
         run(left=0.9, decay=0.2, optimizer="Adam"),  # divided by the gradient's size: nothing to tell it by

@@ -60,7 +60,7 @@ def show(diagnosis: Diagnosis, screen: Console) -> None:
     def say(text: str, style: str = "") -> None:
         screen.print(Text(plain(text, ascii_only=screen.options.ascii_only), style=style))
 
-    render_findings(diagnosis.findings, screen)
+    render_findings(diagnosis.findings, screen, _symptoms(diagnosis))
     if diagnosis.findings:
         say("")
     say(*verdict(diagnosis))
@@ -80,6 +80,17 @@ def verdict(diagnosis: Diagnosis) -> tuple[str, str]:
     styles = {"healthy": "bold green", "warnings": "bold yellow", "errors": "bold red"}
     curve = f": loss curve: {diagnosis.curve}" if diagnosis.curve else ""
     return f"{diagnosis.verdict}{curve}", styles[diagnosis.verdict]
+
+
+def _symptoms(diagnosis: Diagnosis) -> dict[str, list[str]]:
+    """Code of each cause → code and name of what was folded under it."""
+    from babysit.rules._catalogue import catalogue
+
+    rules = catalogue()
+    found: dict[str, list[str]] = {}
+    for code, cause in sorted(diagnosis.folded.items()):
+        found.setdefault(cause.code, []).append(f"{code} {rules[code].name}")
+    return found
 
 
 def _split(text: str) -> list[str]:

@@ -71,14 +71,16 @@ def print_summary(run: Path | Mapping[str, Any], console: Console, config: Confi
         _print_search(say, runs[0], summary)
 
 
-def render_findings(findings: Sequence[Finding], console: Console) -> None:
-    """Print findings: severity, code and place, message, evidence beside its limit, remedies.
+def render_findings(findings: Sequence[Finding], console: Console, symptoms: Mapping[str, Sequence[str]] = {}) -> None:
+    """Print findings: severity, code and place, message, evidence beside its limit, remedies, what it explains.
 
     Args:
         findings: In the order to print; none prints nothing.
         console: Where to.
+        symptoms: Code of a finding → the rules whose findings it explains; said once, under the first of that code.
     """
     say = _Printer(console)
+    explains = dict(symptoms)
     for place, finding in enumerate(findings):
         severity = str(finding.severity.value)
         if place:
@@ -91,6 +93,8 @@ def render_findings(findings: Sequence[Finding], console: Console) -> None:
             say.line(("; ".join(map(_evidence, finding.evidence)), "dim"), indent=2)
         for remedy in finding.remedies:
             say.line((f"try: {remedy}", ""), indent=2)
+        if also := explains.pop(finding.code, ()):
+            say.line((f"explains {', '.join(also)}", "dim"), indent=2)
 
 
 class _Printer:

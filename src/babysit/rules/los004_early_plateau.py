@@ -25,7 +25,8 @@ class EarlyPlateau(Rule):
     flat. The final level against the initial one: high. And a sign that the steps were too large, since a flat curve
     alone may be a model at its limit: the loss first rose over its initial level, and, where layers were measured,
     the middle layer once took an update of a third of its weights or more. Or, without that: the loss fell and has been
-    flat since, it bounces widely, and the middle layer's updates are still ten times the usual size.
+    flat since as far as its bouncing lets one tell, it bounces widely, and the middle layer's updates are still ten
+    times the usual size.
 
     ## Why it hurts
     Steps that large jump over the valley instead of settling into it, or throw units so far off the data that they
@@ -56,6 +57,7 @@ class EarlyPlateau(Rule):
 
     min_steps: int = threshold(50, unit="steps")
     flat: float = threshold(0.12, unit="share the last half still fell; it may rise by twice that")
+    errors: float = threshold(2.0, unit="standard errors of a level, where it bounces")
     high: float = threshold(0.25, unit="× initial loss")
     overshoot: float = threshold(1.2, unit="× initial loss")
     overshoot_alone: float = threshold(1.5, unit="× initial loss, where no layer was measured")
@@ -79,7 +81,8 @@ class EarlyPlateau(Rule):
         middle, end = float(np.median(levels[3:6])), float(np.median(levels[8:]))
         blocks = curve.blocks()
         spread = float(blocks[-len(blocks) // 3 :].std()) / end if end > 0 else 0.0
-        fell = middle < self.back * curve.initial and middle - end <= self.flat * end
+        flat = max(self.flat * end, self.errors * curve.level_error())
+        fell = middle < self.back * curve.initial and middle - end <= flat
         if not fell or end < self.settled * curve.initial or spread < self.bouncing:
             return
         rate = rate_at(run)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
+from babysit.rules._progress import is_stuck
 from babysit.rules._updates import median_ratios, working_steps
 from babysit.rules._words import LECTURE, change_rate, names, number, rate_at
 
@@ -21,7 +22,8 @@ class HugeUpdate(Rule):
     the sampled steps after the first 20, or the first tenth, while there is something left to learn.
 
     ## Why it hurts
-    Weights that are replaced within a few steps remember the last few mini-batches and nothing else.
+    Weights that are replaced within a few steps remember the last few mini-batches and nothing else. Where the loss
+    ends near its beginning, or near guessing, it is an error.
 
     ## What to try
     Lower the learning rate by 10. If it is one layer only: give it larger initial weights or a rate of its own; a
@@ -69,4 +71,5 @@ class HugeUpdate(Rule):
             ),
             module="" if everywhere else worst,
             steps=(working[0].step, working[-1].step),
+            severity=Severity.ERROR if is_stuck(run) else None,
         )

@@ -22,10 +22,10 @@ class DecayDominates(Rule):
     ## What it measures
     For each layer with weight decay: the decay's part beside the gradient (λ‖w‖ against ‖g‖ where it is L2 in the
     gradient, its part of the update against the rest where it is decoupled), in the later half of the run; and the last
-    weight norm beside the largest one. It speaks where most layers have shrunk so, while the loss is still high. It
-    speaks as well where a decoupled decay, far above what is usual, takes so much off most layers at each step (the
-    learning rate times λ) that a step's gain is gone after a few dozen, whether they have shrunk or live on what they
-    get anew.
+    weight norm beside the largest one and the first. It speaks where most layers have shrunk so, while the loss is
+    still high. It speaks as well where a decoupled decay, far above what is usual, takes so much off most layers at
+    each step (the learning rate times λ) that a step's gain is gone after a few dozen, whether they have shrunk or live
+    on what they get anew.
 
     ## Why it hurts
     The smallest weights, not the smallest loss, are what is looked for. The outputs end near a constant, and the
@@ -38,7 +38,8 @@ class DecayDominates(Rule):
     ## When it is a false alarm
     Near the floor of the loss the gradient is small by right and the decay exceeds it: the rule is silent once the loss
     has come down. So it is while the weights keep their size, and for weights before a normalisation, which shrink to a
-    balance and learn all the same. A network that is meant to be pruned away is a true exception.
+    balance and learn all the same. Weights that stand above their start have been driven up there by the steps: it is
+    those that are too large, and UPD002 tells it. A network that is meant to be pruned away is a true exception.
 
     ## Options
     Healthy decays, 1e-4 with SGD to 0.1 with AdamW at a rate of 1e-3, leave 0.9 of the weights and more in a thousand
@@ -59,6 +60,7 @@ class DecayDominates(Rule):
     shrunk: float = threshold(0.4, unit="last weight norm / largest")
     layers: float = threshold(0.5, unit="share of the layers with decay")
     learnt: float = threshold(0.5, unit="× initial loss or chance level")
+    grown: float = threshold(1.5, unit="last weight norm / first", source="adds half to what the training began with")
     failed: float = threshold(0.9, unit="× initial loss or chance level")
     forgotten: float = threshold(0.02, unit="share of the weights a step", source="20 × 0.1 at a rate of 1e-2")
     usual: float = threshold(0.3, unit="weight decay", source="three times the largest usual one of AdamW")
@@ -70,7 +72,9 @@ class DecayDominates(Rule):
         level = curve.chance or curve.initial
         high = not run.header.progress or curve.final > self.learnt * level > 0
         layers = [seen for seen in _decayed(run).values() if len(seen) >= self.min_samples]
-        fading = [seen for seen in layers if _share(seen) > self.decay and _left(seen) < self.shrunk]
+        fading = [
+            seen for seen in layers if _share(seen) > self.decay and _left(seen) < self.shrunk and _growth(seen) < 1
+        ]
         if not high:
             return
         failed = run.header.progress and curve.final > self.failed * level
@@ -98,7 +102,7 @@ class DecayDominates(Rule):
         """Weights that keep their size, and yet nothing of what they have learnt."""
         taken = {
             module: median(shares)
-            for module, shares in _taken(run, self.usual).items()
+            for module, shares in _taken(run, self.usual, self.grown).items()
             if len(shares) >= self.min_samples
         }
         modules = [module for module, share in taken.items() if share > self.forgotten]
@@ -131,17 +135,20 @@ def _decayed(run: RunRecord) -> Mapping[str, Sequence[LayerStats]]:
     return found
 
 
-def _taken(run: RunRecord, usual: float) -> Mapping[str, Sequence[float]]:
+def _taken(run: RunRecord, usual: float, grown: float) -> Mapping[str, Sequence[float]]:
     """Share of each module's weights that a decoupled decay takes at the sampled steps; 0 where it is a usual one.
 
-    With a usual decay it is the learning rate that is too high.
+    With a usual decay it is the learning rate that is too high, and so it is where the weights have grown in spite of
+    an unusual one.
     """
     found: dict[str, list[float]] = {}
+    first: dict[str, float] = {}
     for step in run.steps if is_decoupled(run) else ():
         for layer in step.layers:
             if step.lr and layer.weight_norm and layer.decay_norm is not None:
                 share = layer.decay_norm / layer.weight_norm
-                found.setdefault(layer.module, []).append(share if share / step.lr > usual else 0.0)
+                small = layer.weight_norm < grown * first.setdefault(layer.module, layer.weight_norm)
+                found.setdefault(layer.module, []).append(share if share / step.lr > usual and small else 0.0)
     return found
 
 
@@ -158,6 +165,10 @@ def _times(share: float) -> str:
 def _left(seen: Sequence[LayerStats]) -> float:
     largest = max(layer.weight_norm or 0.0 for layer in seen)
     return (seen[-1].weight_norm or 0.0) / largest if largest > 0 else math.nan
+
+
+def _growth(seen: Sequence[LayerStats]) -> float:
+    return (seen[-1].weight_norm or 0.0) / (seen[0].weight_norm or math.nan)
 
 
 _REMEDIES = (
