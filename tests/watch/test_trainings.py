@@ -243,6 +243,29 @@ def test_classes_of_a_loss_that_is_written_by_hand() -> None:
     assert 20 < probe.numbers["imbalance_ratio"] < 80
 
 
+def test_a_functional_activation_that_comes_late_is_found_at_the_next_close_look() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.out, self.late = nn.Linear(8, 16), nn.Linear(16, 3), False
+
+        def forward(self, x: Tensor) -> Tensor:
+            hidden = self.fc(x)
+            return self.out(torch.relu(hidden) if self.late else hidden)
+
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-2)
+    with Monitor() as monitor:
+        for step in range(100):
+            model.late = step >= 81
+            x, y = batch(step)
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+    seen = [step.step for step in monitor.record.steps if any(layer.type == "ReLU" for layer in step.layers)]
+    assert seen == list(range(84, 100)), "every fourth step is looked at closely by then"
+
+
 def test_a_rectifier_that_is_written_as_a_clamp() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
