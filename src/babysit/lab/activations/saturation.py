@@ -176,9 +176,7 @@ def _draw_function(figure: Figure, activation: str) -> None:
     axes.legend(loc="upper left")
 
 
-def _draw_histograms(
-    figure: Figure, name: str, activation: str, saturated: _Training, healthy: _Training
-) -> None:
+def _draw_histograms(figure: Figure, name: str, activation: str, saturated: _Training, healthy: _Training) -> None:
     low, high = BOUNDS[activation]
     bins = torch.linspace(low, high, 41).tolist()
     panels = figure.subplots(1, 2, sharey=True)

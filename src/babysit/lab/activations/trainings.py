@@ -69,25 +69,26 @@ def accuracy(model: nn.Module, split: Split) -> float:
     return evaluate(model, Examples(*split), CLASSIFICATION).score
 
 
-def descend(model: nn.Module, optimizer: torch.optim.Optimizer, data: Split, *, steps: int, seed: int) -> Iterator[int]:
-    """Train as a user's own loop does, pausing before each step and once after the last.
+def descend(
+    model: nn.Module, optimizer: torch.optim.Optimizer, data: Split, *, steps: int, seed: int, batch: int = BATCH
+) -> Iterator[tuple[int, float]]:
+    """Train as a user's own loop does.
 
     Yields:
-        Steps taken so far.
+        Steps taken so far, and the loss that the last of them was taken for.
     """
     x, y = data
     generator = Bench.generator(seed)
     order = torch.empty(0, dtype=torch.int64)
-    for step in range(steps):
-        yield step
-        if len(order) < BATCH:
+    for step in range(1, steps + 1):
+        if len(order) < batch:
             order = torch.randperm(len(x), generator=generator)
-        rows, order = order[:BATCH], order[BATCH:]
+        rows, order = order[:batch], order[batch:]
         loss = nn.functional.cross_entropy(model(x[rows]), y[rows])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    yield steps
+        yield step, loss.item()
 
 
 @torch.no_grad()
