@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from babysit.lab.drawing import BLUE, COLOURS, DASHES, GREEN, GREY, RED
 from babysit.lab.measures import above, below, named, near, told, true
+from babysit.lab.preprocessing.axes import plain_log, whole_numbers
 from babysit.lab.preprocessing.examples import Pair, photographs, prepared, stood_in
 from babysit.lab.preprocessing.loops import Watched, train_watched
 from babysit.lab.preprocessing.section import SECTION
@@ -102,9 +103,7 @@ def first_layer_only(bench: Bench) -> Outcome:
     found: dict[tuple[str, str], list[Centredness]] = {}
     for inputs, activation in cases:
         x, y = train = centred if inputs == "centred" else scaled
-        found[inputs, activation] = [
-            centredness(deep(activation, train, seed), x[:2000], y) for seed in bench.seeds
-        ]
+        found[inputs, activation] = [centredness(deep(activation, train, seed), x[:2000], y) for seed in bench.seeds]
     raw, sigmoid, tanh = found["raw", "sigmoid"], found["centred", "sigmoid"], found["centred", "tanh"]
     # long enough for the rule to be sure
     watched = train_watched(deep("sigmoid", centred, 0), centred, lr=0.02, epochs=bench.pick(2, 4))
@@ -123,8 +122,9 @@ def first_layer_only(bench: Bench) -> Outcome:
         [
             Drawing(
                 "layers",
-                f"Centring brings layer 1 from {raw[0].offset[0]:.1f} standard deviations to {abs(sigmoid[0].offset[0]):.2f}; "
-                f"sigmoids put layers 2 to 6 at {min(sigmoid[0].offset[1:]):.1f} or more again",
+                f"Centring brings layer 1 from {raw[0].offset[0]:.1f} standard deviations to "
+                f"{abs(sigmoid[0].offset[0]):.2f}; sigmoids put layers 2 to 6 at "
+                f"{min(sigmoid[0].offset[1:]):.1f} or more again",
                 partial(_draw_layers, found=found),
                 size=(7.4, 3.4),
                 finding=finding,
@@ -143,8 +143,7 @@ def _draw_layers(figure: Figure, found: dict[tuple[str, str], list[Centredness]]
         label = f"{inputs} inputs, {'ReLU' if activation == 'relu' else activation}"
         left.plot(layers, [abs(value) for value in values[0].offset], label=label, **style)
         right.plot(layers, [100 * share for share in values[0].one_sign], label=label, **style)
-    left.set(xlabel="linear layer", ylabel="|mean| / standard deviation of its inputs", yscale="symlog", ylim=(0, None))
-    left.set_yscale("symlog", linthresh=0.1, linscale=0.4)
+    left.set(xlabel="linear layer", ylabel="|mean| / std of its inputs", ylim=(-0.1, None))
     right.set(xlabel="linear layer", ylabel="units with gradients of one sign (%)", ylim=(-4, 104))
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
 
@@ -187,7 +186,9 @@ def raw_inputs_break_training(bench: Bench) -> Outcome:
     found = {spec: [trained_on(spec, bench, seed) for seed in bench.seeds] for spec in SPECS}
     final = {spec: [one.losses[-1] for one in group] for spec, group in found.items()}
     good = final["mean-image,scale"]
-    findings = [one for spec in ("none", "scale") for code in ("DAT001", "DAT002") if (one := found[spec][0].finding(code))]
+    findings = [
+        one for spec in ("none", "scale") for code in ("DAT001", "DAT002") if (one := found[spec][0].finding(code))
+    ]
     slower = [other / one for one, other in zip(good, final["scale"], strict=True)]
     quiet = [not {"DAT001", "DAT002"} & {f.code for f in one.findings} for one in found["mean-image,scale"]]
     return Outcome(
@@ -225,9 +226,11 @@ def _draw_losses(figure: Figure, found: dict[str, Watched]) -> None:
         epochs = range(1, len(watched.losses) + 1)
         known = [loss if math.isfinite(loss) and loss < 1e3 else math.nan for loss in watched.losses]
         left = sum(math.isnan(loss) for loss in known)
-        label = f"{name} ({left} epochs off the scale)" if left else name
+        label = f"{name} ({left} of {len(known)} epochs off the scale)" if left else name
         axes.plot(epochs, known, color=colour, linestyle=dashes, marker=mark, markersize=4, label=label)
     axes.axhline(math.log(10), color=GREY, linewidth=0.9, linestyle="-")
     axes.annotate("chance", (1, math.log(10)), xytext=(0, 3), textcoords="offset points", color=GREY, fontsize=8)
     axes.set(xlabel="epoch", ylabel="mean training loss of the epoch", yscale="log")
+    whole_numbers(axes.xaxis)
+    plain_log(axes.yaxis)
     axes.legend()

@@ -20,7 +20,7 @@ MOST_TRAINING, MOST_HELD_OUT = 4_000, 1_000
 
 
 def fewer(dataset: Dataset, train: int, *, validation: int | None = None, seed: int = 0) -> Dataset:
-    """The same data with a random part of its training split, and the first of its validation split.
+    """The same data with a random part of its training split, and of its validation split.
 
     Args:
         dataset: Not changed.
@@ -34,8 +34,13 @@ def fewer(dataset: Dataset, train: int, *, validation: int | None = None, seed: 
         100
     """
     splits = dataset.splits
-    chosen = np.sort(np.random.default_rng(seed).permutation(splits.train)[:train])
-    return dataclasses.replace(dataset, splits=Splits(chosen, splits.validation[:validation], splits.test))
+    generator = np.random.default_rng(seed)
+    # not the first ones: files lie sorted by class
+    chosen, held_out = (
+        np.sort(generator.permutation(indices)[:count])
+        for indices, count in ((splits.train, train), (splits.validation, validation))
+    )
+    return dataclasses.replace(dataset, splits=Splits(chosen, held_out, splits.test))
 
 
 def prepared(spec: str, dataset: Dataset) -> tuple[Pair, Pair]:

@@ -58,7 +58,9 @@ def mean_image_or_channel_means(bench: Bench) -> Outcome:
     raw = torch.from_numpy(dataset.inputs("train")).double()
     by_pixel, by_channel = (prepared(spec, dataset)[0][0].double() for spec in ("mean-image", "channel-mean"))
     spread = raw.std(correction=0).item()
-    accuracies = [[_accuracy(spec, dataset, seed, bench) for seed in bench.seeds] for spec in ("mean-image", "channel-mean")]
+    accuracies = [
+        [_accuracy(spec, dataset, seed, bench) for seed in bench.seeds] for spec in ("mean-image", "channel-mean")
+    ]
     difference = [one - other for one, other in zip(*accuracies, strict=True)]
     return Outcome(
         [
@@ -75,10 +77,10 @@ def mean_image_or_channel_means(bench: Bench) -> Outcome:
         [
             Drawing(
                 "means",
-                f"The mean image holds {image.numel():,} numbers, the channel means {channels.numel()}; they lie "
-                f"{_distance(image, channels) / spread:.2f} standard deviations apart",
+                f"The mean image is {image.numel():,} numbers, a mean for each channel {channels.numel()}; they lie "
+                f"{_distance(image, channels) / spread:.2f} standard deviations of a pixel apart",
                 lambda figure: _draw_means(figure, image, channels, raw[:1], int(raw.max())),
-                size=(7.2, 2.9),
+                size=(7.2, 2.35),
             )
         ],
         note=stood_in(bench),
@@ -116,7 +118,7 @@ def _draw_means(figure: Figure, image: Tensor, channels: Tensor, example: Tensor
         axes.set(xticks=[], yticks=[])
         axes.grid(visible=False)
         _show(axes, values, top, signed=signed)
-        axes.set_xlabel(f"{values.min():.0f} … {values.max():.0f}")
+        axes.set_xlabel(f"{values.min():.0f} … {values.max():.0f}".replace("-", "−"))
 
 
 def _show(axes: Axes, values: Tensor, top: int, *, signed: bool) -> None:

@@ -45,6 +45,7 @@ def train_watched(
     batch_size: int = 64,
     momentum: float = 0.9,
     seed: int = 0,
+    steps: int | None = None,
 ) -> Watched:
     """Train by gradient descent with momentum, evaluate after every epoch, and ask the rules.
 
@@ -57,6 +58,7 @@ def train_watched(
         batch_size: Examples a step; what is left over at the end of an epoch is passed over.
         momentum: Of the update.
         seed: Of the order of the examples.
+        steps: End after so many, in the middle of the last epoch.
 
     Example:
         >>> x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
@@ -68,12 +70,16 @@ def train_watched(
     order = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum)
     losses: list[float] = []
+    left = steps
     scores: dict[str, list[float]] = {name: [] for name in evaluations or {}}
     with bs.watch(model, optimizer) as monitor:
         for _ in range(epochs):
             model.train()
             sums = torch.zeros(())
             batches = [b for b in torch.randperm(len(y), generator=order).split(batch_size) if len(b) == batch_size]
+            if left is not None:
+                batches = batches[:left]
+                left -= len(batches)
             for batch in batches:
                 loss = F.cross_entropy(model(x[batch]), y[batch])
                 optimizer.zero_grad()

@@ -42,17 +42,27 @@ def covariance(x: Tensor) -> Tensor:
     return torch.cov(x.flatten(1).T, correction=0)
 
 
-def _draw_clouds(figure: Figure, clouds: dict[str, Tensor], axis: tuple[str, str], spread: Sequence[float]) -> None:
-    """The same examples after each step; both axes of a panel have one scale."""
-    for axes, (name, cloud), reach in zip(figure.subplots(1, len(clouds)), clouds.items(), spread, strict=True):
+@dataclasses.dataclass(frozen=True)
+class Cloud:
+    """The same examples after some step: two columns, what they are, and how far the axes go."""
+
+    name: str
+    points: Tensor
+    x: str
+    y: str
+    reach: float
+
+
+def _draw_clouds(figure: Figure, clouds: Sequence[Cloud]) -> None:
+    """Panels side by side; both axes of each have one scale, as distances count in both directions alike."""
+    for axes, cloud in zip(figure.subplots(1, len(clouds)), clouds, strict=True):
         axes.axhline(0, color=GREY, linewidth=0.8)
         axes.axvline(0, color=GREY, linewidth=0.8)
-        axes.scatter(*cloud.T.numpy(), s=7, color=BLUE, alpha=0.55, linewidths=0, rasterized=True)
-        axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-        axes.set_title(name, loc="left")
-        axes.set_xlabel(axis[0])
-        if axes.get_subplotspec().is_first_col():
-            axes.set_ylabel(axis[1])
+        axes.scatter(*cloud.points.T.numpy(), s=7, color=BLUE, alpha=0.55, linewidths=0)
+        axes.set(xlim=(-cloud.reach, cloud.reach), ylim=(-cloud.reach, cloud.reach), aspect="equal")
+        axes.set_title(cloud.name, loc="left")
+        axes.set(xlabel=cloud.x, ylabel=cloud.y)
+        axes.locator_params(nbins=5)
 
 
 @SECTION.claim(
@@ -78,11 +88,12 @@ def mean_zero_and_unit_deviation(bench: Bench) -> Outcome:
     spreads = [x.std(0, correction=0) for x in raw]
     uneven = [(spread.max() / spread.min()).item() for spread in spreads]
     two = columns(wines[0], ALCOHOL, PROLINE)
-    clouds = {
-        "raw": torch.from_numpy(two.inputs("train")),
-        "centred": transformed("center", two),
-        "centred and scaled": transformed("standardize", two),
-    }
+    deviations = ("alcohol (std)", "proline (std)")
+    clouds = (
+        Cloud("raw", torch.from_numpy(two.inputs("train")), "alcohol (% by volume)", "proline (mg/l)", 1800),
+        Cloud("centred", transformed("center", two), "alcohol − mean (%)", "proline − mean (mg/l)", 1000),
+        Cloud("centred and scaled", transformed("standardize", two), *deviations, 4),
+    )
     ratio = float(spreads[0][PROLINE] / spreads[0][ALCOHOL])
     return Outcome(
         [
@@ -99,10 +110,8 @@ def mean_zero_and_unit_deviation(bench: Bench) -> Outcome:
                 "cloud",
                 f"Raw, the wines are a line: proline spreads {ratio:,.0f} times as far as alcohol. Centred and scaled, "
                 "both count alike",
-                lambda figure: _draw_clouds(
-                    figure, clouds, ("alcohol (raw: % by volume)", "proline (raw: mg/l)"), (1800, 1000, 4)
-                ),
-                size=(7.6, 3.2),
+                lambda figure: _draw_clouds(figure, clouds),
+                size=(7.6, 3.1),
             )
         ],
         note="The validation split gets the training split's numbers, so its own mean is near 0 and not at it.",
@@ -137,12 +146,12 @@ def decorrelated_and_white(bench: Bench) -> Outcome:
     wanted = [_documented_variances(matrix) for matrix in raw]
     strong = [kept.diag()[documented > 0.99] for kept, documented in zip(white, wanted, strict=True)]
     two = columns(read("wine"), ALCOHOL, PROLINE)
-    clouds = {
-        "centred and scaled": transformed("standardize", two),
-        "decorrelated": transformed("standardize,pca:2", two),
-        "whitened": transformed("standardize,whiten", two),
-    }
-    correlation = float(covariance(clouds["centred and scaled"])[0, 1])
+    clouds = (
+        Cloud("centred and scaled", transformed("standardize", two), "alcohol (std)", "proline (std)", 3.6),
+        Cloud("decorrelated", transformed("standardize,pca:2", two), "1st axis", "2nd axis", 3.6),
+        Cloud("whitened", transformed("standardize,whiten", two), "1st axis (std)", "2nd axis (std)", 3.6),
+    )
+    correlation = float(covariance(clouds[0].points)[0, 1])
     return Outcome(
         [
             # sums of 1257 products in float32, of numbers up to the largest variance
@@ -158,21 +167,14 @@ def decorrelated_and_white(bench: Bench) -> Outcome:
                 "cloud",
                 f"Alcohol and proline go together ({correlation:.2f}); turned to its principal axes the cloud is "
                 "uncorrelated, whitened it is round",
-                lambda figure: _draw_clouds(
-                    figure,
-                    clouds,
-                    ("alcohol, then 1st axis (standard deviations)", "proline, then 2nd axis"),
-                    (3.6, 3.6, 3.6),
-                ),
-                size=(7.6, 3.2),
+                lambda figure: _draw_clouds(figure, clouds),
+                size=(7.6, 3.1),
             ),
             Drawing(
                 "covariances",
-                f"Covariances of the 64 pixels of digits: neighbours correlate by {_neighbours(raw[0]):.2f} on average; "
-                "PCA leaves the diagonal alone, whitening makes it 1",
-                lambda figure: _draw_covariances(
-                    figure, {"centred": raw[0], "PCA": turned[0], "whitened": white[0]}
-                ),
+                f"Covariances of the 64 pixels of digits: neighbours correlate by {_neighbours(raw[0]):.2f} on "
+                "average; PCA leaves the diagonal alone, whitening makes it 1",
+                lambda figure: _draw_covariances(figure, {"centred": raw[0], "PCA": turned[0], "whitened": white[0]}),
                 size=(7.6, 3.0),
             ),
         ],

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from babysit.data import Dataset
 from babysit.lab.drawing import BLUE, GREEN, RED
-from babysit.lab.preprocessing.loops import Watched, accuracy, train_watched
 from babysit.lab.measures import below, named, told, true
+from babysit.lab.preprocessing.axes import whole_numbers
 from babysit.lab.preprocessing.examples import pictures, prepared, stood_in
+from babysit.lab.preprocessing.loops import Watched, accuracy, train_watched
 from babysit.lab.preprocessing.section import SECTION
 from babysit.lab.section import Bench, Drawing, Outcome
 from babysit.nn.models import MLPConfig, build
@@ -104,8 +105,9 @@ def from_the_training_split_alone(bench: Bench) -> Outcome:
             )
         ],
         findings=[finding] if finding else [],
-        note=f"By its own statistics the validation split would have been shifted by {abs(own):.3f} standard deviations: "
-        f"no rule could see that, so a data set is fitted, of which only the training split is read. {stood_in(bench)}",
+        note=f"By its own statistics the validation split would have been shifted by {abs(own):.3f} standard "
+        "deviations: no rule could see that, so a data set is fitted, of which only the training split is read. "
+        f"{stood_in(bench)}",
     )
 
 
@@ -121,17 +123,15 @@ def _draw(figure: Figure, alike: Compared, unlike: Compared) -> None:
     left, right = figure.subplots(1, 2)
     inputs = (("training", alike.train, BLUE, "-"), ("validation, prepared", alike.validation, GREEN, "--"),
               ("validation, raw", unlike.validation, RED, ":"))  # fmt: skip
-    low, high = (
-        float(end) for end in (min(x.min() for _, x, *_ in inputs), max(x.max() for _, x, *_ in inputs))
-    )
-    edges = np.linspace(low, high, 60)
+    low, high = (float(end) for end in (min(x.min() for _, x, *_ in inputs), max(x.max() for _, x, *_ in inputs)))
+    edges = np.arange(np.floor(low) - 0.5, np.ceil(high) + 1, max(1.0, np.round((high - low) / 40)))  # of whole pixels
     for name, x, colour, dashes in inputs:
         shares, _ = np.histogram(x.numpy().ravel(), bins=edges)
         left.stairs(shares / x.numel(), edges, color=colour, linestyle=dashes, label=name, linewidth=1.5)
     left.set(xlabel="input of the network", ylabel="share of the values", yscale="log")
-    left.legend()
     epochs = range(1, len(alike.watched.losses) + 1)
-    for name, one, colour, dashes in (("prepared alike", alike, GREEN, "--"), ("raw", unlike, RED, ":")):
-        right.plot(epochs, one.watched.scores["validation"], color=colour, linestyle=dashes, label=name, marker="o")
+    for one, colour, dashes in ((alike, GREEN, "--"), (unlike, RED, ":")):
+        right.plot(epochs, one.watched.scores["validation"], color=colour, linestyle=dashes, marker="o", markersize=4)
     right.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0, 1))
-    right.legend()
+    whole_numbers(right.xaxis)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
