@@ -67,7 +67,7 @@ def signal(network: nn.Sequential, seed: int, examples: int = 1000) -> Signal:
         x = layer(x)
         if name.startswith("act"):
             activations.append(x.std().item())
-    F.cross_entropy(x, y).backward()
+    F.cross_entropy(x, y).backward()  # type: ignore[no-untyped-call]
     weights = [layer.weight.grad for layer in network if isinstance(layer, nn.Linear)][:-1]
     return Signal(tuple(normal), tuple(activations), tuple(float(w.norm()) for w in weights if w is not None))
 

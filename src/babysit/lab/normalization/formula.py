@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -39,7 +38,7 @@ def layer_of(kind: str, units: int) -> Norm:
     return layer
 
 
-def pooled(x: Tensor) -> Sequence[int]:
+def pooled(x: Tensor) -> list[int]:
     """The dimensions that share a mean and a variance: all but the second."""
     return [dimension for dimension in range(x.dim()) if dimension != 1]
 
@@ -60,7 +59,8 @@ def written_out(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
     mean = x.mean(dim=pooled(x), keepdim=True)
     variance = (x - mean).square().mean(dim=pooled(x), keepdim=True)
     shape = [1, -1, *[1] * (x.dim() - 2)]
-    return (x - mean) / (variance + eps).sqrt() * gamma.view(shape) + beta.view(shape)
+    normal: Tensor = (x - mean) / (variance + eps).sqrt()
+    return normal * gamma.view(shape) + beta.view(shape)
 
 
 def uneven(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -63,7 +63,8 @@ def centredness(network: nn.Sequential, x: Tensor, y: Tensor) -> Centredness:
     shares: list[list[float]] = []
     for example in range(_EXAMPLES):
         network.zero_grad()
-        F.cross_entropy(network(x[example : example + 1]), y[example : example + 1]).backward()
+        loss = F.cross_entropy(network(x[example : example + 1]), y[example : example + 1])
+        loss.backward()  # type: ignore[no-untyped-call]
         shares.append([_one_sign(layer) for layer in linears(network)])
     return Centredness(offset, tuple(torch.tensor(shares).nanmean(dim=0).tolist()))
 

@@ -74,16 +74,18 @@ def train_watched(
     scores: dict[str, list[float]] = {name: [] for name in evaluations or {}}
     with bs.watch(model, optimizer) as monitor:
         for _ in range(epochs):
+            if left == 0:
+                break
             model.train()
             sums = torch.zeros(())
-            batches = [b for b in torch.randperm(len(y), generator=order).split(batch_size) if len(b) == batch_size]
+            batches = torch.randperm(len(y), generator=order)[: len(y) // batch_size * batch_size].view(-1, batch_size)
             if left is not None:
                 batches = batches[:left]
                 left -= len(batches)
             for batch in batches:
                 loss = F.cross_entropy(model(x[batch]), y[batch])
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 sums += loss.detach()
             losses.append(sums.item() / len(batches))
@@ -110,6 +112,8 @@ def accuracy(model: nn.Module, x: Tensor, y: Tensor, *, training: bool = False, 
     model.train(training)
     right = [
         (model(inputs).argmax(dim=1) == targets).sum()
-        for inputs, targets in zip(x.split(batch_size), y.split(batch_size), strict=True)
+        for inputs, targets in (
+            (x[start : start + batch_size], y[start : start + batch_size]) for start in range(0, len(y), batch_size)
+        )
     ]
     return float(torch.stack(right).sum().item()) / len(y)

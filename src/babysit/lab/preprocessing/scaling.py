@@ -34,7 +34,8 @@ def columns(dataset: Dataset, *chosen: int) -> Dataset:
 
 def transformed(spec: str, dataset: Dataset, split: str = "train") -> Tensor:
     """A split after steps that were fitted on the training split, in float64 as what is measured of it is to be."""
-    return fit_preprocessing(spec, dataset)(torch.from_numpy(dataset.inputs(split))).double()
+    x: Tensor = fit_preprocessing(spec, dataset)(torch.from_numpy(dataset.inputs(split)))
+    return x.double()
 
 
 def covariance(x: Tensor) -> Tensor:
@@ -185,7 +186,8 @@ def decorrelated_and_white(bench: Bench) -> Outcome:
 def _documented_variances(matrix: Tensor) -> Tensor:
     """What :class:`Whiten` says: λ / (λ + ε·λ_max), from the largest λ down."""
     variances = torch.linalg.eigvalsh(matrix).flip(0).clamp(min=0)
-    return variances / (variances + (Whiten.default_value or 0.0) * variances[0])
+    damped: Tensor = variances / (variances + (Whiten.default_value or 0.0) * variances[0])
+    return damped
 
 
 def _off_diagonal(matrix: Tensor) -> float:
