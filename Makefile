@@ -4,7 +4,8 @@ BIN := $(VENV)/bin
 # one thread a process: the tests run in as many processes as there are cores
 RUN := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test test-all check docs format clean
+.PHONY: demo test test-all check docs docs-lab format clean
+# for docs-lab: CIFAR10=path measures the claims that name CIFAR-10 on it, and on digits without
 
 demo: $(VENV)/.ready  ## Set up, and take the embedded data through the whole procedure.
 	$(BIN)/babysit train digits
@@ -24,6 +25,10 @@ check: $(VENV)/.ready docs  ## Style, types, layering, documentation.
 docs: $(VENV)/.ready  ## Generate the rule pages and build the site; a broken link fails.
 	$(BIN)/python -m babysit.rules._pages docs/rules
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+docs-lab: $(VENV)/.ready  ## Run the lab in full (some 20 minutes) and write its pages of the documentation.
+	$(RUN) $(BIN)/babysit lab --out lab $(if $(CIFAR10),--data cifar10=$(CIFAR10))
+	$(BIN)/python -m babysit.report.lab_docs lab docs/lab
 
 format: $(VENV)/.ready
 	$(BIN)/ruff check --fix .

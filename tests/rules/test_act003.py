@@ -135,6 +135,28 @@ def test_each_condition_is_needed() -> None:
     assert list(RULE.check(recorded(0.01, None, 0.09))) == []  # unknown
 
 
+def test_many_inputs_do_not_hide_the_layers_after_the_first(fit: Callable[..., RunRecord]) -> None:
+    assert list(RULE.check(recorded(0.05, 0.01, 0.03))) == []  # two are too few to tell
+    (finding,) = RULE.check(recorded(0.05, 0.01, 0.03, 0.09))
+    assert finding.evidence[1].value == pytest.approx(3)
+    assert "0.09 in fc3 and 0.01 in fc1" in finding.message
+    assert list(RULE.check(recorded(0.05, 0.01, 0.03, 0.02))) == []
+    # each pixel 64 times, as a photograph has thousands of them
+    wide = nn.Sequential(Repeated(64), mlp(4, features=64 * 64))
+    assert len(list(RULE.check(fit(wide, epochs=1, lr=0.01)))) == 1
+
+
+class Repeated(nn.Module):
+    """Every feature several times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.repeat(1, self.times)
+
+
 def test_functions_are_seen_and_each_model_by_itself() -> None:
     def named(prefix: str) -> list[LayerStats]:
         found: list[LayerStats] = []

@@ -80,6 +80,15 @@ class Picture:
     png: bytes
     finding: str = ""
 
+    @property
+    def file(self) -> str:
+        """Of the PNG."""
+        return f"{self.name}.png"
+
+    def to_json(self) -> dict[str, str]:
+        """What a page needs to show the file."""
+        return {"file": self.file, "title": self.title, "finding": self.finding}
+
 
 def can_draw() -> bool:
     """Whether matplotlib is there."""

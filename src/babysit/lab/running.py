@@ -49,7 +49,7 @@ class Row:
     seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """The row as a JSON object, without its pictures."""
+        """The row as a JSON object, its pictures by their files."""
         return {
             "id": self.id,
             "section": self.id[0],
@@ -60,7 +60,7 @@ class Row:
             "measured": [measure.to_json() for measure in self.measures],
             "remark": self.remark,
             "findings": [finding.to_json() for finding in self.findings],
-            "pictures": [f"{picture.name}.png" for picture in self.pictures],
+            "pictures": [picture.to_json() for picture in self.pictures],
             "seconds": round(self.seconds, 2),
         }
 

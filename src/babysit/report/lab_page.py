@@ -9,6 +9,7 @@ from typing import Any
 
 from babysit._version import __version__
 from babysit.lab import Bench, Row, claims, sections
+from babysit.lab.example import standalone
 from babysit.report import lab_table
 from babysit.storage import refuse_write, write_bytes, write_json, write_text
 
@@ -32,7 +33,7 @@ def write_lab(folder: Path, rows: Sequence[Row], bench: Bench, command: str) -> 
     """
     for row in rows:
         for picture in row.pictures:
-            write_bytes(folder / f"{picture.name}.png", picture.png, durable=False)
+            write_bytes(folder / picture.file, picture.png, durable=False)
     write_json(folder / "lab.json", document(rows, bench, command))
     page = folder / "report.html"
     write_text(page, render(rows, bench, command))
@@ -79,7 +80,7 @@ def render(rows: Sequence[Row], bench: Bench, command: str) -> str:
         rows=rows,
         bench=bench,
         command=command,
-        examples={row.id: known[row.id].example for row in rows},
+        examples={row.id: standalone(known[row.id]) for row in rows},
         value=lab_table.value,
         marks=lab_table.MARKS,
         markup=Markup,

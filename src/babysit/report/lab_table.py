@@ -64,7 +64,7 @@ class LabTable:
     def close(self, rows: Sequence[Row], page: Path) -> None:
         """All were measured; say what came of them, and where the page is."""
         counts = Counter(row.verdict for row in rows)
-        said = ", ".join(f"{counts[verdict]} {_count_word(verdict)}" for verdict in Verdict if counts[verdict])
+        said = ", ".join(f"{counts[verdict]} {count_word(verdict)}" for verdict in Verdict if counts[verdict])
         seconds = time.monotonic() - self._began
         self._console.print(f"\n{plural(len(rows), 'claim')}: {said}; {number(seconds)} s", markup=False)
         self._console.print(f"report: {page}", markup=False)
@@ -126,7 +126,8 @@ def _one(value_: float, measure: Measure) -> str:
     return percent(value_) if measure.unit == "%" else f"{number(value_, measure.digits)} {measure.unit}".strip()
 
 
-def _count_word(verdict: Verdict) -> str:
+def count_word(verdict: Verdict) -> str:
+    """What follows the number of claims of a verdict, such as ``"hold"`` after 12."""
     return {
         Verdict.HOLDS: "hold",
         Verdict.SUBTLE: "more subtle than the claim",

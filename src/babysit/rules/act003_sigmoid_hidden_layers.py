@@ -25,7 +25,8 @@ class SigmoidHiddenLayers(Rule):
     ## What it measures
     The longest sequence of hidden layers that each end in a sigmoid (a module, or a call of `torch.sigmoid`), with no
     normalisation between; and by how much the gradient of the weights shrinks from each of these layers to the one
-    before it, in the first 20 sampled steps.
+    before it, in the first 20 sampled steps. The first of more than three is left out where its own gradient is larger:
+    it reads no sigmoids, and the gradient of its weights grows with the number and the size of its inputs.
 
     ## Why it hurts
     The slope of a sigmoid is 0.25 at best, so each layer takes at least three quarters of the gradient on its way back
@@ -67,16 +68,18 @@ class SigmoidHiddenLayers(Rule):
         stack = max(stacks, key=len, default=())
         if len(stack) < self.depth:
             return
-        norms = self._gradients(run, stack)
-        if not all(before < after for before, after in pairwise(norms)) or not norms[0] > 0:
+        norms, compared = self._gradients(run, stack), stack
+        if len(norms) > self.depth and not _grow(norms):
+            norms, compared = norms[1:], compared[1:]
+        if not _grow(norms):
             return
         shrinking = math.exp((math.log(norms[-1]) - math.log(norms[0])) / (len(norms) - 1))
         if shrinking < self.shrinking:
             return
         yield self.finding(
             f"{len(stack)} hidden layers in a row have a sigmoid ({stack[0].module} to {stack[-1].module}): their "
-            f"gradient is {number(shrinking)} times smaller from layer to layer, {number(norms[-1])} in the last and "
-            f"{number(norms[0])} in the first",
+            f"gradient is {number(shrinking)} times smaller from layer to layer, {number(norms[-1])} in "
+            f"{compared[-1].module} and {number(norms[0])} in {compared[0].module}",
             evidence=(
                 Evidence("hidden sigmoid layers in a row", float(len(stack)), float(self.depth), "layers"),
                 Evidence("gradient of a layer / of the one before", shrinking, self.shrinking),
@@ -98,3 +101,8 @@ class SigmoidHiddenLayers(Rule):
                 if layer.module in found and layer.gradient_norm is not None and math.isfinite(layer.gradient_norm):
                     found[layer.module].append(layer.gradient_norm)
         return [median(norms) if norms else math.nan for norms in found.values()]
+
+
+def _grow(norms: Sequence[float]) -> bool:
+    """Whether each is larger than the one before, and none is zero or unknown."""
+    return all(before < after for before, after in pairwise(norms)) and norms[0] > 0

@@ -92,7 +92,8 @@ class ForwardHooks:
         while self._stack.pop() is not module:
             pass  # those inside that were not told of, as they were stopped from outside
         sample = self._owner.sample
-        if sample is not None and torch.is_grad_enabled():
+        # a trace would keep whatever is done to a tensor here
+        if sample is not None and torch.is_grad_enabled() and not torch._C._is_tracing():
             path = self._names.known_path(module)
             if path is not None:
                 _layer_left(path, module, inputs, output, sample)

@@ -15,4 +15,5 @@ def has_no_values(tensor: Tensor) -> bool:
     """
     kind = type(tensor)
     is_wrapped: bool = torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-    return is_wrapped or tensor.is_meta or (kind is not Tensor and kind.__name__ == "FakeTensor")
+    is_fake = tensor.is_meta or (kind is not Tensor and kind.__name__ == "FakeTensor")
+    return is_wrapped or is_fake or torch._C._is_tracing()

@@ -1,0 +1,207 @@
+"""A2: inputs of one sign give a neuron's weight gradients one sign, and the way to the optimum zig-zags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from babysit.data import read
+from babysit.lab.activations.section import SECTION
+from babysit.lab.activations.trainings import digits, mlp
+from babysit.lab.drawing import BLUE, GREEN, GREY, RED, SHADES
+from babysit.lab.measures import above, below, near, told
+from babysit.lab.section import Bench, Drawing, Outcome
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_START, _OPTIMUM = (-0.8, 1.0), (1.0, -1.0)
+_NEAR = 0.05  # of the way from start to optimum: what counts as having arrived
+_MOST_STEPS = 2_000
+_RATES = torch.logspace(-1, 1, 17, dtype=torch.float64)  # best rates lie inside: 0.5 to 4
+_POINTS = 200
+
+
+@dataclass(frozen=True, eq=False)
+class _Descent:
+    """The way of one neuron's two weights to the optimum, at the best of the learning rates.
+
+    Attributes:
+        inputs: ``(N, 2)``.
+        path: ``(steps + 1, 2)``.
+        rate: The learning rate with the fewest steps.
+    """
+
+    inputs: Tensor
+    path: Tensor
+    rate: float
+
+    @property
+    def steps(self) -> int:
+        """Until it had arrived."""
+        return len(self.path) - 1
+
+    @property
+    def one_sign(self) -> float:
+        """Share of the steps that moved both weights in the same direction."""
+        moves = self.path.diff(dim=0)
+        return (moves[:, 0] * moves[:, 1] >= 0).double().mean().item()
+
+
+@SECTION.claim(
+    "A2",
+    "Sigmoid outputs are not zero-centred: with all-positive inputs every weight gradient of a neuron has one sign, "
+    "so updates zig-zag.",
+    expected="100 % of neurons have single-signed weight gradients with positive inputs, ≈ 0 % with zero-mean ones; "
+    "an optimum of mixed sign takes more steps",
+    cost=8,
+)
+def one_sign_zigzags(bench: Bench) -> Outcome:
+    """Look at the signs of each neuron's weight gradients, example by example; then let two weights find an optimum.
+
+    Example:
+        >>> neuron, x = nn.Linear(8, 1), torch.randn(8).sigmoid()  # outputs of sigmoids are inputs here
+        >>> neuron(x).square().backward()
+        >>> neuron.weight.grad.sign().unique().numel()
+        1
+    """
+    single = {name: [_one_sign_share(_per_example(name, seed)) for seed in bench.seeds] for name in ("sigmoid", "tanh")}
+    together = [_one_sign_share(_of_a_batch("sigmoid", seed)) for seed in bench.seeds]
+    raw, centred = (_pixels_share(centred) for centred in (False, True))
+    positive = [_descend(_inputs(seed, centred=False), seed) for seed in bench.seeds]
+    zero_mean = [_descend(_inputs(seed, centred=True), seed) for seed in bench.seeds]
+    ratio = [one.steps / other.steps for one, other in zip(positive, zero_mean, strict=True)]
+    batch = f"one gradient of {_BATCH} examples"
+    return Outcome(
+        [
+            near("single-signed, sigmoid below", single["sigmoid"], 1, within=0, unit="%"),
+            below("single-signed, tanh below", single["tanh"], 0.01, unit="%"),
+            near("single-signed, raw pixels", raw, 1, within=0, unit="%"),
+            below("single-signed, mean image subtracted", centred, 0.01, unit="%"),
+            above("steps, positive / zero-mean inputs", ratio, 1.5, unit="×"),
+            told("steps with positive inputs", [float(descent.steps) for descent in positive]),
+            told("steps with zero-mean inputs", [float(descent.steps) for descent in zero_mean]),
+            told("steps in one direction, positive inputs", [descent.one_sign for descent in positive], unit="%"),
+            told("steps in one direction, zero-mean inputs", [descent.one_sign for descent in zero_mean], unit="%"),
+            told(f"single-signed, sigmoid below, {batch}", together, unit="%"),
+        ],
+        [
+            Drawing(
+                "zigzag",
+                f"With positive inputs the way to the optimum zig-zags: {positive[0].steps} steps, with zero-mean "
+                f"inputs {zero_mean[0].steps}, each at its best learning rate",
+                lambda figure: _draw(figure, positive[0], zero_mean[0]),
+                size=(7.6, 4.2),
+            )
+        ],
+        note=f"The signs are those of single examples; a mini-batch adds examples that pull up and down, and "
+        f"{median(together):.0%} of the neurons have one sign in {batch}.",
+    )
+
+
+_BATCH = 64
+
+
+def _per_example(activation: str, seed: int) -> Tensor:
+    """Weight gradients of the second hidden layer for each of some examples, ``(examples, units, inputs)``."""
+    data = digits()
+    x, y = (part[:_BATCH] for part in data.train)
+    model = mlp(data, activation, (50, 50), seed)
+    gradients = []
+    for one in range(_BATCH):
+        loss = nn.functional.cross_entropy(model(x[one : one + 1]), y[one : one + 1])
+        gradients += torch.autograd.grad(loss, [model.get_parameter("fc2.weight")])
+    return torch.stack(gradients)
+
+
+def _of_a_batch(activation: str, seed: int) -> Tensor:
+    """The same for the mean loss of all of them at once."""
+    data = digits()
+    x, y = (part[:_BATCH] for part in data.train)
+    model = mlp(data, activation, (50, 50), seed)
+    loss = nn.functional.cross_entropy(model(x), y)
+    return torch.autograd.grad(loss, [model.get_parameter("fc2.weight")])[0]
+
+
+def _pixels_share(centred: bool) -> float:
+    """Share of the first layer's neurons with gradients of one sign, on pixels as they are or without their mean."""
+    data = digits()
+    x, y = data.train
+    if not centred:
+        known = read("digits")
+        x = torch.from_numpy(known.inputs("train")).flatten(1).float()
+    model = mlp(data, "relu", (50,), 0)
+    gradients = []
+    for one in range(_BATCH):
+        loss = nn.functional.cross_entropy(model(x[one : one + 1]), y[one : one + 1])
+        gradients += torch.autograd.grad(loss, [model.get_parameter("fc1.weight")])
+    return _one_sign_share(torch.stack(gradients))
+
+
+def _one_sign_share(gradients: Tensor) -> float:
+    """Share of the neurons ``(…, inputs)`` whose weights all go up or all go down; those that get nothing left out."""
+    up, down = (gradients > 0).any(-1), (gradients < 0).any(-1)
+    return ((up != down).sum() / (up | down).sum()).item()
+
+
+def _inputs(seed: int, *, centred: bool) -> Tensor:
+    """Two inputs between 0 and 1, as sigmoids give them, or the same less their mean."""
+    x = torch.rand(_POINTS, 2, generator=Bench.generator(seed), dtype=torch.float64)
+    return x - x.mean(dim=0) if centred else x
+
+
+def _descend(inputs: Tensor, seed: int) -> _Descent:
+    """Stochastic gradient descent of ½(w·x − w*·x)², all learning rates side by side; the one that arrives first."""
+    generator = Bench.generator(1_000 + seed)
+    optimum = torch.tensor(_OPTIMUM, dtype=torch.float64)
+    weights = torch.tensor(_START, dtype=torch.float64).repeat(len(_RATES), 1)
+    arrived = _NEAR * (weights[0] - optimum).norm()
+    paths = [weights]
+    for _ in range(_MOST_STEPS):
+        x = inputs[torch.randint(len(inputs), (1,), generator=generator)]
+        error = ((weights - optimum) * x).sum(dim=1, keepdim=True)
+        weights = weights - _RATES[:, None] * error * x
+        paths.append(weights)
+        there = ((weights - optimum).norm(dim=1) < arrived).nonzero()
+        if len(there):
+            best = int(there[0])
+            return _Descent(inputs, torch.stack(paths)[:, best], _RATES[best].item())
+    raise RuntimeError(f"no learning rate arrived in {_MOST_STEPS} steps")
+
+
+def _draw(figure: Figure, positive: _Descent, zero_mean: _Descent) -> None:
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    for axes, descent, title in zip(
+        panels, (positive, zero_mean), ("inputs in [0, 1]", "the same, zero-mean"), strict=True
+    ):
+        _draw_path(axes, descent)
+        axes.set(
+            title=f"{title}: {descent.steps} steps, lr {descent.rate:.2g}\n"
+            f"{descent.one_sign:.0%} of them move both weights one way",
+            xlabel="weight 1",
+        )
+    panels[0].set_ylabel("weight 2")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+
+
+def _draw_path(axes: Axes, descent: _Descent) -> None:
+    side = torch.linspace(-1.9, 1.9, 120, dtype=torch.float64)
+    first, second = torch.meshgrid(side, side, indexing="xy")
+    away = torch.stack((first, second), dim=-1) - torch.tensor(_OPTIMUM, dtype=torch.float64)
+    moments = descent.inputs.T @ descent.inputs / len(descent.inputs)
+    loss = 0.5 * torch.einsum("abi,ij,abj->ab", away, moments, away)
+    axes.contour(side, side, loss, levels=[0.002, 0.01, 0.03, 0.1, 0.25, 0.5, 1.0], cmap=SHADES, linewidths=0.8)
+    x, y = _START
+    for sign in (1, -1):
+        axes.fill_between([x, x + sign * 4], y, y + sign * 4, color=GREY, alpha=0.18, linewidth=0,
+                          label="both weights up or down" if sign > 0 else None)  # fmt: skip
+    axes.plot(*descent.path.T, color=RED, linestyle="-", linewidth=1.1, marker=".", markersize=4, label="way of SGD")
+    axes.plot(*_START, "s", color=BLUE, linestyle="none", markersize=7, label="start")
+    axes.plot(*_OPTIMUM, "*", color=GREEN, linestyle="none", markersize=12, label="optimum")
+    axes.set(xlim=(-1.9, 1.9), ylim=(-1.9, 1.9), aspect="equal")
+    axes.grid(visible=False)
