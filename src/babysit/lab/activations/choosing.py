@@ -13,7 +13,7 @@ import babysit as bs
 from babysit.fit import FitResult
 from babysit.lab.activations.section import SECTION
 from babysit.lab.activations.shapes import draw_with_slope
-from babysit.lab.activations.trainings import BATCH, accuracy, digits, mlp
+from babysit.lab.activations.trainings import BATCH, accuracy, digits, mlp, percent
 from babysit.lab.drawing import BLUE, GREY, RED
 from babysit.lab.measures import above, named, near, told
 from babysit.lab.section import Bench, Drawing, Outcome
@@ -77,7 +77,7 @@ def use_relu_not_sigmoid(bench: Bench) -> Outcome:
         if name != "sigmoid"
     ]
     finding = next((finding for finding in sigmoid.findings[0] if finding.code == "ACT003"), None)
-    table = ", ".join(f"{NAMES[name]} {result.median:.1%}" for name, result in _ranked(results))
+    table = ", ".join(f"{NAMES[name]} {percent(result.median, 3)}" for name, result in _ranked(results))
     return Outcome(
         [
             above("ReLU's test accuracy less sigmoid's", lead, 0.1, unit="%"),
@@ -153,8 +153,8 @@ def _draw_accuracies(figure: Figure, results: dict[str, _Result]) -> None:
         axes.barh(place, 100 * result.median, color=colour, alpha=0.35, height=0.7)
         axes.plot([100 * score for score in result.accuracies], [place] * len(result.accuracies), "o", color=colour,
                   markersize=4, linestyle="none")  # fmt: skip
-        axes.annotate(f"{result.median:.1%}, lr {result.rate:g}", (1, place), color="#1C1E21", xytext=(6, 0),
-                      textcoords="offset points", va="center", fontsize=8)  # fmt: skip
+        text = f"{percent(result.median, 3)} at lr {result.rate:g}"
+        axes.text(13, place, text, color="#1C1E21", va="center", fontsize=8)
     axes.axvline(10, color=GREY, linestyle=":", linewidth=1)
     axes.set_yticks(range(len(ranked)), [NAMES[name] for name, _ in ranked])
     axes.invert_yaxis()

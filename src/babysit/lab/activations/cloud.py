@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import babysit as bs
-from babysit.lab.activations.trainings import descend
+from babysit.lab.activations.trainings import descend, percent
 from babysit.lab.drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, RED
 from babysit.lab.section import Bench
 from babysit.measure.statistics import alive_units
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _POINTS, _UNITS, _BATCH = 300, 24, 20
-_RATE, _STEPS, _MORE_STEPS = 0.5, 400, 200
+_RATE, _STEPS, _MORE_STEPS = 0.5, 600, 200
 _SIDE = 5.0
 
 
@@ -107,8 +107,8 @@ def draw_cloud(figure: Figure, cloud: Cloud) -> None:
     """The cloud with the line of every ReLU: live ones cross it or have it on their side, dead ones have none of it."""
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     titles = (
-        f"at the start: {cloud.dead_before:.0%} dead",
-        f"after {cloud.steps} steps at lr {cloud.rate:g}: {cloud.dead_after:.0%} dead",
+        f"at the start: {percent(cloud.dead_before)} dead",
+        f"after {cloud.steps} steps at lr {cloud.rate:g}: {percent(cloud.dead_after)} dead",
     )
     for axes, layer, title in zip(panels, (cloud.before, cloud.after), titles, strict=True):
         dead = dead_units(layer, cloud.x)
@@ -119,9 +119,9 @@ def draw_cloud(figure: Figure, cloud: Cloud) -> None:
         axes.set(title=title, xlim=(-_SIDE, _SIDE), ylim=(-_SIDE, _SIDE), xlabel="input 1", aspect="equal")
         axes.grid(visible=False)
     panels[0].set_ylabel("input 2")
-    panels[0].plot([], [], color=GREEN, linestyle="-", label="live ReLU: fires on the side of its tick")
-    panels[0].plot([], [], color=RED, linestyle="--", label="dead ReLU: no example on that side")
-    panels[0].plot([], [], ".", color=GREY, linestyle="none", label="training examples of three classes")
+    panels[0].plot([], [], color=GREEN, linestyle="-", label="live ReLU, its tick where it fires")
+    panels[0].plot([], [], color=RED, linestyle="--", label="dead ReLU")
+    panels[0].plot([], [], ".", color=GREY, linestyle="none", label="examples of three classes")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
 

@@ -19,7 +19,7 @@ from babysit.nn import activation
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_NAMES = ("relu", "leaky_relu", "elu", "tanh", "sigmoid")
+_NAMES = {"relu": "ReLU", "leaky_relu": "leaky ReLU", "elu": "ELU", "tanh": "tanh", "sigmoid": "sigmoid"}
 _COUNT = 2**16  # 256 KiB in float32: in the cache, so that the arithmetic is timed and not the memory
 
 
@@ -106,7 +106,7 @@ def _draw(figure: Figure, nanoseconds: dict[str, tuple[float, float]]) -> None:
         values = [both[part] for both in nanoseconds.values()]
         bars = axes.bar([place + shift for place in places], values, 0.38, color=colour, label=label)
         axes.bar_label(bars, fmt="%.2g", padding=2, fontsize=8)
-    axes.set_xticks(list(places), [name.replace("_", " ") for name in nanoseconds])
+    axes.set_xticks(list(places), [_NAMES[name] for name in nanoseconds])
     axes.set_ylabel("time a number (ns)")
     axes.grid(visible=False, axis="x")
     axes.legend(loc="upper left")

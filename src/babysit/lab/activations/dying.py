@@ -15,9 +15,9 @@ import babysit as bs
 from babysit.lab.activations.cloud import Cloud, draw_cloud, train_cloud
 from babysit.lab.activations.section import SECTION
 from babysit.lab.activations.shapes import draw_with_slope, slopes
-from babysit.lab.activations.trainings import accuracy, descend, digits, layer_outputs, mlp
+from babysit.lab.activations.trainings import accuracy, descend, digits, layer_outputs, mlp, percent
 from babysit.lab.drawing import BLUE, GREEN, RED
-from babysit.lab.measures import above, between, named, near, told, true
+from babysit.lab.measures import above, named, near, told, true
 from babysit.lab.section import Bench, Drawing, Outcome
 from babysit.measure.statistics import alive_units
 from babysit.rules import Finding
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _HIDDEN = (50, 50, 50)
-_RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+_RATES = (1e-3, 3e-3, 1e-2, 3e-2, 5e-2, 1e-1)
+_STEPS = 280  # fewer, and ACT001 has too few sampled steps to be sure
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,38 +78,39 @@ def relus_die(bench: Bench) -> Outcome:
         >>> relu[0].weight.grad.abs().sum().item()
         0.0
     """
-    rates = bench.pick(_RATES[::2], _RATES)
-    steps = bench.pick(120, 280)
-    trained = {rate: [_train("relu", rate, seed, steps) for seed in bench.seeds] for rate in rates}
-    clouds = [train_cloud(seed) for seed in bench.seeds]
+    rates = bench.pick((1e-3, 1e-2, 1e-1), _RATES)
+    high = rates[-1]
+    trained = {rate: [_train("relu", rate, seed, watched=rate == high) for seed in bench.seeds] for rate in rates}
+    fewer = bench.seeds[:1] if bench.quick else bench.seeds
+    clouds = [train_cloud(seed) for seed in fewer]
     shares = {rate: [one.share for one in of_one] for rate, of_one in trained.items()}
     best = max(rates, key=lambda rate: median(one.accuracy for one in trained[rate]))
-    rises = [high - low for low, high in zip(shares[rates[0]], shares[rates[-1]], strict=True)]
+    rises = [high - low for low, high in zip(shares[rates[0]], shares[high], strict=True)]
     common = [rate for rate in rates if 0.1 <= median(shares[rate]) <= 0.2]
     return Outcome(
         [
-            above(f"dead at lr {rates[-1]:g} less dead at lr {rates[0]:g}", rises, 0.3, unit="%"),
+            above(f"dead at lr {high:g} less dead at lr {rates[0]:g}", rises, 0.3, unit="%"),
             *(told(f"dead at lr {rate:g}", shares[rate], unit="%") for rate in rates),
-            named("ACT001", [one.findings for one in trained[rates[-1]]], name=f"lr {rates[-1]:g} named by ACT001"),
+            named("ACT001", [one.findings for one in trained[high]], name=f"lr {high:g} named by ACT001"),
             named("ACT001", [cloud.findings for cloud in clouds], name="the cloud's training named by ACT001"),
             true("dead units' weights the same, bit for bit, after 200 more steps", [c.stays_dead for c in clouds]),
             told("cloud: dead before", [cloud.dead_before for cloud in clouds], unit="%"),
             told("cloud: dead after", [cloud.dead_after for cloud in clouds], unit="%"),
-            named("ACT001", [_unlucky(seed) for seed in bench.seeds], name="biases of −6 named by ACT001"),
+            named("ACT001", [_unlucky(seed) for seed in fewer], name="biases of −6 named by ACT001"),
         ],
         [
             _cloud_drawing(clouds[0]),
             Drawing(
                 "learning-rate",
-                f"The higher the learning rate the more ReLUs die: {median(shares[rates[0]]):.1%} of the hidden units "
-                f"at {rates[0]:g}, {median(shares[rates[-1]]):.0%} at {rates[-1]:g}",
+                f"The higher the learning rate the more ReLUs die: {percent(median(shares[rates[0]]))} of the hidden units "
+                f"at {rates[0]:g}, {percent(median(shares[high]))} at {high:g}",
                 lambda figure: _draw_shares(figure, {"ReLU": trained}),
-                finding=_finding(trained[rates[-1]][0].findings),
+                finding=_finding(trained[high][0].findings),
             ),
         ],
-        findings=[finding for finding in (_finding(trained[rates[-1]][0].findings), clouds[0].finding) if finding],
+        findings=[finding for finding in (_finding(trained[high][0].findings), clouds[0].finding) if finding],
         note=f"Adam on digits, three hidden layers of 50. At the rate that validates best, {best:g}, "
-        f"{median(shares[best]):.1%} are dead; 10 to 20 % "
+        f"{percent(median(shares[best]))} are dead; 10 to 20 % "
         + (f"are dead at {', '.join(f'{rate:g}' for rate in common)}." if common else "lie between these rates."),
     )
 
@@ -128,10 +130,9 @@ def leaky_relus_do_not_die(bench: Bench) -> Outcome:
         >>> [f"{slope:g}" for slope in x.grad.tolist()]
         ['0.01', '1']
     """
-    rates = bench.pick(_RATES[::2], _RATES)
-    steps = bench.pick(120, 280)
+    rates = bench.pick((1e-3, 1e-2, 1e-1), _RATES)
     trained = {
-        name: {rate: [_train(name, rate, seed, steps, watched=False) for seed in bench.seeds] for rate in rates}
+        name: {rate: [_train(name, rate, seed) for seed in bench.seeds] for rate in rates}
         for name in ("relu", "leaky_relu")
     }
     high = rates[-1]
@@ -143,18 +144,20 @@ def leaky_relus_do_not_die(bench: Bench) -> Outcome:
             near("gradient at −10", gradient, slope, within=slope * torch.finfo(torch.float32).eps),
             near(f"dead units at lr {high:g}, leaky ReLU", [one.share for one in leaky], 0, within=0, unit="%"),
             told(f"dead units at lr {high:g}, ReLU", [one.share for one in relu], unit="%"),
-            between(f"accuracy at lr {high:g}, leaky ReLU", [one.accuracy for one in leaky], 0.5, 1, unit="%"),
+            told(f"accuracy at lr {high:g}, leaky ReLU", [one.accuracy for one in leaky], unit="%"),
             told(f"accuracy at lr {high:g}, ReLU", [one.accuracy for one in relu], unit="%"),
-            told("below zero on all data midway, came back: leaky ReLU", [one.came_back for one in leaky], unit="%"),
+            above(
+                "below zero on all data midway, came back: leaky ReLU", [one.came_back for one in leaky], 0, unit="%"
+            ),
             told("below zero on all data midway, came back: ReLU", [one.came_back for one in relu], unit="%"),
         ],
         [
             Drawing("leaky", "A leaky ReLU passes a hundredth of the gradient on below zero", _draw_leaky),
             Drawing(
                 "learning-rate",
-                f"At lr {high:g} ReLUs are {median(one.share for one in relu):.0%} dead and reach "
-                f"{median(one.accuracy for one in relu):.0%}; with leaky ReLUs the same network reaches "
-                f"{median(one.accuracy for one in leaky):.0%}",
+                f"At lr {high:g} ReLUs are {percent(median(one.share for one in relu))} dead and reach "
+                f"{percent(median(one.accuracy for one in relu))}; with leaky ReLUs the same network reaches "
+                f"{percent(median(one.accuracy for one in leaky))}",
                 lambda figure: _draw_shares(figure, {"ReLU": trained["relu"], "leaky ReLU": trained["leaky_relu"]}),
                 size=(7.6, 3.4),
             ),
@@ -163,12 +166,12 @@ def leaky_relus_do_not_die(bench: Bench) -> Outcome:
 
 
 @lru_cache(maxsize=64)
-def _train(name: str, rate: float, seed: int, steps: int, *, watched: bool = True) -> _Training:
+def _train(name: str, rate: float, seed: int, *, watched: bool = False) -> _Training:
     data = digits()
     model = mlp(data, name, _HIDDEN, seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=rate, fused=True)
     midway = torch.zeros(0)
-    loop = descend(model, optimizer, data.train, steps=steps, seed=seed)
+    loop = descend(model, optimizer, data.train, steps=_STEPS, seed=seed)
     if watched:
         with bs.watch(model, optimizer) as monitor:
             for _ in loop:
@@ -177,7 +180,7 @@ def _train(name: str, rate: float, seed: int, steps: int, *, watched: bool = Tru
     else:
         findings = ()
         for step, _ in loop:
-            if step == steps // 2:
+            if step == _STEPS // 2:
                 midway, _ = _off_and_dead(model, data.train[0])
     off, dead = _off_and_dead(model, data.train[0])
     return _Training(midway, off, dead, accuracy(model, data.validation), findings)
@@ -210,7 +213,7 @@ def _finding(findings: Sequence[Finding]) -> Finding | None:
 def _cloud_drawing(cloud: Cloud) -> Drawing:
     return Drawing(
         "data-cloud",
-        f"{cloud.dead_before:.0%} of these ReLUs are off the data cloud at the start, {cloud.dead_after:.0%} after "
+        f"{percent(cloud.dead_before)} of these ReLUs are off the data cloud at the start, {percent(cloud.dead_after)} after "
         f"{cloud.steps} steps at a learning rate of {cloud.rate:g}; they never fire again",
         lambda figure: draw_cloud(figure, cloud),
         size=(7.6, 4.3),
@@ -239,10 +242,10 @@ def _draw_shares(figure: Figure, trained: dict[str, dict[float, list[_Training]]
                 rates, [min(v) for v in values], [max(v) for v in values], color=colour, alpha=0.2, linewidth=0
             )
     left.axhspan(10, 20, color="#E3E5E8", zorder=0)
-    left.annotate("common, says the lecture", (left.get_xlim()[0], 15), xytext=(4, 0), textcoords="offset points",
-                  va="center", fontsize=8)  # fmt: skip
+    left.text(0.03, 15, "common, says the lecture", transform=left.get_yaxis_transform(), va="center", fontsize=8)
     left.set(
         xscale="log", xlabel="learning rate of Adam", ylabel="units dead on all training examples (%)", ylim=(-3, 103)
     )
     right.set(xscale="log", xlabel="learning rate of Adam", ylabel="validation accuracy (%)", ylim=(0, 103))
-    (left if len(trained) == 1 else right).legend(loc="center left")
+    if len(trained) > 1:
+        right.legend(loc="center left")

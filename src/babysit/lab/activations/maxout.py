@@ -68,7 +68,7 @@ def maxout_contains_relu(bench: Bench) -> Outcome:
         [
             Drawing(
                 "maxout",
-                "One Maxout unit, three sets of weights: ReLU, leaky ReLU, and with four pieces a parabola's polygon",
+                "One Maxout unit, three sets of weights: ReLU, leaky ReLU, and with four pieces a polygon along a parabola",
                 _draw,
                 size=(7.6, 2.9),
             )

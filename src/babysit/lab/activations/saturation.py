@@ -12,7 +12,7 @@ from torch import Tensor
 import babysit as bs
 from babysit.lab.activations.section import SECTION
 from babysit.lab.activations.shapes import draw_with_slope, outputs, slopes
-from babysit.lab.activations.trainings import BATCH, digits, layer_outputs
+from babysit.lab.activations.trainings import BATCH, digits, layer_outputs, percent
 from babysit.lab.drawing import BLUE, RED
 from babysit.lab.measures import Measure, above, below, named, near, told
 from babysit.lab.section import Bench, Drawing, Outcome
@@ -161,8 +161,8 @@ def _histogram(name: str, activation: str, saturated: _Training, healthy: _Train
     finding = next((finding for finding in saturated.findings if finding.code == "ACT002"), None)
     return Drawing(
         "saturated",
-        f"Weights of {name} put {saturated.saturated:.0%} of a {activation} layer's outputs at their limits, "
-        f"Xavier's {healthy.saturated:.1%}; of the gradient {saturated.slope:.2g} comes back instead of "
+        f"Weights of {name} put {percent(saturated.saturated)} of a {activation} layer's outputs at their limits, "
+        f"Xavier's {percent(healthy.saturated)}; of the gradient {saturated.slope:.2g} comes back instead of "
         f"{healthy.slope:.2g}",
         lambda figure: _draw_histograms(figure, name, activation, saturated, healthy),
         finding=finding,

@@ -138,7 +138,6 @@ def _draw(figure: Figure, ways: dict[str, list[_Way]], target: float) -> None:
             if way.arrived:
                 axes.plot(epochs[-1], way.losses[-1], "o", color=colour, markersize=4)
     axes.axhline(target, color=GREY, linestyle="-", linewidth=0.8)
-    axes.annotate(f"target {target}", (axes.get_xlim()[1], target), xytext=(-2, 3), textcoords="offset points",
-                  ha="right", fontsize=8)  # fmt: skip
+    axes.text(0, target, f"target {target}", ha="left", va="bottom", fontsize=8)
     axes.set(xlabel="epoch", ylabel=f"training loss, mean of {_SMOOTHING} steps", ylim=(0, None))
     axes.legend()

@@ -48,6 +48,16 @@ class Images:
         return len(self.train[0]) // BATCH
 
 
+def percent(share: float, digits_: int = 2) -> str:
+    """A share for a title, with so many digits.
+
+    Example:
+        >>> percent(0.8449), percent(0.9815, 3), percent(0.00123)
+        ('84 %', '98.2 %', '0.12 %')
+    """
+    return f"{100 * share:.{digits_}g} %"
+
+
 @lru_cache(maxsize=1)
 def digits() -> Images:
     """scikit-learn's digits, as `babysit train` would preprocess them."""
