@@ -69,8 +69,8 @@ def structure_is_kept(bench: Bench) -> Outcome:
         >>> for values in (x, torch.nn.BatchNorm1d(1)(x).detach()):
         ...     z = (values - values.mean()) / values.std()
         ...     print(f"mean {values.mean().abs():.2f}, skew {z.pow(3).mean():.2f}")
-        mean 1.01, skew 1.93
-        mean 0.00, skew 1.93
+        mean 1.01, skew 2.24
+        mean 0.00, skew 2.24
     """
     before = [drawn(seed) for seed in bench.seeds]
     with torch.no_grad():
