@@ -7,10 +7,12 @@ from scipy import stats
 from torch import nn
 
 from babysit.lab import Bench, Verdict, claims
-from babysit.lab.normalization.batches import estimates, jitter, outputs_beside_others
+from babysit.lab.normalization.batches import estimates
 from babysit.lab.normalization.depth import OF_UNIT_GAUSSIANS, network_of, signal
-from babysit.lab.normalization.evaluation import convergence, distance_from_running_formula, normalised
+from babysit.lab.normalization.evaluation import convergence, distance_from_running_formula
 from babysit.lab.normalization.formula import layer_of, undone, uneven, written_out
+from babysit.lab.normalization.jitter import jitter, outputs_beside_others
+from babysit.lab.normalization.networks import two_layers
 from babysit.lab.normalization.ranges import Grid, Maps, accuracies
 from babysit.lab.normalization.shape import excess_kurtosis, skew
 from babysit.lab.running import run_claim
@@ -104,7 +106,7 @@ def test_maps_of_rates_and_scales():
 
 
 def test_an_example_jitters_with_its_batch():
-    network = normalised((6,), 0, hidden=(5,))
+    network = two_layers((6,), 0, hidden=(5,))
     x = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
     before = {name: values.clone() for name, values in network.state_dict().items()}
     outputs = outputs_beside_others(network, x[0], x[1:], 4, training=True, draws=30)
@@ -122,7 +124,7 @@ def test_an_example_jitters_with_its_batch():
 def test_running_mean():
     x = torch.randn(500, 6, generator=torch.Generator().manual_seed(0)) + 2
     found = convergence(x, 1)
-    weight = normalised((6,), 1).get_submodule("fc1").weight.detach().double().numpy()
+    weight = two_layers((6,), 1).get_submodule("fc1").weight.detach().double().numpy()
     sums = x.double().numpy() @ weight.T
     generator, running = torch.Generator().manual_seed(1), np.zeros(50)
     for error in found.errors[:20]:
@@ -135,7 +137,7 @@ def test_running_mean():
 
 
 def test_evaluation_takes_the_running_averages():
-    network = normalised((6,), 0)
+    network = two_layers((6,), 0)
     x = torch.randn(64, 6, generator=torch.Generator().manual_seed(0)) + 1
     network.train()(x)
     assert distance_from_running_formula(network, x) < 1e-5

@@ -13,23 +13,18 @@ from torch import Tensor, nn
 
 from babysit.lab.drawing import BLUE, GREEN, GREY, RED
 from babysit.lab.measures import above, below, named, near, told, true
+from babysit.lab.normalization.networks import two_layers
 from babysit.lab.normalization.section import SECTION
 from babysit.lab.preprocessing.axes import plain_log, whole_numbers
 from babysit.lab.preprocessing.examples import Pair, pictures, prepared, stood_in
 from babysit.lab.preprocessing.loops import Watched, accuracy, train_watched
 from babysit.lab.section import Bench, Drawing, Outcome
-from babysit.nn.models import MLPConfig, build
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BATCH = 64
 STEPS = 200
-
-
-def normalised(shape: tuple[int, ...], seed: int, *, hidden: tuple[int, ...] = (50, 50)) -> nn.Sequential:
-    """Two hidden layers of 50 units, each normalised before its ReLU."""
-    return build(MLPConfig(shape, 10, hidden=hidden, batch_norm=True), seed)
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,7 @@ class Convergence:
 @torch.no_grad()
 def convergence(x: Tensor, seed: int) -> Convergence:
     """Send random batches through a network whose weights stay as they are."""
-    network = normalised(tuple(x.shape[1:]), seed).train()
+    network = two_layers(tuple(x.shape[1:]), seed).train()
     first, norm = nn.Sequential(*list(network)[:2]), network.get_submodule("bn1")
     sums = first(x)
     mean, std = sums.mean(0), sums.std(0, correction=0)
@@ -101,7 +96,7 @@ def both_modes(train: Pair, validation: Pair, seed: int, bench: Bench) -> Modes:
     epochs = bench.pick(4, 8)
     runs, networks = [], []
     for training in (False, True):
-        network = normalised(tuple(x.shape[1:]), seed)
+        network = two_layers(tuple(x.shape[1:]), seed)
         evaluations = {"accuracy": lambda model, mode=training: accuracy(model, x, y, training=mode, batch_size=BATCH)}
         runs.append(train_watched(network, train, evaluations, lr=0.05, epochs=epochs, batch_size=BATCH, seed=seed))
         networks.append(network)

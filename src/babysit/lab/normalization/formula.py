@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from babysit.lab.drawing import BLUE, GREY, RED
 from babysit.lab.measures import below, near, told
+from babysit.lab.normalization.networks import two_layers
 from babysit.lab.normalization.section import SECTION
 from babysit.lab.preprocessing.examples import pictures, prepared, stood_in
 from babysit.lab.preprocessing.loops import train_watched
@@ -212,7 +213,7 @@ class Learned:
 def learned_in_training(bench: Bench, seed: int) -> Learned:
     """Train two normalised layers on images, and look at what became of γ and β."""
     train, _ = prepared("mean-image,scale", pictures(bench))
-    network = build(MLPConfig(tuple(train[0].shape[1:]), 10, hidden=(50, 50), batch_norm=True), seed)
+    network = two_layers(tuple(train[0].shape[1:]), seed)
     train_watched(network, train, lr=0.05, epochs=bench.pick(3, 10), seed=seed)
     parts: list[tuple[Tensor, ...]] = []
     with torch.no_grad():

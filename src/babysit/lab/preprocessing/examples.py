@@ -53,7 +53,7 @@ def prepared(spec: str, dataset: Dataset) -> tuple[Pair, Pair]:
     Example:
         >>> from babysit.data import read
         >>> (x, _), _ = prepared("mean-image,scale", read("digits"))
-        >>> round(x.mean().item(), 3), round(x.std().item(), 3)
+        >>> round(x.mean().abs().item(), 3), round(x.std().item(), 3)
         (0.0, 1.0)
     """
     steps = fit_preprocessing(spec, dataset)

@@ -77,7 +77,7 @@ def mean_image_or_channel_means(bench: Bench) -> Outcome:
         [
             Drawing(
                 "means",
-                f"The mean image is {image.numel():,} numbers, a mean for each channel {channels.numel()}; they lie "
+                f"{image.numel():,} numbers in the mean image, {channels.numel()} in the channel means; they lie "
                 f"{_distance(image, channels) / spread:.2f} standard deviations of a pixel apart",
                 lambda figure: _draw_means(figure, image, channels, raw[:1], int(raw.max())),
                 size=(7.2, 2.35),

@@ -174,7 +174,7 @@ def decorrelated_and_white(bench: Bench) -> Outcome:
             Drawing(
                 "covariances",
                 f"Covariances of the 64 pixels of digits: neighbours correlate by {_neighbours(raw[0]):.2f} on "
-                "average; PCA leaves the diagonal alone, whitening makes it 1",
+                "average; PCA leaves only the diagonal, whitening makes it 1",
                 lambda figure: _draw_covariances(figure, {"centred": raw[0], "PCA": turned[0], "whitened": white[0]}),
                 size=(7.6, 3.0),
             ),
