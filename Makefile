@@ -24,7 +24,7 @@ check: $(VENV)/.ready docs  ## Style, types, layering, documentation.
 
 docs: $(VENV)/.ready  ## Generate the rule pages and build the site; a broken link fails.
 	$(BIN)/python -m babysit.rules._pages docs/rules
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs-lab: $(VENV)/.ready  ## Run the lab in full (some 20 minutes) and write its pages of the documentation.
 	$(RUN) $(BIN)/babysit lab --out lab $(if $(CIFAR10),--data cifar10=$(CIFAR10))

@@ -111,6 +111,7 @@ def the_best_of_many_is_lucky(bench: Bench) -> Outcome:
     """Choose the best of many trials on 100 examples, then ask 100 others, and then all that are left.
 
     Example:
+        >>> import torch
         >>> coins = torch.rand(64, 200, generator=torch.Generator().manual_seed(0)) < 0.5  # 64 models that only guess
         >>> validation, test = coins[:, :100].float().mean(dim=1), coins[:, 100:].float().mean(dim=1)
         >>> best = validation.argmax()
