@@ -21,6 +21,9 @@ from babysit.lab.measures import Measure
 from babysit.lab.section import Bench, Claim, Verdict
 from babysit.rules import Finding
 
+LONG = 60.0
+"""Seconds from which an experiment is begun before all others, so that none is left alone at the end."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -127,8 +130,8 @@ def _together(claims: Sequence[Claim], bench: Bench, count: int) -> Iterator[Row
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of threads at a fork: torch's do no work here
         with ProcessPoolExecutor(count, mp_context=context) as pool:
-            longest_first = sorted(claims, key=lambda claim: -claim.cost)
-            waiting: dict[Future[Row], Claim] = {pool.submit(run_claim, claim, bench): claim for claim in longest_first}
+            in_order = sorted(claims, key=lambda claim: -claim.cost if claim.cost >= LONG else 0.0)  # the rest as given
+            waiting: dict[Future[Row], Claim] = {pool.submit(run_claim, claim, bench): claim for claim in in_order}
             for future in as_completed(waiting):
                 try:
                     yield future.result()

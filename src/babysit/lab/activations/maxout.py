@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,8 @@ def maxout_contains_relu(bench: Bench) -> Outcome:
         [
             Drawing(
                 "maxout",
-                "One Maxout unit, three sets of weights: ReLU, leaky ReLU, and with four pieces a polygon along a parabola",
+                "One Maxout unit, three sets of weights: ReLU, leaky ReLU, and with four pieces a polygon along a "
+                "parabola",
                 _draw,
                 size=(7.6, 2.9),
             )
@@ -107,7 +109,7 @@ def _least_gradient(seed: int) -> float:
     maxout = Maxout(_INPUTS, _UNITS)
     for parameter in maxout.parameters():
         parameter.data.normal_(generator=generator)
-    norms = []
+    norms: list[float] = []
     for size in (-1e3, 1e3):
         x = (size * torch.randn(_INPUTS, generator=generator)).requires_grad_()
         norms += [torch.autograd.grad(out, x, retain_graph=True)[0].norm().item() for out in maxout(x)]
@@ -135,6 +137,12 @@ def _unit(weights: list[float], biases: list[float]) -> Maxout:
     return maxout
 
 
+def _along(unit: Maxout, x: Tensor) -> Tensor:
+    """The unit's output for inputs ``(N,)``."""
+    out: Tensor = unit(x[:, None])
+    return out.flatten()
+
+
 def _draw(figure: Figure) -> None:
     # tangents of x²/4 at four points: f(x) = p·x/2 − p²/4
     points = [-3.0, -1.0, 1.0, 3.0]
@@ -146,7 +154,7 @@ def _draw(figure: Figure) -> None:
     panels = figure.subplots(1, 3, sharex=True)
     for axes, (title, (weights, biases)) in zip(panels, units.items(), strict=True):
         unit = _unit(weights, biases)
-        draw_with_slope(axes, lambda x, unit=unit: unit(x[:, None]).flatten(), low=-5, high=5)
+        draw_with_slope(axes, partial(_along, unit), low=-5, high=5)
         axes.set(title=title, xlabel="input")
     for before, after in pairwise(points):
         panels[2].axvline((before + after) / 2, color="#B9BEC4", linewidth=0.8, linestyle=":")

@@ -29,7 +29,8 @@ def slopes(function: str | Function, points: Tensor) -> Tensor:
         [0.0, 0.0, 1.0]
     """
     leaf = points.clone().requires_grad_()
-    _function(function)(leaf).sum().backward()
+    total = _function(function)(leaf).sum()
+    total.backward()  # type: ignore[no-untyped-call]
     assert leaf.grad is not None
     return leaf.grad
 

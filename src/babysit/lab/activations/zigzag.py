@@ -105,8 +105,8 @@ def one_sign_zigzags(bench: Bench) -> Outcome:
             )
         ],
         subtle=f"True of every single example, and steps of single examples zig-zag. A mini-batch adds examples that "
-        f"pull up and down: {percent(median(together))} of the neurons have one sign in {batch}. Positive inputs cost steps "
-        f"all the same ({median(of_all):.1f} times as many with all examples at once): their loss surface is a valley.",
+        f"pull up and down: {percent(median(together))} of the neurons have one sign in {batch}. Positive inputs cost "
+        f"steps all the same ({median(of_all):.1f} times as many with all examples at once): their loss surface is a valley.",
     )
 
 
@@ -118,7 +118,7 @@ def _per_example(activation: str, seed: int) -> Tensor:
     data = digits()
     x, y = (part[:_BATCH] for part in data.train)
     model = mlp(data, activation, (50, 50), seed)
-    gradients = []
+    gradients: list[Tensor] = []
     for one in range(_BATCH):
         loss = nn.functional.cross_entropy(model(x[one : one + 1]), y[one : one + 1])
         gradients += torch.autograd.grad(loss, [model.get_parameter("fc2.weight")])
@@ -142,7 +142,7 @@ def _pixels_share(centred: bool) -> float:
         known = read("digits")
         x = torch.from_numpy(known.inputs("train")).flatten(1).float()
     model = mlp(data, "relu", (50,), 0)
-    gradients = []
+    gradients: list[Tensor] = []
     for one in range(_BATCH):
         loss = nn.functional.cross_entropy(model(x[one : one + 1]), y[one : one + 1])
         gradients += torch.autograd.grad(loss, [model.get_parameter("fc1.weight")])
