@@ -214,7 +214,8 @@ def _cloud_drawing(cloud: Cloud) -> Drawing:
     return Drawing(
         "data-cloud",
         f"{percent(cloud.dead_before)} of these ReLUs are off the data cloud at the start, "
-        f"{percent(cloud.dead_after)} after {cloud.steps} steps at a learning rate of {cloud.rate:g}; they never fire again",
+        f"{percent(cloud.dead_after)} after {cloud.steps} steps at a learning rate of {cloud.rate:g}; they never fire "
+        "again",
         lambda figure: draw_cloud(figure, cloud),
         size=(7.6, 4.3),
         finding=cloud.finding,

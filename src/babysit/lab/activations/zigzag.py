@@ -106,7 +106,8 @@ def one_sign_zigzags(bench: Bench) -> Outcome:
         ],
         subtle=f"True of every single example, and steps of single examples zig-zag. A mini-batch adds examples that "
         f"pull up and down: {percent(median(together))} of the neurons have one sign in {batch}. Positive inputs cost "
-        f"steps all the same ({median(of_all):.1f} times as many with all examples at once): their loss surface is a valley.",
+        f"steps all the same ({median(of_all):.1f} times as many with all examples at once): their loss surface is a "
+        "valley.",
     )
 
 
