@@ -32,7 +32,9 @@ def positive_biases_fire_more(bench: Bench) -> Outcome:
     """Start the same weights with biases of 0 and 0.01, count what fires, and train both.
 
     Example:
-        >>> layer, x = nn.Linear(64, 1000), torch.randn(500, 64)
+        >>> import torch
+        >>> from torch import nn
+        >>> layer, x = nn.Linear(64, 1000), torch.randn(500, 64, generator=torch.Generator().manual_seed(0))
         >>> _ = nn.init.kaiming_normal_(layer.weight), nn.init.zeros_(layer.bias)
         >>> before = (layer(x) > 0).float().mean()
         >>> _ = nn.init.constant_(layer.bias, 0.01)

@@ -72,8 +72,7 @@ def relus_die(bench: Bench) -> Outcome:
 
     Example:
         >>> relu = nn.Sequential(nn.Linear(2, 1), nn.ReLU())
-        >>> relu[0].bias.data.fill_(-100.0)  # off the data cloud
-        Parameter containing: tensor([-100.], requires_grad=True)
+        >>> _ = nn.init.constant_(relu[0].bias, -100.0)  # off the data cloud
         >>> relu(torch.randn(1000, 2)).sum().backward()
         >>> relu[0].weight.grad.abs().sum().item()
         0.0

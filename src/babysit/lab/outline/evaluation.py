@@ -116,7 +116,7 @@ def the_best_of_many_is_lucky(bench: Bench) -> Outcome:
         >>> validation, test = coins[:, :100].float().mean(dim=1), coins[:, 100:].float().mean(dim=1)
         >>> best = validation.argmax()
         >>> f"{validation[best]:.2f} {test[best]:.2f}"
-        '0.62 0.54'
+        '0.63 0.45'
     """
     samples = {seed: few(bench, seed) for seed in bench.seeds}
     rights = [trials(sample, bench, seed) for seed, sample in samples.items()]
