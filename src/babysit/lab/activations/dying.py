@@ -102,8 +102,8 @@ def relus_die(bench: Bench) -> Outcome:
             _cloud_drawing(clouds[0]),
             Drawing(
                 "learning-rate",
-                f"The higher the learning rate the more ReLUs die: {percent(median(shares[rates[0]]))} of the hidden units "
-                f"at {rates[0]:g}, {percent(median(shares[high]))} at {high:g}",
+                f"The higher the learning rate the more ReLUs die: {percent(median(shares[rates[0]]))} of the hidden "
+                f"units at {rates[0]:g}, {percent(median(shares[high]))} at {high:g}",
                 lambda figure: _draw_shares(figure, {"ReLU": trained}),
                 finding=_finding(trained[high][0].findings),
             ),
@@ -213,8 +213,8 @@ def _finding(findings: Sequence[Finding]) -> Finding | None:
 def _cloud_drawing(cloud: Cloud) -> Drawing:
     return Drawing(
         "data-cloud",
-        f"{percent(cloud.dead_before)} of these ReLUs are off the data cloud at the start, {percent(cloud.dead_after)} after "
-        f"{cloud.steps} steps at a learning rate of {cloud.rate:g}; they never fire again",
+        f"{percent(cloud.dead_before)} of these ReLUs are off the data cloud at the start, {percent(cloud.dead_after)} "
+        f"after {cloud.steps} steps at a learning rate of {cloud.rate:g}; they never fire again",
         lambda figure: draw_cloud(figure, cloud),
         size=(7.6, 4.3),
         finding=cloud.finding,
