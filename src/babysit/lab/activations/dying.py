@@ -72,7 +72,8 @@ def relus_die(bench: Bench) -> Outcome:
 
     Example:
         >>> relu = nn.Sequential(nn.Linear(2, 1), nn.ReLU())
-        >>> _ = nn.init.constant_(relu[0].bias, -100.0)  # off the data cloud
+        >>> relu[0].bias.data.fill_(-100.0)  # off the data cloud
+        Parameter containing: tensor([-100.], requires_grad=True)
         >>> relu(torch.randn(1000, 2)).sum().backward()
         >>> relu[0].weight.grad.abs().sum().item()
         0.0
@@ -212,9 +213,8 @@ def _finding(findings: Sequence[Finding]) -> Finding | None:
 def _cloud_drawing(cloud: Cloud) -> Drawing:
     return Drawing(
         "data-cloud",
-        f"{percent(cloud.dead_before)} of these ReLUs are off the data cloud at the start, "
-        f"{percent(cloud.dead_after)} after {cloud.steps} steps at a learning rate of {cloud.rate:g}; they never fire "
-        "again",
+        f"{percent(cloud.dead_before)} of these ReLUs are off the data cloud at the start, {percent(cloud.dead_after)} "
+        f"after {cloud.steps} steps at a learning rate of {cloud.rate:g}; they never fire again",
         lambda figure: draw_cloud(figure, cloud),
         size=(7.6, 4.3),
         finding=cloud.finding,

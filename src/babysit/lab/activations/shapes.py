@@ -29,10 +29,8 @@ def slopes(function: str | Function, points: Tensor) -> Tensor:
         [0.0, 0.0, 1.0]
     """
     leaf = points.clone().requires_grad_()
-    total = _function(function)(leaf).sum()
-    total.backward()  # type: ignore[no-untyped-call]
-    assert leaf.grad is not None
-    return leaf.grad
+    (gradient,) = torch.autograd.grad(_function(function)(leaf).sum(), [leaf])
+    return gradient
 
 
 def outputs(function: str | Function, points: Tensor) -> Tensor:
@@ -52,5 +50,4 @@ def draw_with_slope(
 
 
 def _function(function: str | Function) -> Function:
-    # PReLU's slope must not collect gradients of its own
-    return activation(function).to(torch.float64).float() if isinstance(function, str) else function
+    return activation(function) if isinstance(function, str) else function

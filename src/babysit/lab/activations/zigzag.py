@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from babysit.data import read
 from babysit.lab.activations.section import SECTION
-from babysit.lab.activations.trainings import digits, mlp, percent
+from babysit.lab.activations.trainings import Split, digits, mlp, percent
 from babysit.lab.drawing import BLUE, GREEN, GREY, RED
 from babysit.lab.measures import above, below, near, told
 from babysit.lab.section import Bench, Drawing, Outcome
@@ -26,6 +26,7 @@ _MOST_STEPS = 2_000
 _RATES = torch.logspace(-1, 1, 17, dtype=torch.float64)  # best rates lie inside: 0.5 to 4
 _FINE_RATES = torch.logspace(-1, 2, 61, dtype=torch.float64)  # the best ones: 3 and 12
 _POINTS = 200
+_EXAMPLES = 64
 _SIDE = 2.3  # of the picture
 
 
@@ -72,15 +73,15 @@ def one_sign_zigzags(bench: Bench) -> Outcome:
         >>> neuron.weight.grad.sign().unique().numel()
         1
     """
-    single = {name: [_one_sign_share(_per_example(name, seed)) for seed in bench.seeds] for name in ("sigmoid", "tanh")}
-    together = [_one_sign_share(_of_a_batch("sigmoid", seed)) for seed in bench.seeds]
-    raw, centred = (_pixels_share(centred) for centred in (False, True))
+    single = {name: [_hidden_share(name, seed) for seed in bench.seeds] for name in ("sigmoid", "tanh")}
+    together = [_batch_share("sigmoid", seed) for seed in bench.seeds]
+    raw, centred = (_pixels_share(centred=centred) for centred in (False, True))
     positive = [_descend(_inputs(seed, centred=False), seed) for seed in bench.seeds]
     zero_mean = [_descend(_inputs(seed, centred=True), seed) for seed in bench.seeds]
     ratio = [one.steps / other.steps for one, other in zip(positive, zero_mean, strict=True)]
     of_all = [_steps_on_all(_inputs(seed, centred=False)) / _steps_on_all(_inputs(seed, centred=True))
               for seed in bench.seeds]  # fmt: skip
-    batch = f"one gradient of {_BATCH} examples"
+    batch = f"one gradient of {_EXAMPLES} examples"
     return Outcome(
         [
             near("single-signed, sigmoid below", single["sigmoid"], 1, within=0, unit="%"),
@@ -106,48 +107,42 @@ def one_sign_zigzags(bench: Bench) -> Outcome:
         ],
         subtle=f"True of every single example, and steps of single examples zig-zag. A mini-batch adds examples that "
         f"pull up and down: {percent(median(together))} of the neurons have one sign in {batch}. Positive inputs cost "
-        f"steps all the same ({median(of_all):.1f} times as many with all examples at once): their loss surface is a "
-        "valley.",
+        f"steps all the same, as their loss surface is a valley: {median(of_all):.1f} times as many with all at once.",
     )
 
 
-_BATCH = 64
-
-
-def _per_example(activation: str, seed: int) -> Tensor:
-    """Weight gradients of the second hidden layer for each of some examples, ``(examples, units, inputs)``."""
+def _hidden_share(activation: str, seed: int) -> float:
+    """Share of the second hidden layer's neurons with gradients of one sign, over single examples."""
     data = digits()
-    x, y = (part[:_BATCH] for part in data.train)
     model = mlp(data, activation, (50, 50), seed)
-    gradients: list[Tensor] = []
-    for one in range(_BATCH):
-        loss = nn.functional.cross_entropy(model(x[one : one + 1]), y[one : one + 1])
-        gradients += torch.autograd.grad(loss, [model.get_parameter("fc2.weight")])
-    return torch.stack(gradients)
+    return _one_sign_share(_per_example(model, "fc2.weight", data.train))
 
 
-def _of_a_batch(activation: str, seed: int) -> Tensor:
-    """The same for the mean loss of all of them at once."""
+def _batch_share(activation: str, seed: int) -> float:
+    """The same in the one gradient of all of these examples."""
     data = digits()
-    x, y = (part[:_BATCH] for part in data.train)
+    x, y = (part[:_EXAMPLES] for part in data.train)
     model = mlp(data, activation, (50, 50), seed)
     loss = nn.functional.cross_entropy(model(x), y)
-    return torch.autograd.grad(loss, [model.get_parameter("fc2.weight")])[0]
+    return _one_sign_share(torch.autograd.grad(loss, [model.get_parameter("fc2.weight")])[0])
 
 
-def _pixels_share(centred: bool) -> float:
-    """Share of the first layer's neurons with gradients of one sign, on pixels as they are or without their mean."""
+def _pixels_share(*, centred: bool) -> float:
+    """The same in the first layer, on pixels as they are or without their mean."""
     data = digits()
     x, y = data.train
     if not centred:
-        known = read("digits")
-        x = torch.from_numpy(known.inputs("train")).flatten(1).float()
-    model = mlp(data, "relu", (50,), 0)
+        x = torch.from_numpy(read("digits").inputs("train")).flatten(1).float()
+    return _one_sign_share(_per_example(mlp(data, "relu", (50,), 0), "fc1.weight", (x, y)))
+
+
+def _per_example(model: nn.Module, weight: str, split: Split) -> Tensor:
+    """Gradients of one layer's weights for each of some examples, ``(examples, units, inputs)``."""
     gradients: list[Tensor] = []
-    for one in range(_BATCH):
-        loss = nn.functional.cross_entropy(model(x[one : one + 1]), y[one : one + 1])
-        gradients += torch.autograd.grad(loss, [model.get_parameter("fc1.weight")])
-    return _one_sign_share(torch.stack(gradients))
+    for x, y in zip(*(part[:_EXAMPLES].unsqueeze(1) for part in split), strict=True):
+        loss = nn.functional.cross_entropy(model(x), y)
+        gradients += torch.autograd.grad(loss, [model.get_parameter(weight)])
+    return torch.stack(gradients)
 
 
 def _one_sign_share(gradients: Tensor) -> float:
