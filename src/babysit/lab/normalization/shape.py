@@ -99,7 +99,7 @@ def structure_is_kept(bench: Bench) -> Outcome:
                 size=(7.6, 3.8),
             )
         ],
-        note="The lecturer first answers that the result is Gaussian, and corrects herself two questions later.",
+        note="The lecture first says that the result is Gaussian, and takes it back two questions later.",
     )
 
 
