@@ -177,7 +177,7 @@ def _draw_slow(figure: Figure, slow: Watched, good: Watched) -> None:
 @SECTION.claim(
     "G3",
     "A steep fall and then a plateau say that the learning rate is probably too high.",
-    expected="named LOS004; a tenth of the rate goes far lower",
+    expected="named LOS004; at a good rate the same network goes far lower",
     cost=8,
 )
 def the_loss_stays_on_a_plateau(bench: Bench) -> Outcome:

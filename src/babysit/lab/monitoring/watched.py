@@ -131,13 +131,14 @@ def smooth(losses: NDArray[np.float64], reach: int = SMOOTH) -> NDArray[np.float
     """A noisy curve as it is seen: means of each loss and up to ``reach`` neighbours on either side.
 
     Example:
-        >>> smooth(np.array([4.0, 2.0, 3.0, 4.0]), 1).tolist()
-        [4.0, 3.0, 3.0, 4.0]
+        >>> smooth(np.array([4.0, 2.0, 3.0, 4.0]), 1).tolist()  # it begins with the first loss itself
+        [4.0, 3.0, 3.0, 3.5]
     """
     sums = np.concatenate([[0.0], np.cumsum(losses)])
     steps = np.arange(len(losses))
-    reaches = np.minimum(np.minimum(steps, steps[::-1]), reach)
-    means: NDArray[np.float64] = (sums[steps + reaches + 1] - sums[steps - reaches]) / (2 * reaches + 1)
+    reaches = np.minimum(steps, reach)
+    begins, ends = steps - reaches, np.minimum(steps + reaches + 1, len(losses))
+    means: NDArray[np.float64] = (sums[ends] - sums[begins]) / (ends - begins)
     return means
 
 

@@ -45,7 +45,7 @@ def draw_cloud(
         shades = axes.scatter(
             [trial.params[across] for trial in known], [trial.params[up] for trial in known],
             c=[100 * trial.score for trial in known], vmin=low, vmax=high, s=26, marker=_MARKERS[record.number % 6],
-            edgecolors=BLACK, linewidths=0.4, zorder=3, label=f"{record.name} ({record.epochs:g} epochs)",
+            edgecolors=BLACK, linewidths=0.4, zorder=3, label=f"{_name(record)} ({record.epochs:g} epochs)",
         )  # fmt: skip
     for record in rounds:
         if record.name != "final":
@@ -67,10 +67,18 @@ def _outline(axes: Axes, record: RoundRecord, across: str, up: str) -> None:
         [x.low, x.high, x.high, x.low, x.low], [y.low, y.low, y.high, y.high, y.low],
         color=colour, linestyle=dashes, linewidth=1.4, marker="none",
     )  # fmt: skip
+    # at another corner than the one before, which may lie close by
+    x_at, y_at, offset, side = [(x.low, y.high, (2, 3), "left"), (x.high, y.low, (-2, -10), "right")][
+        record.number // 2 % 2
+    ]
     axes.annotate(
-        f"{record.name} {record.number + 1}" if record.name == "fine" else record.name, (x.low, y.high),
-        xytext=(2, 3), textcoords="offset points", color=colour, fontsize=8.5, annotation_clip=False,
+        _name(record), (x_at, y_at), xytext=offset, textcoords="offset points", color=colour, fontsize=8.5, ha=side,
+        annotation_clip=False,
     )  # fmt: skip
+
+
+def _name(record: RoundRecord) -> str:
+    return f"{record.number + 1} {record.name}"
 
 
 def _named(name: str) -> str:

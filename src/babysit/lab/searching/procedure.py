@@ -138,11 +138,10 @@ def _draw(figure: Figure, run: Run, *, is_cifar: bool) -> None:
         right.axhline(100 * LECTURE, color=GREY, linestyle=(0, (3, 2)), linewidth=1)
         right.annotate(
             "the lecture's 53 %",
-            (0.99, 100 * LECTURE),
+            (0.01, 100 * LECTURE),
             xycoords=("axes fraction", "data"),
-            xytext=(0, -11),
+            xytext=(0, 3),
             textcoords="offset points",
-            ha="right",
             fontsize=8.5,
         )
     right.set(xlabel="epoch of the full training", ylabel="accuracy (%)")
