@@ -89,8 +89,8 @@ def use_relu_not_sigmoid(bench: Bench) -> Outcome:
         [
             Drawing(
                 "accuracies",
-                f"One network, seven activations: six of them reach {percent(scores[0], 3)} to {percent(scores[-1], 3)} "
-                f"of the test images, sigmoid {percent(sigmoid.median)}",
+                f"One network, seven activations: six of them reach {percent(scores[0], 3)} to {percent(scores[-1], 3)}"
+                f" of the test images, sigmoid {percent(sigmoid.median)}",
                 lambda figure: _draw_accuracies(figure, results),
                 size=(7.6, 3.6),
                 finding=finding,
