@@ -202,7 +202,8 @@ def beginning(run, steps: int):
 def table(results: list[Result], *, codes: bool = False) -> str:
     """A line a family of codes or a code, and the healthy ones."""
     lines = [
-        "| cause | named, calibration | named, held out | by its own code | | told | | steps until named |",
+        "| cause | named, calibration | named, held out | by its own code, calibration | by its own code, held out "
+        "| told, calibration | told, held out | steps until named |",
         "|---|---|---|---|---|---|---|---|",
     ]
     sick = [result for result in results if result.code]
