@@ -32,10 +32,11 @@ def positive_biases_fire_more(bench: Bench) -> Outcome:
     """Start the same weights with biases of 0 and 0.01, count what fires, and train both.
 
     Example:
-        >>> layer, x = nn.Linear(64, 1000), torch.randn(500, 64)
-        >>> _ = nn.init.kaiming_normal_(layer.weight), nn.init.zeros_(layer.bias)
+        >>> import torch
+        >>> layer, x = torch.nn.Linear(64, 1000), torch.randn(500, 64)
+        >>> _ = torch.nn.init.kaiming_normal_(layer.weight), torch.nn.init.zeros_(layer.bias)
         >>> before = (layer(x) > 0).float().mean()
-        >>> _ = nn.init.constant_(layer.bias, 0.01)
+        >>> _ = torch.nn.init.constant_(layer.bias, 0.01)
         >>> 0 < (layer(x) > 0).float().mean() - before < 0.01
         tensor(True)
     """
