@@ -59,6 +59,7 @@ def use_relu_not_sigmoid(bench: Bench) -> Outcome:
     """Train four hidden layers with each of the seven activations, each at its best learning rate.
 
     Example:
+        >>> import torch
         >>> from babysit.nn import MLPConfig, build
         >>> x, y = torch.randn(512, 20), torch.arange(512) % 2
         >>> model = build(MLPConfig((20,), 2, hidden=(50,) * 4, activation="sigmoid"), seed=0)
@@ -89,8 +90,8 @@ def use_relu_not_sigmoid(bench: Bench) -> Outcome:
         [
             Drawing(
                 "accuracies",
-                f"One network, seven activations: six of them reach {percent(scores[0], 3)} to {percent(scores[-1], 3)}"
-                f" of the test images, sigmoid {percent(sigmoid.median)}",
+                f"One network, seven activations: six reach {percent(scores[0], 3)} to {percent(scores[-1], 3)} "
+                f"of the test images, sigmoid {percent(sigmoid.median)}",
                 lambda figure: _draw_accuracies(figure, results),
                 size=(7.6, 3.6),
                 finding=finding,
