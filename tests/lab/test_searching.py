@@ -20,7 +20,7 @@ BENCH = Bench(quick=True, seeds=(0,))
 
 @pytest.fixture(scope="module")
 def some() -> problems.Images:
-    return problems.images(BENCH)
+    return problems.images()
 
 
 @pytest.mark.parametrize("id_", ["F1", "F3", "F4"])

@@ -90,13 +90,13 @@ def exploding_trials_are_stopped(bench: Bench) -> Outcome:
     Example:
         >>> import babysit as bs
         >>> from babysit.lab.searching import problems
-        >>> some = problems.images(problems.Bench())
+        >>> some = problems.images()
         >>> found = bs.search(some.network, some.train, validation=some.validation, epochs=2, trials=8, workers=1,
         ...                   space={"lr": bs.LogUniform(1e-2, 1e4)})
         >>> max(trial.steps for trial in found.trials if trial.status == "killed") < 10
         True
     """
-    some = images(bench)
+    some = images()
     listeners = [Listener(some) for _ in bench.seeds]
     found = [listener.search(bench.pick(24, 48), seed) for listener, seed in zip(listeners, bench.seeds, strict=True)]
     killed = [_killed(one) for one in found]
@@ -133,7 +133,7 @@ def exploding_trials_are_stopped(bench: Bench) -> Outcome:
             )
         ],
         found[0].findings,
-        note=f"On {some.source}, learning rates of 1e-3 to 1e3.",
+        note="On digits, learning rates of 1e-3 to 1e3.",
     )
 
 

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from babysit.data import read
 from babysit.fit.settings import TrainSettings
-from babysit.lab.section import Bench
-from babysit.lab.subsets import fewer
 from babysit.measure.record import Range, RunHeader, TrialRecord
 from babysit.nn import MLPConfig, build
 from babysit.recipe.prepared import prepare
@@ -27,8 +26,6 @@ from babysit.search.study import StudyResult
 from babysit.search.trials import TrialSpec
 
 Pair: TypeAlias = tuple[Tensor, Tensor]
-EXAMPLES = 4000
-"""Training images at most: a search is many trainings."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,13 +36,11 @@ class Images:
         train: To train on.
         validation: To judge trials on.
         shape: Of an image.
-        source: Their name.
     """
 
     train: Pair
     validation: Pair
     shape: tuple[int, ...]
-    source: str
 
     def network(self, hp: Mapping[str, Any]) -> nn.Module:
         """The lecture's network: ``hidden`` units (50) in one layer, or as many layers as it lists."""
@@ -54,20 +49,19 @@ class Images:
         return build(config, int(torch.randint(2**31, ())))
 
 
-def images(bench: Bench, spec: str = "mean-image,scale") -> Images:
-    """The lab's images, preprocessed on their training split.
+def images() -> Images:
+    """Digits, preprocessed on their training split: small, as a search is many trainings.
 
     Example:
-        >>> images(Bench()).network({}).get_submodule("fc1").weight.shape
+        >>> images().network({}).get_submodule("fc1").weight.shape
         torch.Size([50, 64])
     """
-    dataset = fewer(bench.images(), EXAMPLES, EXAMPLES // 4)
-    prepared = prepare(dataset, spec)
+    dataset = read("digits")
+    prepared = prepare(dataset, "mean-image,scale")
     train, validation = prepared.train, prepared.validation
     assert isinstance(train.x, Tensor)
     assert isinstance(validation.x, Tensor)
-    source = "digits" if bench.cifar10 is None else f"{len(train):,} images of CIFAR-10"
-    return Images((train.x, train.y), (validation.x, validation.y), dataset.example_shape, source)
+    return Images((train.x, train.y), (validation.x, validation.y), dataset.example_shape)
 
 
 def one_round(
@@ -85,7 +79,7 @@ def one_round(
 
     Example:
         >>> from babysit.search import LogUniform
-        >>> found = one_round(images(Bench()), {"lr": LogUniform(1e-4, 1.0)}, 4, 1)
+        >>> found = one_round(images(), {"lr": LogUniform(1e-4, 1.0)}, 4, 1)
         >>> [record.name for record in found.rounds], len(found.trials)
         (['coarse'], 4)
     """

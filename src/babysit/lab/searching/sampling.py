@@ -65,7 +65,7 @@ def sample_in_log_space(bench: Bench) -> Outcome:
         for kind in (LogUniform, Uniform)
     )
     span = math.log10(LOW), math.log10(HIGH)
-    some = images(bench)
+    some = images()
     log, line = ([_trained(some, kind(LOW, HIGH), seed) for seed in bench.seeds] for kind in (LogUniform, Uniform))
     good, good_line = (
         [float(np.mean([score > GOOD for _, score in points])) for points in found] for found in (log, line)
@@ -114,7 +114,7 @@ def sample_in_log_space(bench: Bench) -> Outcome:
                 size=(7.4, 3.8),
             )
         ],
-        note=f"On {some.source}. The tolerance 1.95/√n is passed by chance once in a thousand times.",
+        note="On digits. The tolerance 1.95/√n is passed by chance once in a thousand times.",
     )
 
 
@@ -215,7 +215,7 @@ def random_beats_grid(bench: Bench) -> Outcome:
         grid 3
         random 9
     """
-    some = images(bench)
+    some = images()
     ranges = _ranges(bench.pick(4, 6) * len(bench.seeds))
     grid, random = (
         [
@@ -272,7 +272,7 @@ def random_beats_grid(bench: Bench) -> Outcome:
                 lambda figure: _draw_hits(figure, hits),
             ),
         ],
-        note=f"Trainings on {some.source}, over {len(ranges)} ranges of eight decades; trials to reach a target on "
+        note=f"Trainings on digits, over {len(ranges)} ranges of eight decades; trials to reach a target on "
         f"{len(problems)} problems of two dimensions, of which one matters: it is reached in {WIDTH:.0%} of its range. "
         "Random is the search's own Latin hypercube.",
     )

@@ -45,13 +45,13 @@ def coarse_then_fine(bench: Bench) -> Outcome:
     Example:
         >>> import babysit as bs
         >>> from babysit.lab.searching import problems, stages
-        >>> some = problems.images(problems.Bench())
+        >>> some = problems.images()
         >>> found = bs.search(some.network, some.train, validation=some.validation, space=stages.WIDE, trials=24,
         ...                   epochs=12, batch_size=64, workers=1)
         >>> [(record.name, record.epochs) for record in found.rounds]
         [('coarse', 1.5), ('fine', 4.8), ('final', 12)]
     """
-    some = images(bench)
+    some = images()
     found = [
         search(
             some.network, some.train, validation=some.validation, space=WIDE, seed=seed, workers=1,
@@ -91,7 +91,7 @@ def coarse_then_fine(bench: Bench) -> Outcome:
             )
         ],
         [finding for one in found[:1] for finding in one.findings],
-        note=f"On {some.source}. {first.notes[0]}.",
+        note=f"On digits. {first.notes[0]}.",
     )
 
 
@@ -114,13 +114,13 @@ def the_best_at_the_edge(bench: Bench) -> Outcome:
     Example:
         >>> import babysit as bs
         >>> from babysit.lab.searching import problems, stages
-        >>> some = problems.images(problems.Bench())
+        >>> some = problems.images()
         >>> found = bs.search(some.network, some.train, validation=some.validation, space=stages.LOW, trials=48,
         ...                   epochs=10, batch_size=32, moves=0, workers=1)
         >>> [finding.code for finding in found.findings]
         ['SRC001']
     """
-    some = images(bench)
+    some = images()
     kept, free = (
         [
             search(
@@ -160,7 +160,7 @@ def the_best_at_the_edge(bench: Bench) -> Outcome:
             )
         ],
         kept[0].findings,
-        note=f"On {some.source}.",
+        note="On digits.",
     )
 
 
