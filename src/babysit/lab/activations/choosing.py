@@ -59,6 +59,7 @@ def use_relu_not_sigmoid(bench: Bench) -> Outcome:
     """Train four hidden layers with each of the seven activations, each at its best learning rate.
 
     Example:
+        >>> import torch
         >>> from babysit.nn import MLPConfig, build
         >>> x, y = torch.randn(512, 20), torch.arange(512) % 2
         >>> model = build(MLPConfig((20,), 2, hidden=(50,) * 4, activation="sigmoid"), seed=0)

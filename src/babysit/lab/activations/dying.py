@@ -71,9 +71,8 @@ def relus_die(bench: Bench) -> Outcome:
     """Train with ever higher learning rates and count the units that are zero on every training example.
 
     Example:
-        >>> relu = nn.Sequential(nn.Linear(2, 1), nn.ReLU())
-        >>> relu[0].bias.data.fill_(-100.0)  # off the data cloud
-        Parameter containing: tensor([-100.], requires_grad=True)
+        >>> relu = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.ReLU())
+        >>> _ = relu[0].bias.data.fill_(-100.0)  # off the data cloud
         >>> relu(torch.randn(1000, 2)).sum().backward()
         >>> relu[0].weight.grad.abs().sum().item()
         0.0
@@ -126,7 +125,7 @@ def leaky_relus_do_not_die(bench: Bench) -> Outcome:
 
     Example:
         >>> x = torch.tensor([-10.0, 10.0], requires_grad=True)
-        >>> nn.functional.leaky_relu(x, 0.01).sum().backward()
+        >>> torch.nn.functional.leaky_relu(x, 0.01).sum().backward()
         >>> [f"{slope:g}" for slope in x.grad.tolist()]
         ['0.01', '1']
     """

@@ -37,9 +37,9 @@ def elu_is_closer_to_zero_mean(bench: Bench) -> Outcome:
 
     Example:
         >>> z = torch.linspace(-3, 3, 601)
-        >>> bool(nn.functional.elu(z).mean().abs() < torch.relu(z).mean())
+        >>> bool(torch.nn.functional.elu(z).mean().abs() < torch.relu(z).mean())
         True
-        >>> nn.functional.elu(torch.tensor(-1e3)).item()
+        >>> torch.nn.functional.elu(torch.tensor(-1e3)).item()
         -1.0
     """
     draws = [torch.randn(_DRAWS, generator=bench.generator(seed)) for seed in bench.seeds]

@@ -46,7 +46,7 @@ def slopes_are_learned(bench: Bench) -> Outcome:
     """Train a network of PReLUs and note every layer's α after every step.
 
     Example:
-        >>> prelu, z = nn.PReLU(), torch.tensor([-3.0, -1.0, 2.0])
+        >>> prelu, z = torch.nn.PReLU(), torch.tensor([-3.0, -1.0, 2.0])
         >>> prelu(z).sum().backward()
         >>> prelu.weight.grad.item()  # the sum of the negative inputs
         -4.0

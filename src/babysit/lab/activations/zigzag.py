@@ -68,7 +68,7 @@ def one_sign_zigzags(bench: Bench) -> Outcome:
     """Look at the signs of each neuron's weight gradients, example by example; then let two weights find an optimum.
 
     Example:
-        >>> neuron, x = nn.Linear(8, 1), torch.randn(8).sigmoid()  # outputs of sigmoids are inputs here
+        >>> neuron, x = torch.nn.Linear(8, 1), torch.randn(8).sigmoid()  # outputs of sigmoids are inputs here
         >>> neuron(x).square().backward()
         >>> neuron.weight.grad.sign().unique().numel()
         1
