@@ -33,11 +33,11 @@ def positive_biases_fire_more(bench: Bench) -> Outcome:
 
     Example:
         >>> import torch
-        >>> from torch import nn
-        >>> layer, x = nn.Linear(64, 1000), torch.randn(500, 64, generator=torch.Generator().manual_seed(0))
-        >>> _ = nn.init.kaiming_normal_(layer.weight), nn.init.zeros_(layer.bias)
+        >>> layer = torch.nn.Linear(64, 1000)
+        >>> x = torch.randn(500, 64, generator=torch.Generator().manual_seed(0))
+        >>> _ = torch.nn.init.kaiming_normal_(layer.weight), torch.nn.init.zeros_(layer.bias)
         >>> before = (layer(x) > 0).float().mean()
-        >>> _ = nn.init.constant_(layer.bias, 0.01)
+        >>> _ = torch.nn.init.constant_(layer.bias, 0.01)
         >>> 0 < (layer(x) > 0).float().mean() - before < 0.01
         tensor(True)
     """

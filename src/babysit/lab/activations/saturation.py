@@ -162,7 +162,7 @@ def _histogram(name: str, activation: str, saturated: _Training, healthy: _Train
     return Drawing(
         "saturated",
         f"Weights of {name} put {percent(saturated.saturated)} of a {activation} layer's outputs at their limits, "
-        f"Xavier's {percent(healthy.saturated)}; of the gradient {saturated.slope:.2g} comes back instead of "
+        f"Xavier's {percent(healthy.saturated)}: {saturated.slope:.2g} of the gradient comes back, or "
         f"{healthy.slope:.2g}",
         lambda figure: _draw_histograms(figure, name, activation, saturated, healthy),
         finding=finding,

@@ -82,6 +82,7 @@ def relu_converges_faster(bench: Bench) -> Outcome:
                 "epochs",
                 f"Epochs to a training loss of {target} on {data.name}: {said}",
                 lambda figure: _draw(figure, ways, target),
+                size=(7.0, 3.6),
             )
         ],
         subtle=f"Here tanh takes {_ratio_in_words(epochs['tanh'], ratios['tanh'])} times as many epochs as ReLU and "

@@ -52,10 +52,10 @@ def percent(share: float, digits_: int = 2) -> str:
     """A share for a title, with so many digits.
 
     Example:
-        >>> percent(0.8449), percent(0.9815, 3), percent(0.00123)
-        ('84 %', '98.2 %', '0.12 %')
+        >>> percent(0.8449), percent(0.9816, 3), percent(1.0), percent(0.00123)
+        ('84 %', '98.2 %', '100 %', '0.12 %')
     """
-    return f"{100 * share:.{digits_}g} %"
+    return f"{float(f'{100 * share:.{digits_}g}'):g} %"
 
 
 @lru_cache(maxsize=1)
