@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from babysit.data import read
 from babysit.fit.settings import TrainSettings
 from babysit.lab.drawing import BLUE, GREEN, GREY, RED
 from babysit.lab.measures import above, below, named, near, told, true
@@ -19,7 +20,7 @@ from babysit.lab.normalization.formula import layer_of
 from babysit.lab.normalization.networks import two_layers
 from babysit.lab.normalization.section import SECTION
 from babysit.lab.preprocessing.axes import plain_log
-from babysit.lab.preprocessing.examples import Pair, pictures, prepared, stood_in
+from babysit.lab.preprocessing.examples import Pair, prepared
 from babysit.lab.preprocessing.loops import Watched, train_watched
 from babysit.lab.section import Bench, Drawing, Outcome
 from babysit.nn.models import MLPConfig, build
@@ -115,7 +116,7 @@ def small_batches_estimate_badly(bench: Bench) -> Outcome:
     """
     draws = bench.pick(100, 200)
     found = {size: [estimates(size, seed, draws) for seed in bench.seeds] for size in SIZES}
-    train, validation = prepared("mean-image,scale", pictures(bench))
+    train, validation = prepared("mean-image,scale", read("digits"))
     watched = {size: [watched_in_batches(size, train, seed) for seed in bench.seeds] for size in (4, 32)}
     finding = watched[4][0].finding("NRM001")
     sizes = bench.pick((2, 4, 128), SIZES)
@@ -153,8 +154,7 @@ def small_batches_estimate_badly(bench: Bench) -> Outcome:
             )
         ],
         findings=[finding] if finding else [],
-        note=f"Accuracies after {bench.pick(*STEPS)} updates whatever the batch, with and without it. "
-        f"{stood_in(bench)}",
+        note=f"Accuracies on digits after {bench.pick(*STEPS)} updates whatever the batch, with and without it.",
     )
 
 

@@ -128,8 +128,9 @@ def running_averages_at_test_time(bench: Bench) -> Outcome:
         >>> round(norm.running_mean.item())
         5
     """
-    train, validation = prepared("mean-image,scale", pictures(bench))
-    uncentred = prepared("scale", pictures(bench))[0][0]  # so that there is something to converge to
+    dataset = pictures(bench)
+    train, validation = prepared("mean-image,scale", dataset)
+    uncentred = prepared("scale", dataset)[0][0]  # so that there is something to converge to
     following = [convergence(uncentred, seed) for seed in bench.seeds]
     modes = [both_modes(train, validation, seed, bench) for seed in bench.seeds]
     right, wrong = ([getattr(one, kind).scores["accuracy"][-1] for one in modes] for kind in ("right", "wrong"))

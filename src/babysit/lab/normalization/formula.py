@@ -13,7 +13,7 @@ from babysit.lab.drawing import BLUE, GREY, RED
 from babysit.lab.measures import below, near, told
 from babysit.lab.normalization.networks import two_layers
 from babysit.lab.normalization.section import SECTION
-from babysit.lab.preprocessing.examples import pictures, prepared, stood_in
+from babysit.lab.preprocessing.examples import Pair, pictures, prepared, stood_in
 from babysit.lab.preprocessing.loops import train_watched
 from babysit.lab.section import Bench, Drawing, Outcome
 from babysit.nn.models import CNNConfig, MLPConfig, build
@@ -210,9 +210,8 @@ class Learned:
     mean: Tensor
 
 
-def learned_in_training(bench: Bench, seed: int) -> Learned:
+def learned_in_training(train: Pair, bench: Bench, seed: int) -> Learned:
     """Train two normalised layers on images, and look at what became of γ and β."""
-    train, _ = prepared("mean-image,scale", pictures(bench))
     network = two_layers(tuple(train[0].shape[1:]), seed)
     train_watched(network, train, lr=0.05, epochs=bench.pick(3, 10), seed=seed)
     parts: list[tuple[Tensor, ...]] = []
@@ -249,7 +248,8 @@ def gamma_and_beta_undo_it(bench: Bench) -> Outcome:
     found = [learned_to_undo(x, steps=200) for x in values]
     gammas = [(gamma - x.std(0, correction=0)).abs().max().item() for (gamma, _), x in zip(found, values, strict=True)]
     betas = [(beta - x.mean(0)).abs().max().item() for (_, beta), x in zip(found, values, strict=True)]
-    trained = [learned_in_training(bench, seed) for seed in bench.seeds]
+    images, _ = prepared("mean-image,scale", pictures(bench))
+    trained = [learned_in_training(images, bench, seed) for seed in bench.seeds]
     apart = [(one.gamma / one.std - 1).abs().median().item() for one in trained]
     return Outcome(
         [

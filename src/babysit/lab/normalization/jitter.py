@@ -17,7 +17,7 @@ from babysit.lab.drawing import BLUE, GREEN, GREY, RED
 from babysit.lab.measures import above, below, told
 from babysit.lab.normalization.networks import two_layers
 from babysit.lab.normalization.section import SECTION
-from babysit.lab.preprocessing.examples import Pair, fewer, pictures, prepared, stood_in
+from babysit.lab.preprocessing.examples import Pair, fewer, pictures, prepared, stood_in, suited
 from babysit.lab.section import Bench, Drawing, Outcome
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def ended(train: Pair, validation: Pair, seed: int, size: int, epochs: int, *, b
         network,
         train,
         validation=validation,
-        lr=0.02,
+        lr=suited(0.02, train[0]),
         epochs=epochs,
         batch_size=size,
         schedule="constant",
@@ -110,12 +110,12 @@ def output_depends_on_the_batch(bench: Bench) -> Outcome:
     dataset = pictures(bench)
     train, validation = prepared("mean-image,scale", fewer(dataset, bench.pick(300, 600)))
     x, others = validation[0][0], train[0]
-    shape = tuple(others.shape[1:])
+    shape, rate = tuple(others.shape[1:]), suited(0.02, others)
     networks: dict[bool, list[nn.Module]] = {True: [], False: []}
     for seed in bench.seeds:
         for batch_norm, group in networks.items():
             network = two_layers(shape, seed, batch_norm=batch_norm)
-            bs.fit(network, train, lr=0.02, epochs=bench.pick(3, 10), batch_size=32, seed=seed, watch=False)
+            bs.fit(network, train, lr=rate, epochs=bench.pick(3, 10), batch_size=32, seed=seed, watch=False)
             group.append(network)
 
     def jitters(size: int, *, batch_norm: bool = True, training: bool = True) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from babysit.nn.preprocessing import fit_preprocessing
 Pair = tuple[Tensor, Tensor]
 """Inputs and targets."""
 
-MOST_TRAINING, MOST_HELD_OUT = 4_000, 1_000
+MOST_TRAINING, MOST_HELD_OUT = 2_500, 1_000
 """Examples of CIFAR-10 that the experiments train on and validate with, so that none takes minutes."""
 
 
@@ -80,6 +81,23 @@ def photographs(bench: Bench) -> Dataset:
         return dataset
     ink = np.round(dataset.x.astype(np.float32) * (255 / 16))
     return dataclasses.replace(dataset, name="digits, dark on white", x=(255 - ink).astype(np.uint8))
+
+
+def suited(rate: float, x: Tensor) -> float:
+    """The learning rate for some inputs of unit variance, from what suits digits.
+
+    A step moves a unit's output by the rate times the squared length of its inputs, so that more inputs want a smaller
+    rate; the root of their number was found to suit CIFAR-10.
+
+    Args:
+        rate: For 64 inputs.
+        x: ``(N, …)``.
+
+    Example:
+        >>> round(suited(0.04, torch.zeros(1, 4, 16, 16)), 3)
+        0.01
+    """
+    return rate * math.sqrt(64 / x[0].numel())
 
 
 def stood_in(bench: Bench, what: str = "digits") -> str:

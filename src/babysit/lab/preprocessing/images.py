@@ -16,7 +16,7 @@ import babysit as bs
 from babysit.data import Dataset
 from babysit.lab.drawing import BLUE, GREY, RED, SHADES, SIGNS
 from babysit.lab.measures import below, near, told
-from babysit.lab.preprocessing.examples import fewer, pictures, prepared, stood_in
+from babysit.lab.preprocessing.examples import Pair, fewer, pictures, prepared, stood_in, suited
 from babysit.lab.preprocessing.section import SECTION
 from babysit.lab.section import Bench, Drawing, Outcome
 from babysit.nn.models import MLPConfig, build
@@ -58,9 +58,9 @@ def mean_image_or_channel_means(bench: Bench) -> Outcome:
     raw = torch.from_numpy(dataset.inputs("train")).double()
     by_pixel, by_channel = (prepared(spec, dataset)[0][0].double() for spec in ("mean-image", "channel-mean"))
     spread = raw.std(correction=0).item()
-    accuracies = [
-        [_accuracy(spec, dataset, seed, bench) for seed in bench.seeds] for spec in ("mean-image", "channel-mean")
-    ]
+    # divided by one number in both cases, so that one rate suits
+    pairs = [prepared(f"{spec},scale", dataset) for spec in ("mean-image", "channel-mean")]
+    accuracies = [[_accuracy(*pair, seed, bench) for seed in bench.seeds] for pair in pairs]
     difference = [one - other for one, other in zip(*accuracies, strict=True)]
     return Outcome(
         [
@@ -87,12 +87,11 @@ def mean_image_or_channel_means(bench: Bench) -> Outcome:
     )
 
 
-def _accuracy(spec: str, dataset: Dataset, seed: int, bench: Bench) -> float:
-    """Of the lecture's 50 hidden units; divided by one number in both cases, so that one rate suits."""
-    train, validation = prepared(f"{spec},scale", dataset)
+def _accuracy(train: Pair, validation: Pair, seed: int, bench: Bench) -> float:
+    """Of the lecture's 50 hidden units."""
     model = build(MLPConfig(tuple(train[0].shape[1:]), 10, hidden=(50,)), seed)
-    epochs = bench.pick(5, 10)
-    return bs.fit(model, train, validation=validation, lr=0.01, epochs=epochs, seed=seed, watch=False).best.score
+    epochs, rate = bench.pick(5, 10), suited(0.05, train[0])
+    return bs.fit(model, train, validation=validation, lr=rate, epochs=epochs, seed=seed, watch=False).best.score
 
 
 def _spread_kept(after: Tensor, before: Tensor) -> float:

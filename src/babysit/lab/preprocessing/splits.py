@@ -14,7 +14,7 @@ from babysit.data import Dataset
 from babysit.lab.drawing import BLUE, GREEN, RED
 from babysit.lab.measures import below, named, told, true
 from babysit.lab.preprocessing.axes import whole_numbers
-from babysit.lab.preprocessing.examples import pictures, prepared, stood_in
+from babysit.lab.preprocessing.examples import pictures, prepared, stood_in, suited
 from babysit.lab.preprocessing.loops import Watched, accuracy, train_watched
 from babysit.lab.preprocessing.section import SECTION
 from babysit.lab.section import Bench, Drawing, Outcome
@@ -51,15 +51,19 @@ class Compared:
     validation: Tensor
 
 
-def trained(dataset: Dataset, seed: int, bench: Bench, *, prepare_validation: bool) -> Compared:
-    """Train on prepared inputs, and evaluate on prepared or on raw ones."""
+def trained(dataset: Dataset, bench: Bench, *, prepare_validation: bool) -> list[Compared]:
+    """Train on prepared inputs with every seed, and evaluate on prepared or on raw ones."""
     train, validation = prepared(SPEC, dataset)
     raw = torch.from_numpy(dataset.inputs("validation")).float()
-    model = build(MLPConfig(tuple(train[0].shape[1:]), 10, hidden=(50,)), seed)
     x, y = (validation[0] if prepare_validation else raw), validation[1]
-    evaluations = {"validation": lambda network: accuracy(network, x, y)}
-    epochs = bench.pick(4, 10)
-    return Compared(train_watched(model, train, evaluations, lr=0.02, epochs=epochs, seed=seed), train[0], x)
+
+    def one(seed: int) -> Compared:
+        model = build(MLPConfig(tuple(train[0].shape[1:]), 10, hidden=(50,)), seed)
+        evaluations = {"validation": lambda network: accuracy(network, x, y)}
+        rate, epochs = suited(0.03, train[0]), bench.pick(4, 10)
+        return Compared(train_watched(model, train, evaluations, lr=rate, epochs=epochs, seed=seed), train[0], x)
+
+    return [one(seed) for seed in bench.seeds]
 
 
 @SECTION.claim(
@@ -79,8 +83,8 @@ def from_the_training_split_alone(bench: Bench) -> Outcome:
         True
     """
     dataset = pictures(bench)
-    alike = [trained(dataset, seed, bench, prepare_validation=True) for seed in bench.seeds]
-    unlike = [trained(dataset, seed, bench, prepare_validation=False) for seed in bench.seeds]
+    alike = trained(dataset, bench, prepare_validation=True)
+    unlike = trained(dataset, bench, prepare_validation=False)
     finding = unlike[0].watched.finding("DAT011")
     own = alike[0].validation.mean().item()
     good, bad = ([one.watched.scores["validation"][-1] for one in group] for group in (alike, unlike))
