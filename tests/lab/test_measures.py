@@ -48,6 +48,11 @@ def test_a_rule_has_to_speak_up_in_every_training(codes, holds):
     assert measure.name == "named by ACT001"
 
 
+def test_no_tolerance_is_told_as_such():
+    assert near("x", [1.0, 1.0], 1, within=0, unit="×").expected == "exactly 1 ×"
+    assert near("x", 1.0 + 1e-12, 1, within=0).holds is False
+
+
 def test_shares_are_expected_in_percent():
     assert near("x", 0.5, 0.5, within=0.01, unit="%").expected == "50 % ± 1 %"
 

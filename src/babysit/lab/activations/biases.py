@@ -105,7 +105,7 @@ def _draw(figure: Figure, firing: dict[float, list[tuple[float, ...]]], scores: 
         of_layer = [[100 * share for share in layer] for layer in zip(*seeds, strict=True)]
         left.plot(depths, [mean(layer) for layer in of_layer], color=colour, linestyle=dash, marker="o", ms=4,
                   label=f"bias {bias:g}")  # fmt: skip
-    left.set(xlabel="hidden layer", ylabel="outputs above zero at the start (%), mean", xticks=list(depths))
+    left.set(xlabel="hidden layer", ylabel="outputs above zero at the start (%)", xticks=list(depths))
     left.legend()
     for pair in zip(*scores.values(), strict=True):
         right.plot((0, 1), [100 * score for score in pair], color=GREY, linestyle="-", linewidth=0.8, marker="o", ms=4)

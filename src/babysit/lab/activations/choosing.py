@@ -104,15 +104,20 @@ def use_relu_not_sigmoid(bench: Bench) -> Outcome:
             ),
         ],
         findings=[finding] if finding else [],
-        note=f"Digits, four hidden layers of 100, momentum, {_epochs(bench)} epochs; the learning rate of each "
-        f"activation is the best of {', '.join(map(str, _rates(bench)))} on the validation split. Among the six, "
-        f"{100 * (scores[-1] - scores[0]):.1f} points lie between first and last, where {len(digits().test[0])} test "
-        f"images leave a doubt of ± {100 * doubt:.1f}.",
+        note=f"Digits, four hidden layers of 100, momentum, {_epochs(bench)} epochs; {_in_words(_rates(bench))}. "
+        f"Among the six, {100 * (scores[-1] - scores[0]):.1f} points lie between first and last, where "
+        f"{len(digits().test[0])} test images leave a doubt of ± {100 * doubt:.1f}.",
     )
 
 
 def _rates(bench: Bench) -> Sequence[float]:
     return bench.pick(_RATES[1:2], _RATES)
+
+
+def _in_words(rates: Sequence[float]) -> str:
+    if len(rates) == 1:
+        return f"a learning rate of {rates[0]:g} for all"
+    return f"for each activation the learning rate of {', '.join(map(str, rates))} that validates best"
 
 
 def _epochs(bench: Bench) -> int:

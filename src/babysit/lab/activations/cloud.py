@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _POINTS, _UNITS, _BATCH = 300, 24, 20
 _RATE, _STEPS, _MORE_STEPS = 0.5, 600, 200
-_SIDE = 5.0
+_SIDE = 6.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +116,9 @@ def draw_cloud(figure: Figure, cloud: Cloud) -> None:
             axes.plot(*cloud.x[cloud.y == label].T, ".", color=colour, markersize=3, linestyle="none", alpha=0.8)
         for weights, bias, is_dead in zip(*layer, dead, strict=True):
             _draw_unit(axes, weights, bias.item(), dead=bool(is_dead))
+        if outside := _outside(layer):
+            axes.text(0.98, 0.02, f"{outside} more lie outside", transform=axes.transAxes, ha="right", fontsize=8,
+                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})  # fmt: skip
         axes.set(title=title, xlim=(-_SIDE, _SIDE), ylim=(-_SIDE, _SIDE), xlabel="input 1", aspect="equal")
         axes.grid(visible=False)
     panels[0].set_ylabel("input 2")
@@ -123,6 +126,13 @@ def draw_cloud(figure: Figure, cloud: Cloud) -> None:
     panels[0].plot([], [], color=RED, linestyle="--", label="dead ReLU")
     panels[0].plot([], [], ".", color=GREY, linestyle="none", label="examples of three classes")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+
+
+def _outside(layer: tuple[Tensor, Tensor]) -> int:
+    """How many of the lines do not cross the picture: all four corners lie on one side of them."""
+    corners = _SIDE * torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
+    firing = nn.functional.linear(corners, *layer) > 0
+    return int((firing.all(dim=0) | ~firing.any(dim=0)).sum())
 
 
 def _draw_unit(axes: Axes, weights: Tensor, bias: float, *, dead: bool) -> None:
