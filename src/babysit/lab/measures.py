@@ -76,7 +76,9 @@ def near(name: str, values: Values, target: float, *, within: float, unit: str =
     known = _tuple(values)
     holds = bool(known) and all(abs(value - target) <= within for value in known)
     digits = _digits(target, within)
-    return Measure(name, known, f"{_shown(target, unit, digits)} ± {_shown(within, unit)}", holds, unit, digits)
+    expected = _shown(target, unit, digits)
+    expected = f"{expected} ± {_shown(within, unit)}" if within else f"exactly {expected}"
+    return Measure(name, known, expected, holds, unit, digits)
 
 
 def below(name: str, values: Values, limit: float, *, unit: str = "") -> Measure:

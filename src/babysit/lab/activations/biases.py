@@ -106,11 +106,11 @@ def _draw(figure: Figure, firing: dict[float, list[tuple[float, ...]]], scores: 
         left.plot(depths, [mean(layer) for layer in of_layer], color=colour, linestyle=dash, marker="o", ms=4,
                   label=f"bias {bias:g}")  # fmt: skip
     left.set(xlabel="hidden layer", ylabel="outputs above zero at the start (%)", xticks=list(depths))
-    left.legend()
+    left.margins(y=0.2)
+    left.legend(loc="upper left", ncols=3, columnspacing=1)
     for pair in zip(*scores.values(), strict=True):
         right.plot((0, 1), [100 * score for score in pair], color=GREY, linestyle="-", linewidth=0.8, marker="o", ms=4)
     right.plot((0, 1), [100 * mean(of_one) for of_one in scores.values()], color=COLOURS[1], linestyle="-",
-               linewidth=2.5, label="mean")  # fmt: skip
+               linewidth=2.5)  # fmt: skip
     right.set_xticks((0, 1), ["bias 0", "bias 0.01"])
-    right.set(ylabel="test accuracy (%)", xlim=(-0.3, 1.3))
-    right.legend()
+    right.set(title="a seed each, and their mean", ylabel="test accuracy (%)", xlim=(-0.3, 1.3))

@@ -164,7 +164,7 @@ def _draw_accuracies(figure: Figure, results: dict[str, _Result]) -> None:
         axes.plot([100 * score for score in result.accuracies], [place] * len(result.accuracies), "o", color=colour,
                   markersize=4, linestyle="none")  # fmt: skip
         text = f"{percent(result.median, 3)} at lr {result.rate:g}"
-        axes.text(13, place, text, color="#1C1E21", va="center", fontsize=8)
+        axes.text(22, place, text, color="#1C1E21", va="center", fontsize=8)
     axes.axvline(10, color=GREY, linestyle=":", linewidth=1)
     axes.set_yticks(range(len(ranked)), [NAMES[name] for name, _ in ranked])
     axes.invert_yaxis()
