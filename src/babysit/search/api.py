@@ -21,6 +21,7 @@ from babysit.fit.sources import Data
 from babysit.measure.record import RunHeader
 from babysit.rules import Finding
 from babysit.rules._config import read_config
+from babysit.search.bounds import bounded
 from babysit.search.display import Display, Silent
 from babysit.search.folder import SearchFolder
 from babysit.search.given import Build, problem_of
@@ -99,7 +100,7 @@ def search(
             ``trial.report(epoch, value)`` with its validation metric after every epoch, or returns it at the end.
         data: As :func:`babysit.fit` takes them: a data set, a pair ``(x, y)`` or a loader.
         space: Distributions by hyperparameter. Those named like the settings below replace them: ``optimizer``,
-            ``lr``, ``l2``, ``momentum``, ``schedule``, ``batch_size``.
+            ``lr``, ``l2``, ``momentum``, ``schedule``, ``batch_size``, whose ranges never move past what they can be.
         trials: In all rounds together.
         epochs: Length of the final round's trials; others are shorter.
         budget: What it may take in all, such as ``10m``, ``500epochs`` or both with a comma between.
@@ -147,6 +148,8 @@ def search(
     """
     config = read_config(Path.cwd())  # before anything is trained, as it may be wrong
     searched = space if isinstance(space, Space) else Space(space)
+    if data is not None:  # a loop of the user's own may mean anything by these names
+        searched = bounded(searched)
     require_known(searched)
     settings = TrainSettings(
         optimizer=optimizer, lr=lr, l2=l2, momentum=momentum, schedule=schedule, batch_size=batch_size, seed=seed

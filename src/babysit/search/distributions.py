@@ -57,7 +57,7 @@ class Distribution(ABC):
 
 
 @dataclass(frozen=True)
-class _Interval(Distribution):
+class Interval(Distribution):
     """A range of numbers.
 
     Attributes:
@@ -151,7 +151,7 @@ class _Interval(Distribution):
         return value
 
 
-class Uniform(_Interval):
+class Uniform(Interval):
     """Uniform between two numbers.
 
     Example:
@@ -160,7 +160,7 @@ class Uniform(_Interval):
     """
 
 
-class _LogInterval(_Interval):
+class _LogInterval(Interval):
     """A range on a logarithmic scale."""
 
     _is_log = True
@@ -197,7 +197,7 @@ class LogUniform(_LogInterval):
     """
 
 
-class _WholeNumbers(_Interval):
+class _WholeNumbers(Interval):
     """A range of whole numbers, both ends included."""
 
     def __post_init__(self) -> None:

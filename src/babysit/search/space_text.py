@@ -27,6 +27,7 @@ from typing import Any
 from babysit.errors import InputError, suggest
 from babysit.fit.optimizers import OPTIMIZERS
 from babysit.fit.schedules import SCHEDULES
+from babysit.search.bounds import BOUNDS
 from babysit.search.space import Choice, Distribution, IntUniform, LogIntUniform, LogUniform, Space, Uniform, When
 
 KINDS: Mapping[str, Callable[[float, float, float, float], Distribution]] = {
@@ -41,7 +42,7 @@ KNOWN_NAMES: Mapping[str, Iterable[str]] = {
     "schedule": tuple(name for name in SCHEDULES if name != "plateau"),
 }
 """What hyperparameters that :mod:`babysit.fit` understands may be called."""
-_LIMITS: Mapping[str, tuple[float, float]] = {"dropout": (0.0, 0.95), "momentum": (0.0, 0.999)}
+_LIMITS: Mapping[str, tuple[float, float]] = {"dropout": (0.0, 0.95), "momentum": BOUNDS["momentum"]}
 FORM = "low..high, log:low..high, int:low..high, logint:low..high or one|another"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _WIDTHS = re.compile(r"\d+(-\d+)+")

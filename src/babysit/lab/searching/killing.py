@@ -101,6 +101,7 @@ def exploding_trials_are_stopped(bench: Bench) -> Outcome:
     found = [listener.search(bench.pick(24, 48), seed) for listener, seed in zip(listeners, bench.seeds, strict=True)]
     killed = [_killed(one) for one in found]
     saved = [_saved_by_killing(one) for one in found]
+    shown, coarse = [trial for trial in killed[0] if trial.round == 0], found[0].rounds[0].trials
     return Outcome(
         [
             true(
@@ -126,8 +127,8 @@ def exploding_trials_are_stopped(bench: Bench) -> Outcome:
         [
             Drawing(
                 "killed",
-                f"{len(killed[0])} of {len(_searched(found[0]))} trials are stopped as soon as their loss is over "
-                f"three times the initial one: {percent(saved[0])} of the steps to the first rung are saved",
+                f"{len(shown)} of {coarse} coarse trials are stopped as soon as their loss is over three times "
+                f"the initial one: {percent(saved[0])} of the steps to the first rung are saved",
                 lambda figure: _draw(figure, found[0], listeners[0]),
                 size=(6.8, 4.0),
             )

@@ -39,7 +39,7 @@ SPACE = Space(
         "momentum": When("optimizer", ["momentum", "nesterov"], Uniform(0.5, 0.95)),
         "schedule": Choice("constant", "step", "exponential", "1/t", "cosine"),
         "l2": LogUniform(1e-6, 1e-1),
-        "dropout": Uniform(0.0, 0.5, floor=0.0),
+        "dropout": Uniform(0.0, 0.5, floor=0.0, ceiling=0.95),
         "depth": IntUniform(1, 3, floor=1, ceiling=4),
         "width": LogIntUniform(16, 128),
     }
