@@ -68,14 +68,14 @@ def test_a_sample_is_divided_and_scaled_by_what_is_trained_on() -> None:
 
 
 def test_labels_are_made_wrong_where_that_is_asked_for() -> None:
-    right, wrong = few(BENCH, 1), few(BENCH, 1, noisy=True)
+    right, wrong = few(1), few(1, noisy=True)
     assert torch.equal(torch.as_tensor(right.train.x), torch.as_tensor(wrong.train.x))
     assert (right.train.y != wrong.train.y).float().mean().item() == pytest.approx(0.2)
     assert torch.equal(right.held_out.y, wrong.held_out.y)
     assert set(wrong.train.y.tolist()) == set(range(10))
     assert "20" in wrong.note
     assert "wrong" not in right.note
-    assert len(hard(BENCH, 1).train) == 1000
+    assert len(hard(1).train) == 1000
 
 
 # ---- H1 -----------------------------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ def test_h1_finds_one_per_cent_in_the_parameters_below_it() -> None:
 
 
 def test_the_weights_norm_is_that_of_the_weights() -> None:
-    sample = few(BENCH, 0)
+    sample = few(0)
     network = sample.network(0)
     start = math.sqrt(sum(float(w.detach().double().square().sum()) for w in network.parameters() if w.ndim > 1))
     result = regularizing.trained(sample, Bench(quick=True, seeds=(0,)), 0)
@@ -129,7 +129,7 @@ def test_the_mean_over_masks_is_told_in_standard_errors() -> None:
 
 
 def test_h3_keeps_the_mean_of_every_unit_and_drops_half() -> None:
-    sample = few(BENCH, 0)
+    sample = few(0)
     network = sample.network(0, dropout=regularizing.DROPPED)
     masked, still = regularizing.asked_often(network, sample)
     # by hand: half of the hidden units, doubled; mean and variance over the masks are sums over the units
@@ -212,7 +212,7 @@ def test_h4_every_step_is_its_formula_and_sgd_as_fast_as_theory_says() -> None:
 
 
 def test_the_rates_of_a_training_are_those_of_its_schedule() -> None:
-    sample, bench = hard(BENCH, 0), Bench(quick=True, seeds=(0,))
+    sample, bench = hard(0), Bench(quick=True, seeds=(0,))
     record = decay.trained(sample, bench, 0, "cosine").record
     total = record.header.total_steps
     first = decay.RATE * sample.lr
@@ -272,7 +272,7 @@ def cross_entropy_of_mean(outputs: list[Tensor], targets: Tensor) -> tuple[float
 
 
 def test_growing_ensembles_end_with_all_members() -> None:
-    sample = few(BENCH, 0)
+    sample = few(0)
     outputs = [torch.randn(len(sample.held_out), 10, generator=Bench.generator(seed)) for seed in range(3)]
     grown = ensembles.growing(outputs, sample)
     loss, accuracy = cross_entropy_of_mean(outputs, sample.held_out.y)
@@ -284,7 +284,7 @@ def test_growing_ensembles_end_with_all_members() -> None:
 
 def test_snapshots_and_averages_are_those_of_the_training() -> None:
     bench = Bench(quick=True, seeds=(0,))
-    one = averaging.run(bench, 0, few(bench, 0), (20,))
+    one = averaging.run(bench, 0, few(0), (20,))
     present = [weights["output.weight"] for weights, _ in one.path]
     epochs = len(one.path)
     assert torch.equal(one.snapshots[-1]["output.weight"], present[-1])

@@ -97,12 +97,12 @@ def run(bench: Bench, seed: int, sample: Sample, hidden: tuple[int, ...], schedu
 
 def restless(bench: Bench, seed: int) -> Run:
     """At a constant rate, on examples that the network cannot all fit: every step throws the weights about."""
-    return run(bench, seed, hard(bench, seed), (30,))
+    return run(bench, seed, hard(seed), (30,))
 
 
 def at_rest(bench: Bench, seed: int) -> Run:
     """At a constant rate, on examples it learns by heart: the gradients end at zero, and the weights come to rest."""
-    return run(bench, seed, few(bench, seed), (100,))
+    return run(bench, seed, few(seed), (100,))
 
 
 def gains(name: str, better: Sequence[Result], last: Sequence[Result]) -> tuple[Measure, Measure]:

@@ -72,7 +72,7 @@ def independent_models_vote(bench: Bench) -> Outcome:
         >>> right[0] > sum(right[1:]) / 5
         True
     """
-    samples = {seed: few(bench, seed) for seed in bench.seeds}
+    samples = {seed: few(seed) for seed in bench.seeds}
     models = [members(sample, bench, seed) for seed, sample in samples.items()]
     pairs = list(zip(models, samples.values(), strict=True))
     singles = [[sample.judge(model) for model in of_one] for of_one, sample in pairs]

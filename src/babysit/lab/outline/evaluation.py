@@ -118,7 +118,7 @@ def the_best_of_many_is_lucky(bench: Bench) -> Outcome:
         >>> f"{validation[best]:.2f} {test[best]:.2f}"
         '0.63 0.45'
     """
-    samples = {seed: few(bench, seed) for seed in bench.seeds}
+    samples = {seed: few(seed) for seed in bench.seeds}
     rights = [trials(sample, bench, seed) for seed, sample in samples.items()]
     divisions = bench.pick(500, 2_000)
     chosen = [choose(right, seed, divisions) for right, seed in zip(rights, bench.seeds, strict=True)]

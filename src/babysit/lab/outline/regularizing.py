@@ -105,7 +105,7 @@ def l2_shrinks_the_weights(bench: Bench) -> Outcome:
         >>> torch.allclose(layer.weight.grad, 0.1 * layer.weight)
         True
     """
-    samples = {seed: few(bench, seed, noisy=True) for seed in bench.seeds}
+    samples = {seed: few(seed, noisy=True) for seed in bench.seeds}
     results = {
         strength: [trained(sample, bench, seed, l2=strength) for seed, sample in samples.items()]
         for strength in STRENGTHS
@@ -189,7 +189,7 @@ def dropout_keeps_the_mean(bench: Bench) -> Outcome:
         >>> drop.eval()(ones).mean().item()
         1.0
     """
-    samples = {seed: few(bench, seed, noisy=True) for seed in bench.seeds}
+    samples = {seed: few(seed, noisy=True) for seed in bench.seeds}
     plain = [trained(sample, bench, seed) for seed, sample in samples.items()]
     dropped = [trained(sample, bench, seed, dropout=DROPPED) for seed, sample in samples.items()]
     outputs = [asked_often(result.model, sample) for result, sample in zip(dropped, samples.values(), strict=True)]

@@ -9,15 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from babysit.data import Dataset, Splits
+from babysit.data import Dataset, Splits, read
 from babysit.fit.evaluation import Examples, Result, evaluate
 from babysit.fit.losses import CLASSIFICATION
-from babysit.lab.section import Bench
 from babysit.nn import MLPConfig, build, fit_preprocessing
 
 SPEC = "mean-image,scale"
 WRONG = 0.2
-"""Share of the digits' training labels that are made wrong where noise is wanted; CIFAR-10 is hard as it is."""
+"""Share of the training labels that are made wrong where noise is wanted."""
 
 Pair = tuple[Tensor, Tensor]
 
@@ -66,7 +65,7 @@ def draw(images: Dataset, seed: int, *, train: int, held_out: int, wrong: float 
     """Draw examples without replacement; the mean image and the scale are those of the ones to train on.
 
     Args:
-        images: Such as :meth:`Bench.images` gives.
+        images: Such as digits.
         seed: Of the drawing.
         train: How many to train on.
         held_out: How many to judge by, at most.
@@ -91,21 +90,16 @@ def draw(images: Dataset, seed: int, *, train: int, held_out: int, wrong: float 
     return Sample(about, known, examples("validation"), 0.05 if images.x[0].size < 1000 else 0.004)
 
 
-def few(bench: Bench, seed: int, *, noisy: bool = False) -> Sample:
-    """So few that a network learns all of them by heart.
+def few(seed: int, *, noisy: bool = False) -> Sample:
+    """So few digits that a network learns all of them by heart.
 
     Args:
-        bench: Where the images come from.
         seed: Of the drawing.
-        noisy: Make some training labels of digits wrong, which is all that makes them as hard as photographs.
+        noisy: Make some training labels wrong, so that there is something better not learnt.
     """
-    if bench.cifar10 is not None:
-        return draw(bench.images(), seed, train=1000, held_out=4000)
-    return draw(bench.images(), seed, train=300, held_out=1400, wrong=WRONG if noisy else 0.0)
+    return draw(read("digits"), seed, train=300, held_out=1400, wrong=WRONG if noisy else 0.0)
 
 
-def hard(bench: Bench, seed: int) -> Sample:
+def hard(seed: int) -> Sample:
     """So many, and so hard, that a small network does not learn them by heart: its weights never come to rest."""
-    if bench.cifar10 is not None:
-        return draw(bench.images(), seed, train=2000, held_out=4000)
-    return draw(bench.images(), seed, train=1000, held_out=797, wrong=WRONG)
+    return draw(read("digits"), seed, train=1000, held_out=797, wrong=WRONG)
