@@ -55,6 +55,20 @@ def write_atomically(path: Path, write: Callable[[Path], None], *, durable: bool
             temporary.unlink(missing_ok=True)
 
 
+def require_writable(folder: Path) -> None:
+    """Make sure that files can be written to a folder, before an hour is spent on what is to be written there.
+
+    Raises:
+        StorageError: They cannot.
+    """
+    probe = folder / f".writable.{os.getpid()}"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise refuse_write(folder, error) from error
+
+
 def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Replace ``path`` by ``content`` in one step."""
     write_atomically(path, lambda temporary: _fill(temporary, content), durable=durable)

@@ -194,7 +194,7 @@ def test_h4_every_step_is_its_formula_and_sgd_as_fast_as_theory_says() -> None:
     found = row("H4")
     assert found.verdict is Verdict.HOLDS
     errors = [value for name, value in values(found).items() if "formula" in name]
-    assert len(errors) == len(OPTIMIZERS)
+    assert len(errors) == 1 + len(OPTIMIZERS)
     assert max(errors) < 1e-12
     # of a quadratic each direction shrinks by the factor |1 − lr · curvature| a step
     rates, steps = np.logspace(-3, 0.5, 141), np.arange(update_rules.STEPS + 1)[:, None]

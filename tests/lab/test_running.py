@@ -1,5 +1,7 @@
+import multiprocessing
 import os
 import signal
+import time
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from babysit.lab.measures import below, told
 from babysit.lab.running import run_claim
 from babysit.lab.section import Claim, Drawing, Outcome
 
+SLEEP = 120
 BENCH = Bench(quick=True, seeds=(0, 1))
 
 
@@ -30,6 +33,11 @@ def raises(bench):
 
 def killed(bench):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sleeps(bench):
+    time.sleep(SLEEP)
+    return Outcome([told("x", 1)])
 
 
 def draws(bench):
@@ -61,10 +69,24 @@ def test_processes_give_the_rows_in_the_order_of_the_claims():
     assert sorted(told_of) == ["A1", "A2", "A3"]
 
 
-def test_a_killed_process_is_told():
-    rows = run_claims([claim("A1", killed), claim("A2", killed)], BENCH, processes=2)
-    assert {row.verdict for row in rows} == {Verdict.BROKEN}
+def test_a_killed_process_is_told_and_costs_the_others_nothing():
+    chosen = [claim("A1", killed), claim("A2", holds), claim("A3", killed), claim("A4", fails)]
+    rows = run_claims(chosen, BENCH, processes=2)
+    assert [row.verdict for row in rows] == [Verdict.BROKEN, Verdict.HOLDS, Verdict.BROKEN, Verdict.FAILS]
     assert "killed" in rows[0].remark
+
+
+def test_what_ends_it_early_leaves_no_process_behind():
+    def stop(row):
+        raise KeyboardInterrupt
+
+    before = multiprocessing.active_children()
+    chosen = [claim("A1", holds), *(claim(f"A{number}", sleeps) for number in range(2, 6))]
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_claims(chosen, BENCH, processes=2, done=stop)
+    assert time.monotonic() - began < SLEEP
+    assert multiprocessing.active_children() == before
 
 
 def test_random_numbers_and_threads_are_left_as_they_were():

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -27,7 +31,10 @@ def lab(
         list[str] | None,
         typer.Option(help="cifar10=PATH: CIFAR-10 for the claims that name it, instead of digits.", show_default=False),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for report.html and the pictures.")] = Path("lab"),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for report.html and the pictures; lab, or lab-C2 for C2.", show_default=False),
+    ] = None,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Experiments at a time; one a core.", show_default=False)
     ] = None,
@@ -37,29 +44,65 @@ def lab(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
-    """Measure the claims of the lecture beside what is expected; exit code 1 if one does not hold."""
+    """Measure the claims of the lecture beside what is expected; exit code 1 if one does not hold.
+
+    Stopped early (Ctrl-C), it reports on what it has measured.
+    """
     from babysit.lab import Bench, claims, run_claims
     from babysit.lab.section import FULL_SEEDS, QUICK_SEEDS
-    from babysit.report.lab_page import document, make_folder, write_lab
+    from babysit.report.lab_page import document, listing, make_folder, write_lab
     from babysit.report.lab_table import LabTable
+    from babysit.storage import require_writable
 
     chosen = claims(ids or [])
-    screen = console(quiet=quiet, json_file=json_file)
-    table = LabTable(screen, chosen)
+    table = LabTable(console(quiet=quiet, json_file=json_file), chosen)
     if list_:
+        print_json(listing(chosen), json_file)
         table.list_claims()
         return
     cifar10 = _cifar10(data or [])
-    make_folder(out)  # that it cannot be written to is to be known before an hour is spent
+    folder = out or _folder(ids or [])
+    # what cannot be written to is to be known before an hour is spent
+    make_folder(folder)
+    if json_file not in (None, "-"):
+        require_writable(Path(str(json_file)).parent)
     bench = Bench(quick, tuple(range(seeds or (QUICK_SEEDS if quick else FULL_SEEDS))), cifar10)
-    with table:
-        rows = run_claims(chosen, bench, processes=processes, done=table.add)
     command = shlex.join(["babysit", *sys.argv[1:]])
-    page = write_lab(out, rows, bench, command)
-    print_json(document(rows, bench, command), json_file)
-    table.close(rows, page)
+    stopped_by = 0
+    with table, _stopping() as signals:
+        try:
+            run_claims(chosen, bench, processes=processes, done=table.add)
+        except KeyboardInterrupt:
+            stopped_by = signals[-1] if signals else signal.SIGINT
+    rows = table.rows
+    page = write_lab(folder, rows, bench, command, of=len(chosen)) if rows else None
+    print_json(document(rows, bench, command, of=len(chosen)), json_file)
+    table.close(page)
+    if stopped_by:
+        raise typer.Exit(128 + stopped_by)
     if not all(row.to_json()["holds"] for row in rows):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _stopping() -> Iterator[list[int]]:
+    """Inside, SIGTERM stops as Ctrl-C does, so that processes are ended and what was measured is kept."""
+    received: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _folder(ids: Sequence[str]) -> Path:
+    """Of its own for a choice, so that looking at one claim again does not replace the report on all."""
+    return Path("-".join(["lab", *(id_.upper() for id_ in ids)])[:60])
 
 
 def _cifar10(data: list[str]) -> Path | None:

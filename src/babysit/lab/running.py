@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
+import signal
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +26,7 @@ from babysit.rules import Finding
 
 LONG = 60.0
 """Seconds from which an experiment is begun before all others, so that none is left alone at the end."""
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ def run_claims(
 ) -> list[Row]:
     """Run the experiments of some claims; an experiment that fails is a row that says so.
 
+    Whatever ends it early, Ctrl-C or an exception of ``done``, no process is left behind.
+
     Args:
         claims: Which.
         bench: Sizes, seeds and data.
@@ -84,10 +90,11 @@ def run_claims(
     """
     count = min(len(claims), processes or len(os.sched_getaffinity(0)))
     rows: dict[str, Row] = {}
-    for row in _alone(claims, bench) if count <= 1 else _together(claims, bench, count):
-        rows[row.id] = row
-        if done is not None:
-            done(row)
+    with closing(_alone(claims, bench) if count <= 1 else _together(claims, bench, count)) as finished:
+        for row in finished:
+            rows[row.id] = row
+            if done is not None:
+                done(row)
     return [rows[claim.id] for claim in claims]
 
 
@@ -119,24 +126,57 @@ def run_claim(claim: Claim, bench: Bench) -> Row:
         torch.set_num_threads(before)
 
 
-def _alone(claims: Sequence[Claim], bench: Bench) -> Iterator[Row]:
+def _alone(claims: Sequence[Claim], bench: Bench) -> Generator[Row]:
     for claim in claims:
         yield run_claim(claim, bench)
 
 
-def _together(claims: Sequence[Claim], bench: Bench, count: int) -> Iterator[Row]:
+def _together(claims: Sequence[Claim], bench: Bench, count: int) -> Generator[Row]:
+    left = {claim.id: claim for claim in claims}
+    with suppress(BrokenProcessPool):
+        in_order = sorted(claims, key=lambda claim: -claim.cost if claim.cost >= LONG else 0.0)  # the rest as given
+        for row in _pooled(in_order, bench, count):
+            del left[row.id]
+            yield row
+    # a process was killed, and which of those that were at work had it killed is not known: each by itself
+    for claim in left.values():
+        try:
+            yield from _pooled([claim], bench, 1)
+        except BrokenProcessPool:
+            yield _broken(claim, "its process was killed; it may have run out of memory", 0.0)
+
+
+def _pooled(claims: Sequence[Claim], bench: Bench, count: int) -> Generator[Row]:
+    """Rows as they come.
+
+    Raises:
+        BrokenProcessPool: A process was killed.
+    """
     # forked, as every process would need seconds to load torch
     context = multiprocessing.get_context("fork")
+    others = multiprocessing.active_children()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of threads at a fork: torch's do no work here
-        with ProcessPoolExecutor(count, mp_context=context) as pool:
-            in_order = sorted(claims, key=lambda claim: -claim.cost if claim.cost >= LONG else 0.0)  # the rest as given
-            waiting: dict[Future[Row], Claim] = {pool.submit(run_claim, claim, bench): claim for claim in in_order}
-            for future in as_completed(waiting):
-                try:
+        with ProcessPoolExecutor(count, mp_context=context, initializer=_as_worker) as pool:
+            try:
+                for future in as_completed([pool.submit(run_claim, claim, bench) for claim in claims]):
                     yield future.result()
-                except BrokenProcessPool:
-                    yield _broken(waiting[future], "a process was killed; it may have run out of memory", 0.0)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                ours = [child for child in multiprocessing.active_children() if child not in others]
+                for child in ours:
+                    child.terminate()
+                for child in ours:
+                    child.join()
+                raise
+
+
+def _as_worker() -> None:
+    """Ctrl-C reaches every process of a terminal, and the parent decides what it means; none outlives the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with suppress(OSError, AttributeError):  # where there is no such call
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _broken(claim: Claim, why: str, seconds: float) -> Row:

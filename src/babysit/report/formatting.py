@@ -34,12 +34,13 @@ def percent(share: float, decimals: int = 1) -> str:
     """A share of 0 to 1 in percent.
 
     Example:
-        >>> percent(0.9814)
-        '98.1 %'
+        >>> percent(0.9814), percent(-0.014)
+        ('98.1 %', '−1.4 %')
     """
     if not math.isfinite(share):
         return number(share)
-    return f"{100 * share:.0f} %" if share in (0, 1) else f"{100 * share:.{decimals}f} %"
+    # what is rounded to nothing has no sign
+    return f"{round(100 * share, decimals) + 0.0:.{0 if share in (0, 1) else decimals}f} %".replace("-", "−")
 
 
 def power_of_ten(exponent: int) -> str:

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from babysit._version import __version__
-from babysit.lab import Bench, Row, claims, sections
+from babysit.lab import Bench, Claim, Row, Verdict, claims, sections
 from babysit.lab.example import standalone
 from babysit.report import lab_table
-from babysit.storage import refuse_write, write_bytes, write_json, write_text
+from babysit.storage import refuse_write, require_writable, write_bytes, write_json, write_text
 
 SCHEMA = 1
 
 
-def write_lab(folder: Path, rows: Sequence[Row], bench: Bench, command: str) -> Path:
+def write_lab(folder: Path, rows: Sequence[Row], bench: Bench, command: str, *, of: int = 0) -> Path:
     """Write `report.html`, `lab.json` and the pictures into a folder; other files in it are left alone.
 
     Args:
@@ -24,6 +24,7 @@ def write_lab(folder: Path, rows: Sequence[Row], bench: Bench, command: str) -> 
         rows: What was measured.
         bench: How.
         command: For the reader.
+        of: How many claims there were to measure; as many as there are rows by default.
 
     Returns:
         The page's path.
@@ -34,14 +35,14 @@ def write_lab(folder: Path, rows: Sequence[Row], bench: Bench, command: str) -> 
     for row in rows:
         for picture in row.pictures:
             write_bytes(folder / picture.file, picture.png, durable=False)
-    write_json(folder / "lab.json", document(rows, bench, command))
+    write_json(folder / "lab.json", document(rows, bench, command, of=of))
     page = folder / "report.html"
-    write_text(page, render(rows, bench, command))
+    write_text(page, render(rows, bench, command, of=of))
     return page
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder where it is not there, and see that it can be written to.
+    """Make the folder where it is not there, and see that it can be written to; what is in it is left alone.
 
     Raises:
         StorageError: It cannot.
@@ -50,11 +51,19 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise refuse_write(folder, error) from error
-    write_bytes(folder / "lab.json", b"{}", durable=False)
+    require_writable(folder)
 
 
-def document(rows: Sequence[Row], bench: Bench, command: str) -> dict[str, Any]:
-    """Everything measured, as JSON."""
+def listing(claims: Sequence[Claim]) -> dict[str, Any]:
+    """Some claims, as JSON."""
+    return {
+        "schema": SCHEMA,
+        "claims": [{"id": claim.id, "claim": claim.says, "expected": claim.expected} for claim in claims],
+    }
+
+
+def document(rows: Sequence[Row], bench: Bench, command: str, *, of: int = 0) -> dict[str, Any]:
+    """Everything measured, as JSON; arguments as for :func:`write_lab`."""
     return {
         "schema": SCHEMA,
         "command": command,
@@ -62,13 +71,14 @@ def document(rows: Sequence[Row], bench: Bench, command: str) -> dict[str, Any]:
         "quick": bench.quick,
         "seeds": list(bench.seeds),
         "cifar10": None if bench.cifar10 is None else str(bench.cifar10),
+        "complete": len(rows) >= of,
         "holds": all(row.to_json()["holds"] for row in rows),
         "rows": [row.to_json() for row in rows],
     }
 
 
-def render(rows: Sequence[Row], bench: Bench, command: str) -> str:
-    """The page as text."""
+def render(rows: Sequence[Row], bench: Bench, command: str, *, of: int = 0) -> str:
+    """The page as text; arguments as for :func:`write_lab`."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -78,6 +88,8 @@ def render(rows: Sequence[Row], bench: Bench, command: str) -> str:
     return environment.from_string(_resource("lab.html.j2")).render(
         parts=[(section, group) for section, group in parts if group],
         rows=rows,
+        of=max(of, len(rows)),
+        counts=[(verdict, [row for row in rows if row.verdict is verdict]) for verdict in Verdict],
         bench=bench,
         command=command,
         examples={row.id: standalone(known[row.id]) for row in rows},
