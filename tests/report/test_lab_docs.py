@@ -114,7 +114,7 @@ def test_the_overview_has_all_claims_and_says_how_it_was_run(tmp_path: Path, mon
     page = rendered(folder / "index.md")
     assert [row[0] for row in cells(page) if row[0]] == ["A1", other.id]
     assert cells(page)[1][1:] == [CLAIM.says, CLAIM.expected, "σ′ | <at> 10_000: 5e-5 (4e-5 … 6e-5)", "≈ more subtle"]
-    assert "2 claims: 1 hold, 1 more subtle than the claim" in page
+    assert "2 claims: 1 holds, 1 is more subtle than the claim" in page
     assert "the quick, smaller run, with 2 seeds, on scikit-learn's digits" in page
     assert "babysit lab --data cifar10=PATH --quick\n" in page
     for name in ("index.md", "lab.json"):

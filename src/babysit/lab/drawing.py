@@ -107,7 +107,7 @@ def render(drawing: Drawing, claim: str) -> Picture:
         lines = textwrap.wrap(drawing.title, int(drawing.size[0] * _TITLE_WIDTH))
         canvas.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10, fontweight="bold")
         svg, png = io.StringIO(), io.BytesIO()
-        canvas.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+        canvas.savefig(svg, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
         canvas.savefig(png, format="png", dpi=_DPI, metadata={"Software": None})
     name = f"{claim}-{drawing.name}"
     finding = f"{drawing.finding.code} {drawing.finding.name}: {drawing.finding.message}" if drawing.finding else ""

@@ -83,7 +83,9 @@ def index(document: Mapping[str, Any]) -> str:
     """The overview: how it was run, what came of it, and all claims."""
     rows: Sequence[Row] = document["rows"]
     counts = Counter(row["verdict"] for row in rows)
-    said = ", ".join(f"{counts[verdict]} {lab_table.count_word(verdict, counts[verdict])}" for verdict in Verdict if counts[verdict])
+    said = ", ".join(
+        f"{counts[verdict]} {lab_table.count_word(verdict, counts[verdict])}" for verdict in Verdict if counts[verdict]
+    )
     seeds = plural(len(document["seeds"]), "seed")
     data = "CIFAR-10" if document["cifar10"] else "scikit-learn's digits in the place of CIFAR-10"
     size = "the quick, smaller run" if document["quick"] else "the full run"
