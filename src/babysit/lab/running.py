@@ -162,12 +162,9 @@ def _pooled(claims: Sequence[Claim], bench: Bench, count: int) -> Generator[Row]
                 for future in as_completed([pool.submit(run_claim, claim, bench) for claim in claims]):
                     yield future.result()
             except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                ours = [child for child in multiprocessing.active_children() if child not in others]
-                for child in ours:
-                    child.terminate()
-                for child in ours:
-                    child.join()
+                for child in multiprocessing.active_children():
+                    if child not in others:
+                        child.terminate()  # the pool takes itself for broken, and is waited for as it is left
                 raise
 
 
