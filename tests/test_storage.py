@@ -16,6 +16,7 @@ from babysit.storage import (
     json_line,
     read_json,
     read_lines,
+    require_writable,
     strict,
     write_atomically,
     write_bytes,
@@ -211,3 +212,13 @@ def test_rewinding_never_makes_a_file_longer(tmp_path: Path) -> None:
 def test_a_growing_file_in_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no such file"):
         LineWriter(tmp_path / "nowhere" / "steps.jsonl")
+
+
+def test_a_folder_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
+    require_writable(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="not a directory"):
+        require_writable(tmp_path / "file")
+    with pytest.raises(StorageError, match="no such file"):
+        require_writable(tmp_path / "nowhere")

@@ -254,6 +254,15 @@ def test_the_average_can_be_loaded_and_is_good(clouds: Data) -> None:
     assert evaluate(averaged, Examples(*clouds), CLASSIFICATION).score > result.best.score - 0.02
 
 
+def test_snapshots_are_kept_where_they_are_asked_for(clouds: Data) -> None:
+    assert quick(clouds, epochs=4).snapshots == ()
+    result = quick(clouds, epochs=4, snapshots=2)
+    assert len(result.snapshots) == 2
+    # without a validation split the model has the last weights, which are the last snapshot
+    for name, weights in result.model.state_dict().items():
+        assert torch.equal(weights, result.snapshots[-1][name])
+
+
 @pytest.mark.parametrize("data", ["clouds", "loader"])
 @pytest.mark.parametrize("optimizer", ["momentum", "adam"])
 def test_a_healthy_training_is_called_healthy(data: str, optimizer: str, clouds: Data) -> None:

@@ -42,7 +42,8 @@ def test_nine_claims() -> None:
 def test_every_claim_holds_or_says_why_not(id_: str) -> None:
     (claim,) = claims([id_])
     found = run_claim(claim, Bench(quick=True, seeds=(0, 1)))
-    assert found.verdict in (Verdict.HOLDS, Verdict.SUBTLE), found.to_json()
+    # a rate that falls early learns less, whatever is said of decay
+    assert found.verdict is (Verdict.SUBTLE if id_ == "H5" else Verdict.HOLDS), found.to_json()
     assert found.pictures
 
 

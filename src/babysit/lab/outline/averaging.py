@@ -118,7 +118,7 @@ def gains(name: str, better: Sequence[Result], last: Sequence[Result]) -> tuple[
     "H8",
     "Snapshots of one training that vote do better than its last weights, as long as the rate keeps these moving.",
     expected="better held-out accuracy and loss at a constant rate, with every seed",
-    cost=10,
+    cost=7,
 )
 def snapshots_vote(bench: Bench) -> Outcome:
     """Keep the weights of five epochs of the second half of a training, and average their probabilities.
@@ -160,7 +160,7 @@ def snapshots_vote(bench: Bench) -> Outcome:
     "H9",
     "At a constant rate, an average of the weights along the training does better than the weights themselves.",
     expected="better held-out accuracy and loss with every seed",
-    cost=15,
+    cost=7,
 )
 def polyak_average_is_calmer(bench: Bench) -> Outcome:
     """Average the weights while training at a constant rate, and judge both every epoch.

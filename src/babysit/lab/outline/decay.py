@@ -53,7 +53,7 @@ def final(results: Sequence[FitResult], split: str) -> np.ndarray:
     "H5",
     "A learning rate that decays ends at a lower loss than one that stays as high as it began.",
     expected="final loss with every decay below that with a constant rate, with every seed",
-    cost=30,
+    cost=13,
 )
 def decay_ends_lower(bench: Bench) -> Outcome:
     """Train the same network with every schedule, from the same first rate.

@@ -56,7 +56,7 @@ def growing(outputs: Sequence[Tensor], sample: Sample) -> list[Result]:
     "H7",
     "Several independent models that vote do better than one of them.",
     expected="more held-out accuracy and less loss than its members have on average, with every seed",
-    cost=20,
+    cost=5,
 )
 def independent_models_vote(bench: Bench) -> Outcome:
     """Train the same network several times from other initial weights, and average the probabilities.
@@ -113,4 +113,4 @@ def draw_growth(figure: Figure, grown: Sequence[Sequence[Result]]) -> None:
         axes.plot(counts, np.median(known, axis=0), color=BLUE, marker="o", linestyle="-", label="median of the seeds")
         axes.set_xticks(counts)
         axes.set(xlabel="number of models that vote", ylabel=labels[quantity])
-    figure.axes[0].legend(loc="lower right")
+    figure.axes[0].legend(loc="center right")

@@ -105,7 +105,7 @@ def _before(values: np.ndarray) -> np.ndarray:
     "H6",
     "The validation accuracy of the best of many trials is too good to be true; that on a test split is not.",
     expected="validation above what the chosen model is worth, the more trials the more; test right on average",
-    cost=30,
+    cost=12,
 )
 def the_best_of_many_is_lucky(bench: Bench) -> Outcome:
     """Choose the best of many trials on 100 examples, then ask 100 others, and then all that are left.

@@ -167,7 +167,7 @@ def slope(steps: np.ndarray, errors: np.ndarray) -> float:
     "H1",
     "A gradient check finds a wrong backward: autograd against centred differences, in double precision.",
     expected="an error of 1 % is found as such (PRE004), ReLU and max-pool pass; error ∝ h², float32 too coarse",
-    cost=15,
+    cost=10,
 )
 def wrong_backward_is_found(bench: Bench) -> Outcome:
     """Make a backward wrong by one per cent and let the check before training look; then take differences by hand.

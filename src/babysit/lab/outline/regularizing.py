@@ -93,7 +93,7 @@ def compared(name: str, plain: Results, regularised: Results) -> list[Measure]:
     "H2",
     "L2 regularisation shrinks the weights and narrows the gap between training and held-out examples.",
     expected="‖W‖ falls with every increase of λ; a smaller gap and better held-out accuracy than with λ = 0",
-    cost=15,
+    cost=10,
 )
 def l2_shrinks_the_weights(bench: Bench) -> Outcome:
     """Train the same network on the same few examples with ever stronger regularisation.
@@ -177,7 +177,7 @@ def draw_losses(axes: Axes, results: Mapping[str, FitResult]) -> None:
     "H3",
     "Dropout switches units off at random, in training only, scaled so that the mean stays; it narrows the gap.",
     expected="training outputs differ each time, evaluation outputs never; their mean is the output of evaluation",
-    cost=8,
+    cost=5,
 )
 def dropout_keeps_the_mean(bench: Bench) -> Outcome:
     """Train a network with half of its hidden units dropped, then ask it thousands of times in training mode.

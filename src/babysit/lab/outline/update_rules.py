@@ -189,7 +189,7 @@ def descend_all(ravine: Ravine) -> dict[str, Descent]:
     "H4",
     "SGD, momentum, Nesterov, Adagrad, RMSProp, Adam and AdamW take other ways down the same loss.",
     expected="every step equals its formula in float64; momentum arrives in fewer steps than plain SGD in a ravine",
-    cost=3,
+    cost=2,
 )
 def rules_take_other_ways(bench: Bench) -> Outcome:
     """Let every rule descend into the same ravine at the rate that suits it best.
