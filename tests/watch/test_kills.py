@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -70,13 +71,18 @@ for fold in range(2):
 """
 
 
+STEPS = 120
+"""That the script takes in all."""
+MOST_SECONDS_AFTER = 0.02
+"""Between the step that is waited for and the kill: some steps, so that it comes anywhere between two of them."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """What a run left."""
 
     folder: Path
     code: int
-    seconds: float
 
     @property
     def steps_taken(self) -> int:
@@ -112,17 +118,18 @@ class Runs:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
 
-    def run(self, kill_after: float | None = None) -> Ended:
+    def run(self, kill_at: float | None = None) -> Ended:
+        """Run it, to its end or until a moment after so many steps."""
         self._count += 1
         folder = self._folder / str(self._count)
         folder.mkdir()
         pid = self._told(str(folder))
-        begin = time.monotonic()
-        if kill_after is not None:
-            time.sleep(kill_after)
-            os.kill(pid, signal.SIGKILL)
-        code = self._told()
-        return Ended(folder / "run", code, time.monotonic() - begin)
+        if kill_at is not None:
+            with contextlib.suppress(ProcessLookupError):  # it has come to its end before
+                _wait_for_steps(folder / "taken", int(kill_at), pid)
+                time.sleep((kill_at % 1) * MOST_SECONDS_AFTER)
+                os.kill(pid, signal.SIGKILL)
+        return Ended(folder / "run", self._told())
 
     def close(self) -> None:
         self._parent.kill()
@@ -157,7 +164,7 @@ def whole(runs: Runs) -> Ended:
 def test_what_a_killed_run_has_written_is_the_beginning_of_the_whole(runs: Runs, whole: Ended, kills: int) -> None:
     complete = read_runs(whole.folder)
     moments = random.Random(kills)
-    stopped = [_killed(runs, moments.uniform(0, whole.seconds)) for _ in range(kills)]
+    stopped = [_killed(runs, moments.uniform(-STEPS / 6, STEPS)) for _ in range(kills)]  # below 0: as it begins
     for ended in stopped:
         if not ended.has_begun:
             assert ended.steps_taken == 0
@@ -170,12 +177,22 @@ def test_what_a_killed_run_has_written_is_the_beginning_of_the_whole(runs: Runs,
             assert all_of_it.losses[: len(part.losses)] == part.losses
         assert ended.steps_taken <= sum(len(run.losses) for run in found) <= ended.steps_taken + 1
         _judge_and_report(ended.folder)
-    counts = {ended.steps_taken for ended in stopped}
-    assert len(counts) > kills // 3, "the moments were not spread over the training"
+    assert any(0 < ended.steps_taken < STEPS for ended in stopped), "none was killed in the middle of its training"
 
 
-def _killed(runs: Runs, after: float) -> Ended:
-    ended = runs.run(after)
+def _wait_for_steps(taken: Path, steps: int, pid: int) -> None:
+    """Wait until the script has noted so many steps.
+
+    Raises:
+        ProcessLookupError: It has ended.
+    """
+    while (taken.stat().st_size if taken.exists() else 0) < steps:
+        os.kill(pid, 0)
+        time.sleep(0.001)
+
+
+def _killed(runs: Runs, at: float) -> Ended:
+    ended = runs.run(at)
     assert ended.code in (0, -signal.SIGKILL)
     return ended
 
