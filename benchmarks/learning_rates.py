@@ -1,20 +1,22 @@
-"""How well the suggested learning rate trains: beside the best of a grid, on the healthy trainings of ``tests/zoo``.
+"""How well the suggested learning rate trains: beside the best of a grid, in the healthy trainings of ``tests/zoo``.
 
 ::
 
     python benchmarks/learning_rates.py
 
-The first step of every script is taken over by :mod:`babysit.preflight.capture`, with the script's own optimizer and
-its data as far as they are found; from there a copy is trained for some hundred steps at the suggested rate, at the
-script's own, and at each of twelve rates from 1e-5 to 3. What counts is the mean loss over the last tenth of the steps,
-in two ways: whether it has come down by 90 % of what the best rate of the grid brings it down by; and whether it is
-itself no more than 10 % above the loss at that rate, which asks for much where that is nearly zero.
+The first step of every script is taken over by :mod:`babysit.preflight.capture`, and a rate is suggested as
+``babysit check`` does it. Then the script itself is run, to its end, with the suggested rate, with its own, and with
+each of twelve from 1e-5 to 3; several optimizers, or groups of one, keep the ratios of their rates. What counts is the
+mean loss over the last tenth of the steps, in three ways: whether it has come down by 90 % of what the best rate of the
+grid brings it down by; whether it is itself no more than 10 % above the loss at that rate; and likewise where losses
+below a hundredth of the first one count as alike, since twice nothing is nothing, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import io
 import json
 import math
@@ -23,12 +25,14 @@ import os
 import runpy
 import statistics
 import sys
+from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from unittest import mock
 
 ZOO = Path(__file__).parents[1] / "tests" / "zoo"
 GRID = tuple(10 ** (-5 + place / 2) for place in range(12))
 NEAR = 0.1
+NOTHING = 0.01
 
 
 class CapturedError(BaseException):
@@ -58,89 +62,119 @@ def subject_of(name: str, seed: int):
     return found[0] if found else None
 
 
-def train(subject, rate: float | None, steps: int) -> tuple[float, float]:
-    """Mean loss at the start, and over the last tenth of the steps."""
-    from babysit.preflight.isolation import isolated
-
-    batches = [subject.batch, *subject.others]
-    losses = []
-    with isolated(subject.model) as model:
-        optimizer = subject.optimizer_for(model, **({} if rate is None else {"lr": rate}))
-        for step in range(steps):
-            try:
-                loss = subject.loss(model, batches[step % len(batches)])
-            except RuntimeError:  # a loss function that refuses what has become NaN
-                return losses[0], math.inf
-            losses.append(loss.item())
-            if not math.isfinite(losses[-1]):
-                return losses[0], math.inf
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-    return statistics.fmean(losses[: len(batches)][:1]), statistics.fmean(losses[-max(steps // 10, len(batches)) :])
-
-
-def measure(task: tuple[str, int, int]) -> tuple[str, str, dict[str, Any]]:
-    """One script; what came out, a line about it, and the numbers."""
+def suggest(task: tuple[str, int, float]) -> tuple[str, float, float, str]:
+    """The script's name, the suggested rate and its own; instead of these the reason why there are none."""
     import torch
 
-    from babysit.preflight.learning_rate import probe_rates
+    from babysit.preflight.suggested_rate import probe_rates
 
     torch.set_num_threads(1)
-    name, seed, steps = task
+    name, seed, seconds = task
     subject = subject_of(name, seed)
     if subject is None:
-        return "left out", f"{name}: no step could be captured", {}
-    probe = probe_rates(subject, [subject.batch, *subject.others], time_limit=5.0)
+        return name, math.nan, math.nan, "no step could be captured"
+    probe = probe_rates(subject, [subject.batch, *subject.others], time_limit=seconds)
     if "suggested" not in probe.numbers:
-        return "left out", f"{name}: no suggestion: {probe.texts.get('reason', probe.texts.get('verdicts'))}", {}
-    rate = probe.numbers["suggested"]
-    initial, suggested = train(subject, rate, steps)
-    _, own = train(subject, None, steps)
-    ends = {item: train(subject, item, steps)[1] for item in GRID}
-    best = min(ends, key=ends.__getitem__)
-    fall = initial - ends[best]
-    line = (
-        f"{name}: suggested {rate:.2g} → {suggested:.4g}, own → {own:.4g}, "
-        f"best of the grid {best:.2g} → {ends[best]:.4g}, from {initial:.4g}"
-    )
-    is_near = suggested - ends[best] <= NEAR * abs(ends[best])
-    numbers = {
-        "name": name,
-        "initial": initial,
-        "suggested": (rate, suggested),
-        "own": own,
-        "ends": list(ends.items()),
-        "tried": list(zip(probe.series["lr"], probe.series["ratio"], probe.texts["verdicts"].split(","), strict=True)),
-        "is_near": is_near,
-    }
-    return "within" if suggested - ends[best] <= NEAR * fall else "beyond", line, numbers
+        return name, math.nan, math.nan, probe.texts.get("reason", "no rate brings the loss down")
+    longer = f"{len(probe.series['longer:lr'])} for longer" if "longer:lr" in probe.series else "none for longer"
+    said = f"{len(subject.others) + 1} batches, {len(probe.series['lr'])} rates, {longer}"
+    return name, probe.numbers["suggested"], probe.numbers.get("given", math.nan), said
+
+
+@contextlib.contextmanager
+def rates_times(factor: float):
+    """Every optimizer that is made has this many times the rate it was to have."""
+    from torch.optim import Optimizer
+
+    own = Optimizer.__init__
+
+    @functools.wraps(own)
+    def init(self, params, defaults):
+        given = list(params)
+        groups = [{**item, "lr": item["lr"] * factor} if isinstance(item, dict) and "lr" in item else item
+                  for item in given]  # fmt: skip
+        own(self, groups, {**defaults, "lr": defaults["lr"] * factor} if "lr" in defaults else defaults)
+
+    with mock.patch.object(Optimizer, "__init__", init):
+        yield
+
+
+def train(task: tuple[str, int, float, float]) -> tuple[str, float, float, float]:
+    """The script's name, the rate, the loss of the first step, and the mean loss over the last tenth of all."""
+    import torch
+
+    from babysit.watch import Monitor
+
+    torch.set_num_threads(1)
+    name, seed, rate, given = task
+    sys.argv = [name, str(seed)]
+    monitor = Monitor()
+    quiet = contextlib.redirect_stdout(io.StringIO())
+    with contextlib.suppress(Exception, SystemExit), quiet, rates_times(rate / given), monitor:
+        runpy.run_path(str(ZOO / "healthy" / name), run_name="__main__")
+    losses = max((record.losses for record in monitor.records), key=len)
+    last = losses[-max(1, len(losses) // 10) :]
+    end = statistics.fmean(last) if all(map(math.isfinite, losses)) else math.inf
+    return name, rate, losses[0] if losses else math.nan, end
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=5.0, help="that a suggestion may take")
     parser.add_argument("--only", default="*", help="shell pattern of names such as cnn_*")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", type=Path, help="write the numbers of every script there")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
-    tasks = [(path.name, options.seed, options.steps) for path in sorted(ZOO.glob(f"healthy/{options.only}.py"))]
-    counts: dict[str, int] = {}
-    found = []
+    names = [path.name for path in sorted(ZOO.glob(f"healthy/{options.only}.py"))]
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        for outcome, line, numbers in pool.imap_unordered(measure, tasks):
-            counts[outcome] = counts.get(outcome, 0) + 1
-            found += [numbers] if numbers else []
-            print(f"{outcome}: {line}", flush=True)
-    within, left = counts.get("within", 0), counts.get("left out", 0)
-    judged = within + counts.get("beyond", 0)
-    near = sum(item["is_near"] for item in found)
-    print(f"\nwithin {NEAR:.0%} of the best fall: {within} of {judged}; {left} left out")
-    print(f"within {NEAR:.0%} of the best loss: {near} of {judged}")
+        suggestions = pool.map(suggest, [(name, options.seed, options.seconds) for name in names], chunksize=1)
+        chosen = {name: (rate, given, said) for name, rate, given, said in suggestions if math.isfinite(rate * given)}
+        for name, _, _, said in suggestions:
+            if name not in chosen:
+                print(f"left out: {name}: {said}", flush=True)
+        tasks = [
+            (name, options.seed, rate, given)
+            for name, (suggested, given, _) in chosen.items()
+            for rate in sorted({*GRID, given, *([] if any(is_close(suggested, one) for one in GRID) else [suggested])})
+        ]
+        ends: dict[str, dict[float, float]] = defaultdict(dict)
+        first: dict[str, float] = {}
+        for name, rate, initial, end in pool.imap_unordered(train, tasks):
+            ends[name][rate] = end
+            if is_close(rate, chosen[name][1]):
+                first[name] = initial
+    summary = [judge(name, *chosen[name], first[name], ends[name]) for name in chosen]
+    for name, by in (("fall", "best fall"), ("loss", "best loss"), ("alike", "best loss, or both next to nothing")):
+        print(f"within {NEAR:.0%} of the {by}: {sum(item[name] for item in summary)} of {len(summary)}")
+        print(f"   the script's own rate: {sum(item[f'own_{name}'] for item in summary)} of {len(summary)}")
     if options.json:
-        options.json.write_text(json.dumps(found, indent=1))
+        options.json.write_text(json.dumps(summary, indent=1))
+
+
+def is_close(one: float, other: float) -> bool:
+    return abs(math.log10(one / other)) < 1e-6
+
+
+def judge(name: str, suggested: float, given: float, said: str, initial: float, ends: dict[float, float]) -> dict:
+    """How the suggested rate and the script's own did, beside the best of the grid."""
+    grid = {rate: end for rate, end in ends.items() if any(is_close(rate, one) for one in GRID)}
+    best = min(grid, key=grid.__getitem__)
+    reached = next(end for rate, end in ends.items() if is_close(rate, suggested))
+    own = next(end for rate, end in ends.items() if is_close(rate, given))
+    print(
+        f"{name}: suggested {suggested:.2g} → {reached:.4g} ({said}), own {given:.2g} → {own:.4g}, "
+        f"best of the grid {best:.2g} → {grid[best]:.4g}, from {initial:.4g}",
+        flush=True,
+    )
+    found = {"name": name, "suggested": suggested, "given": given, "initial": initial, "ends": sorted(ends.items())}
+    for prefix, end in (("", reached), ("own_", own)):
+        above = end - grid[best]
+        found[f"{prefix}fall"] = above <= NEAR * (initial - grid[best])
+        found[f"{prefix}loss"] = above <= NEAR * abs(grid[best])
+        found[f"{prefix}alike"] = above <= NEAR * abs(grid[best]) or abs(end) <= NOTHING * abs(initial)
+    return found
 
 
 if __name__ == "__main__":

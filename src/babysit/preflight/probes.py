@@ -17,10 +17,10 @@ from babysit.preflight.gradient import probe_gradient
 from babysit.preflight.ignored_input import probe_ignored_input
 from babysit.preflight.isolation import isolated
 from babysit.preflight.leakage import probe_leakage
-from babysit.preflight.learning_rate import probe_rates
 from babysit.preflight.overfit import EXAMPLES, fit_by_heart
 from babysit.preflight.start import guessing, probe_start
 from babysit.preflight.subject import Subject
+from babysit.preflight.suggested_rate import probe_rates
 
 _ZERO_AT_BEST = ("cross_entropy", "nll_loss", "mse_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")
 """Losses that a network can bring down to zero."""
@@ -133,7 +133,11 @@ def _say_rates(probe: Probe) -> tuple[str, str]:
     given = f", yours is {numbers['given']:.2g}" if "given" in numbers else ""
     if not falls:
         return f"no rate of {len(verdicts)} brings the loss down{given}", "some"
-    return f"the loss falls at {falls[0]:.1g} … {falls[-1]:.1g}: {numbers['suggested']:.2g} suggested{given}", ""
+    longer = ""
+    if "longer_steps" in numbers:
+        longer = f", the best of {len(probe.series['longer:lr'])} after {numbers['longer_steps']:.0f} steps"
+    suggested = f"{numbers['suggested']:.2g} suggested{longer}{given}"
+    return f"the loss falls at {falls[0]:.1g} … {falls[-1]:.1g}: {suggested}", ""
 
 
 EXPERIMENTS: tuple[Experiment, ...] = (
