@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from babysit.lab import Bench, Verdict, claims
-from babysit.lab.initialization import late_start, relu_schemes, symmetry, tanh_schemes, ten_layers
+from babysit.lab.initialization import late_start, printed, symmetry, ten_layers
 from babysit.lab.running import run_claim
 
 QUICK = Bench(quick=True, seeds=(0,))
@@ -85,10 +85,10 @@ def test_the_inputs_are_not_the_first_weights() -> None:
 @pytest.mark.parametrize("id_", PRINTED)
 def test_the_printed_figures_are_the_lectures(id_: str) -> None:
     written = {
-        "C2": tanh_schemes.PRINTED_SMALL,
-        "C3": tanh_schemes.PRINTED_LARGE,
-        "C4": tanh_schemes.PRINTED_XAVIER,
-        "C5": relu_schemes.PRINTED_RELU,
+        "C2": printed.PRINTED_SMALL,
+        "C3": printed.PRINTED_LARGE,
+        "C4": printed.PRINTED_XAVIER,
+        "C5": printed.PRINTED_RELU,
     }[id_]
     assert [float(text) for text in written] == PRINTED[id_]
 

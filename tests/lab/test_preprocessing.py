@@ -10,12 +10,13 @@ from torch import nn
 from babysit.data import read
 from babysit.lab import Bench, Verdict, claims
 from babysit.lab.preprocessing.centring import centredness, deep, layer_inputs, linears
-from babysit.lab.preprocessing.examples import fewer, photographs, prepared
+from babysit.lab.preprocessing.examples import photographs, prepared
 from babysit.lab.preprocessing.images import mean_of, sample_errors
 from babysit.lab.preprocessing.loops import accuracy, train_watched
 from babysit.lab.preprocessing.scaling import covariance, transformed
 from babysit.lab.preprocessing.splits import same_statistics, spoilt
 from babysit.lab.running import run_claim
+from babysit.lab.subsets import fewer
 from babysit.nn.models import MLPConfig, build
 
 BENCH = Bench(quick=True, seeds=(0,))

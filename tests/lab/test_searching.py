@@ -124,7 +124,7 @@ def test_fewer_examples_are_of_all_classes_and_disjoint() -> None:
     dataset = read("digits")
     order = np.argsort(dataset.y[dataset.splits.train], kind="stable")
     by_class = np.sort(dataset.splits.train[order])
-    part = fewer(dataset, 300, 60)
+    part = fewer(dataset, 300, validation=60)
     assert len(part.splits.train) == 300
     assert len(part.splits.validation) == 60
     assert set(part.splits.train) <= set(by_class)

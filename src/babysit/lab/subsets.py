@@ -9,23 +9,27 @@ import numpy as np
 from babysit.data import Dataset, Splits
 
 
-def fewer(dataset: Dataset, train: int, validation: int) -> Dataset:
-    """The data set with some of its training and validation examples, drawn at random once and for all.
+def fewer(
+    dataset: Dataset, train: int, *, validation: int | None = None, test: int | None = None, seed: int = 0
+) -> Dataset:
+    """The same data with a random part of its splits.
 
     Args:
-        dataset: Which may be sorted by class.
-        train: Training examples at most.
-        validation: Validation examples at most.
+        dataset: Not changed; it may be sorted by class.
+        train: Training examples to keep, at most.
+        validation: Likewise of validation; all by default.
+        test: Likewise of test; all by default.
+        seed: Of the choice.
 
     Example:
         >>> from babysit.data import read
-        >>> len(fewer(read("digits"), 100, 50).splits.train)
+        >>> len(fewer(read("digits"), 100).splits.train)
         100
     """
-    splits = dataset.splits
-    part = Splits(_some(splits.train, train), _some(splits.validation, validation), splits.test)
-    return dataclasses.replace(dataset, splits=part)
+    generator, splits = np.random.default_rng(seed), dataset.splits
 
+    def some(rows: np.ndarray, most: int | None) -> np.ndarray:
+        return rows if most is None else np.sort(generator.permutation(rows)[:most])
 
-def _some(rows: np.ndarray, most: int) -> np.ndarray:
-    return np.sort(np.random.default_rng(0).permutation(rows)[:most])
+    chosen = Splits(some(splits.train, train), some(splits.validation, validation), some(splits.test, test))
+    return dataclasses.replace(dataset, splits=chosen)

@@ -13,6 +13,7 @@ from babysit.lab.activations.maxout import function_of
 from babysit.lab.activations.section import SECTION
 from babysit.lab.activations.shapes import draw_with_slope
 from babysit.lab.activations.trainings import BATCH, accuracy, digits, mlp, percent
+from babysit.lab.asking import first
 from babysit.lab.drawing import BLUE, GREY, RED
 from babysit.lab.measures import above, named, near, told
 from babysit.lab.section import Bench, Drawing, Outcome
@@ -71,11 +72,11 @@ def use_relu_not_sigmoid(bench: Bench) -> Outcome:
     sigmoid, relu = results["sigmoid"], results["relu"]
     lead = [one - other for one, other in zip(relu.accuracies, sigmoid.accuracies, strict=True)]
     others = [
-        float(sum(any(f.code == "ACT003" for f in of_one) for of_one in result.findings))
+        float(sum(first("ACT003", of_one) is not None for of_one in result.findings))
         for name, result in results.items()
         if name != "sigmoid"
     ]
-    finding = next((finding for finding in sigmoid.findings[0] if finding.code == "ACT003"), None)
+    finding = first("ACT003", sigmoid.findings[0])
     scores = sorted(result.median for name, result in results.items() if name != "sigmoid")
     # two standard errors of a share of the test split
     doubt = 2 * (scores[0] * (1 - scores[0]) / len(digits().test[0])) ** 0.5

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import babysit as bs
 from babysit.lab.activations.trainings import descend, percent
+from babysit.lab.asking import first
 from babysit.lab.drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, RED
 from babysit.lab.section import Bench
 from babysit.measure.statistics import alive_units
@@ -60,7 +61,7 @@ class Cloud:
     @property
     def finding(self) -> Finding | None:
         """What ACT001 says."""
-        return next((finding for finding in self.findings if finding.code == "ACT001"), None)
+        return first("ACT001", self.findings)
 
 
 def dead_units(layer: tuple[Tensor, Tensor], x: Tensor) -> Tensor:

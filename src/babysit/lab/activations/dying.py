@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import median
@@ -16,6 +15,7 @@ from babysit.lab.activations.cloud import Cloud, draw_cloud, train_cloud
 from babysit.lab.activations.section import SECTION
 from babysit.lab.activations.shapes import draw_with_slope, slopes
 from babysit.lab.activations.trainings import accuracy, descend, digits, layer_outputs, mlp, percent
+from babysit.lab.asking import first
 from babysit.lab.drawing import BLUE, GREEN, RED
 from babysit.lab.measures import above, named, near, told, true
 from babysit.lab.section import Bench, Drawing, Outcome
@@ -103,10 +103,10 @@ def relus_die(bench: Bench) -> Outcome:
                 f"The higher the learning rate the more ReLUs die: {percent(median(shares[rates[0]]))} of the hidden "
                 f"units at {rates[0]:g}, {percent(median(shares[high]))} at {high:g}",
                 lambda figure: _draw_shares(figure, {"ReLU": trained}),
-                finding=_finding(trained[high][0].findings),
+                finding=first("ACT001", trained[high][0].findings),
             ),
         ],
-        findings=[finding for finding in (_finding(trained[high][0].findings), clouds[0].finding) if finding],
+        findings=[finding for finding in (first("ACT001", trained[high][0].findings), clouds[0].finding) if finding],
         subtle="" if 0.1 <= median(shares[best]) <= 0.2 else _how_common(shares, best),
         note="Adam on digits, three hidden layers of 50.",
     )
@@ -211,10 +211,6 @@ def _unlucky(seed: int) -> tuple[Finding, ...]:
         for _ in descend(model, optimizer, data.train, steps=80, seed=seed):
             pass
     return monitor.findings
-
-
-def _finding(findings: Sequence[Finding]) -> Finding | None:
-    return next((finding for finding in findings if finding.code == "ACT001"), None)
 
 
 def _cloud_drawing(cloud: Cloud) -> Drawing:

@@ -13,6 +13,7 @@ import babysit as bs
 from babysit.lab.activations.section import SECTION
 from babysit.lab.activations.shapes import draw_with_slope, outputs, slopes
 from babysit.lab.activations.trainings import BATCH, digits, layer_outputs, percent
+from babysit.lab.asking import first
 from babysit.lab.drawing import BLUE, RED
 from babysit.lab.measures import Measure, above, below, named, near, told
 from babysit.lab.section import Bench, Drawing, Outcome
@@ -158,7 +159,7 @@ def _measures(name: str, saturated: Sequence[_Training], healthy: Sequence[_Trai
 
 
 def _histogram(name: str, activation: str, saturated: _Training, healthy: _Training) -> Drawing:
-    finding = next((finding for finding in saturated.findings if finding.code == "ACT002"), None)
+    finding = first("ACT002", saturated.findings)
     return Drawing(
         "saturated",
         f"Weights of {name} put {percent(saturated.saturated)} of a {activation} layer's outputs at their limits, "

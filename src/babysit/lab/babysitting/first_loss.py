@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -100,7 +101,7 @@ def first_loss_is_that_of_guessing(bench: Bench) -> Outcome:
                 finding=next(iter(found[0]), None),
             )
         ],
-        findings=[finding for of_one in found for finding in of_one],
+        findings=list(chain.from_iterable(found)),
         note=images.note,
     )
 

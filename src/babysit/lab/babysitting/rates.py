@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 from babysit.fit import FitResult
 from babysit.fit.losses import CLASSIFICATION, score
 from babysit.fit.optimizers import make_optimizer
-from babysit.lab.asking import ask
+from babysit.lab.asking import ask, first
 from babysit.lab.babysitting.first_loss import CHANCE
 from babysit.lab.babysitting.section import SECTION
 from babysit.lab.babysitting.walk import Pixels, network, pixels, train
@@ -119,10 +120,10 @@ def loss_hardly_moves(bench: Bench) -> Outcome:
                 f"{ends[0].loss:.2f}, but the accuracy goes from {starts[0].accuracy:.0%} to {ends[0].accuracy:.0%}",
                 lambda figure: _draw_beliefs(figure, pairs[0], results[0]),
                 (9.6, 3.4),
-                _by(findings, "LOS003"),
+                first("LOS003", *findings),
             )
         ],
-        findings=[finding for of_one in findings for finding in of_one],
+        findings=list(chain.from_iterable(findings)),
         note=images.note,
     )
 
@@ -148,7 +149,7 @@ def loss_becomes_nan(bench: Bench) -> Outcome:
     results = [train(images, seed, lr=FAR_TOO_HIGH, epochs=1) for seed in bench.seeds]
     findings = [list(result.findings) for result in results]
     steps = [_first_broken(result.record.losses) for result in results]
-    said = [_by([of_one], "LOS001") for of_one in findings]
+    said = [first("LOS001", of_one) for of_one in findings]
     curve = results[0].record.losses[: steps[0]]
     return Outcome(
         [
@@ -166,7 +167,7 @@ def loss_becomes_nan(bench: Bench) -> Outcome:
                 finding=said[0],
             )
         ],
-        findings=[finding for of_one in findings for finding in of_one],
+        findings=list(chain.from_iterable(findings)),
         note=images.note,
     )
 
@@ -221,7 +222,7 @@ def loss_still_explodes(bench: Bench) -> Outcome:
                 lambda figure: _draw_range(figure, ranges),
             ),
         ],
-        findings=[finding for of_one in findings for finding in of_one],
+        findings=list(chain.from_iterable(findings)),
         note=images.note,
     )
 
@@ -243,10 +244,6 @@ def _largest(ends: Sequence[Beliefs]) -> list[float]:
 
 def _moved(pairs: Sequence[tuple[Beliefs, Beliefs]]) -> list[float]:
     return [(start.choice != end.choice).float().mean().item() for start, end in pairs]
-
-
-def _by(findings: Sequence[Sequence[Finding]], code: str) -> Finding | None:
-    return next((finding for of_one in findings for finding in of_one if finding.code == code), None)
 
 
 def _blames(findings: Sequence[Finding]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,7 @@ def twenty_examples_are_learnt_by_heart(bench: Bench) -> Outcome:
                 lambda figure: _draw_by_heart(figure, ends),
             )
         ],
-        findings=[finding for of_one in without for finding in of_one],
+        findings=list(chain.from_iterable(without)),
         note=images.note,
     )
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 
-import numpy as np
 from torch import Tensor, nn
 
-from babysit.data import Dataset, Splits
 from babysit.data.batches import TensorBatches
 from babysit.fit import FitResult, fit
 from babysit.lab.section import Bench
+from babysit.lab.subsets import fewer
 from babysit.nn import MLPConfig, build, initialize
 from babysit.preflight.overfit import EXAMPLES
 from babysit.recipe.prepared import prepare
@@ -25,7 +23,6 @@ LENGTH = 3502.0
 """Root mean square length of the 45,000 training images of CIFAR-10 less their mean image."""
 SCORES = STD * math.sqrt(HIDDEN / 2) * STD * LENGTH
 """Standard deviation of the first scores: of N(0, (σ·length)²) before a ReLU half the square is left behind it."""
-_MOST = {"train": 10_000, "validation": 2_000, "test": 0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +63,7 @@ def pixels(bench: Bench) -> Pixels:
     are therefore multiplied by the one number that makes them as long in the mean square.
     """
     dataset = bench.images()
-    prepared = prepare(_part_of(dataset), "mean-image")
+    prepared = prepare(fewer(dataset, 10_000, validation=2_000, test=0), "mean-image")
     x, validation = (part.inputs(slice(None)) for part in (prepared.train, prepared.validation))
     few, classes = prepared.few(EXAMPLES)
     given = bench.cifar10 is not None
@@ -117,13 +114,3 @@ def train(images: Pixels, seed: int, *, lr: float, epochs: int) -> FitResult:
         seed=seed,
         threads=1,
     )
-
-
-def _part_of(dataset: Dataset) -> Dataset:
-    random = np.random.default_rng(0)
-
-    def some(split: str) -> np.ndarray:
-        rows = dataset.splits.of(split)
-        return np.sort(random.permutation(rows)[: _MOST[split]])
-
-    return dataclasses.replace(dataset, splits=Splits(some("train"), some("validation"), some("test")))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 from statistics import median
 
-from babysit.lab.asking import ask
+from babysit.lab.asking import ask, first
 from babysit.lab.drawing import short
 from babysit.lab.initialization.pictures import draw_losses
+from babysit.lab.initialization.printed import LARGE, SMALL, XAVIER
 from babysit.lab.initialization.section import SECTION
-from babysit.lab.initialization.tanh_schemes import LARGE, SMALL, XAVIER
 from babysit.lab.initialization.ten_layers import LAYERS, unnamed
 from babysit.lab.initialization.trainings import last_loss, train
 from babysit.lab.measures import above, below, named, near, told, true
@@ -69,7 +70,7 @@ def small_weights_do_for_a_small_network(bench: Bench) -> Outcome:
                 ),
             )
         ],
-        findings=[finding for of_one in found for finding in of_one],
+        findings=list(chain.from_iterable(found)),
     )
 
 
@@ -108,37 +109,37 @@ def first_weights_decide(bench: Bench) -> Outcome:
     losses = {label: [last_loss(result) for result in of_start] for label, of_start in results.items()}
     scores = {label: [result.best.score for result in of_start] for label, of_start in results.items()}
     found = {label: [list(result.findings) for result in of_start] for label, of_start in results.items()}
-    first, second, *others = results
+    tiny, unit, *others = results
     return Outcome(
         [
-            near("last loss, 0.01·N", losses[first], CHANCE, within=0.02),
-            below("accuracy, 0.01·N", scores[first], 0.2, unit="%"),
+            near("last loss, 0.01·N", losses[tiny], CHANCE, within=0.02),
+            below("accuracy, 0.01·N", scores[tiny], 0.2, unit="%"),
             *(above(f"accuracy, {label}", scores[label], 0.85, unit="%") for label in others),
-            told("last loss, 1.0·N", losses[second]),
-            told("accuracy, 1.0·N", scores[second], unit="%"),
+            told("last loss, 1.0·N", losses[unit]),
+            told("accuracy, 1.0·N", scores[unit], unit="%"),
             told("last loss, 1.0·N, hidden layers held still", [last_loss(result) for result in still]),
-            named("INI002", found[first], name="INI002 names 0.01·N"),
+            named("INI002", found[tiny], name="INI002 names 0.01·N"),
             named("GRD001", [ask("GRD001", result.record) for result in small], name="GRD001 sees its gradient vanish"),
-            named("INI003", found[second], name="INI003 names 1.0·N"),
+            named("INI003", found[unit], name="INI003 names 1.0·N"),
             named("ACT002", [ask("ACT002", result.record) for result in large], name="ACT002 sees its units saturated"),
             unnamed([of_one for label in others for of_one in found[label]]),
         ],
         [
             Drawing(
                 "losses",
-                f"Ten layers: from 0.01·N the loss stays at {short(losses[first][0], 3)}, from 1.0·N it comes to "
-                f"{short(losses[second][0])}, from Xavier's and He's weights to "
+                f"Ten layers: from 0.01·N the loss stays at {short(losses[tiny][0], 3)}, from 1.0·N it comes to "
+                f"{short(losses[unit][0])}, from Xavier's and He's weights to "
                 f"{short(max(losses[label][0] for label in others))}",
                 lambda figure: draw_losses(
                     figure, {label: of_start[0].record.losses for label, of_start in results.items()}
                 ),
-                finding=next((finding for finding in found[first][0] if finding.code == "INI002"), None),
+                finding=first("INI002", found[tiny][0]),
             )
         ],
-        findings=[finding for of_start in found.values() for of_one in of_start for finding in of_one],
+        findings=[finding for of_start in found.values() for finding in chain.from_iterable(of_start)],
         subtle=_of_large(
-            median(losses[second]),
-            median(scores[second]),
+            median(losses[unit]),
+            median(scores[unit]),
             median(scores[others[0]]),
             median(last_loss(result) for result in still),
         ),

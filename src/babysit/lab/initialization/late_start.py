@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 
 from babysit.fit import FitResult
+from babysit.lab.asking import first
 from babysit.lab.initialization.pictures import draw_losses
 from babysit.lab.initialization.section import SECTION
 from babysit.lab.initialization.ten_layers import unnamed
@@ -77,8 +79,8 @@ def flat_then_falling(bench: Bench) -> Outcome:
                 lambda figure: draw_losses(
                     figure, {"0.02·N(0, 1)": small[0].record.losses, "He's weights": he[0].record.losses}
                 ),
-                finding=next((finding for finding in found[0] if finding.code == "INI004"), None),
+                finding=first("INI004", found[0]),
             )
         ],
-        findings=[finding for of_one in found for finding in of_one],
+        findings=list(chain.from_iterable(found)),
     )

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from torch import Tensor
 
+from babysit.lab.asking import first
 from babysit.lab.drawing import short
 from babysit.lab.initialization.pictures import draw_schemes, draw_signals
-from babysit.lab.initialization.section import SECTION
-from babysit.lab.initialization.tanh_schemes import (
+from babysit.lab.initialization.printed import (
+    HE,
     LARGE,
+    PRINTED_HE,
     PRINTED_LARGE,
+    PRINTED_RELU,
     PRINTED_SMALL,
     PRINTED_XAVIER,
     SMALL,
     XAVIER,
 )
+from babysit.lab.initialization.section import SECTION
 from babysit.lab.initialization.ten_layers import (
     LAYERS,
     Signals,
     agreeing,
     beside_printed,
+    beside_table,
     findings,
     per_layer,
     signals,
@@ -30,11 +37,6 @@ from babysit.lab.measures import above, named, told
 from babysit.lab.section import Bench, Drawing, Outcome
 from babysit.measure.statistics import alive_units, zero_fraction
 
-HE = "he"
-
-PRINTED_RELU = ("0.58", "0.41", "0.29", "0.21", "0.16", "0.12", "0.09", "0.07", "0.045", "0.03")
-PRINTED_HE = ("0.82", "0.92")
-"""The ends of the range that is printed for all layers."""
 _SIZE = (9.6, 4.2)
 
 
@@ -58,7 +60,7 @@ def xavier_is_too_small_for_relu(bench: Bench) -> Outcome:
     found = [findings(XAVIER, "relu", seed) for seed in bench.seeds]
     xavier, he = ([signals(scheme, "relu", seed) for seed in bench.seeds] for scheme in (XAVIER, HE))
     deviations = spreads(XAVIER, "relu", bench.seeds)
-    printed = [beside_printed(i + 1, deviations[:, i], figure) for i, figure in enumerate(PRINTED_RELU)]
+    printed = beside_table(deviations, PRINTED_RELU)
     silent = [_silent(one.outputs[-1]) for one in xavier]
     return Outcome(
         [
@@ -74,14 +76,14 @@ def xavier_is_too_small_for_relu(bench: Bench) -> Outcome:
         [
             Drawing(
                 "signals",
-                f"With Xavier's weights ReLU activations fall to {short(_last(xavier[0]))} in ten layers, and "
+                f"With Xavier's weights ReLU activations fall to {short(xavier[0].last)} in ten layers, and "
                 f"{silent[0]:.1%} of the last units never fire",
                 lambda figure: draw_signals(figure, xavier[0], 0, 3),
                 _SIZE,
-                next((finding for of_one in found for finding in of_one if finding.code == "INI002"), None),
+                first("INI002", *found),
             )
         ],
-        findings=[finding for of_one in found for finding in of_one],
+        findings=list(chain.from_iterable(found)),
         note="That units fall silent is a matter of depth and not of the scale: He's weights, √2 times as large, "
         "silence the same ones. Of single outputs half are zero in every layer.",
     )
@@ -108,7 +110,7 @@ def he_keeps_relu_alive(bench: Bench) -> Outcome:
     he = [signals(HE, "relu", seed) for seed in bench.seeds]
     deviations = spreads(HE, "relu", bench.seeds)
     printed = [beside_printed(i + 1, deviations[:, i], *PRINTED_HE) for i in range(LAYERS)]
-    arriving = [(one.arriving[0].std() / one.arriving[-1].std()).item() for one in he]
+    arriving = [one.returning for one in he]
     return Outcome(
         [
             agreeing(printed),
@@ -120,14 +122,14 @@ def he_keeps_relu_alive(bench: Bench) -> Outcome:
         [
             Drawing(
                 "signals",
-                f"With He's weights ReLU activations still spread by {_last(he[0]):.2f} in layer ten, and "
+                f"With He's weights ReLU activations still spread by {he[0].last:.2f} in layer ten, and "
                 f"{arriving[0]:.0%} of the gradient comes back",
                 lambda figure: draw_signals(figure, he[0], 0, 3),
                 _SIZE,
             ),
             _side_by_side(bench.seeds[0], he[0]),
         ],
-        findings=[finding for of_one in found for finding in of_one],
+        findings=list(chain.from_iterable(found)),
     )
 
 
@@ -144,7 +146,7 @@ def _side_by_side(seed: int, he: Signals) -> Drawing:
         label: [float(figure) for figure in figures]
         for label, figures in zip(schemes, (PRINTED_SMALL, PRINTED_LARGE, PRINTED_XAVIER, PRINTED_RELU), strict=False)
     }
-    ends = [signals_.outputs[-1].std().item() for signals_ in schemes.values()]
+    ends = [signals_.last for signals_ in schemes.values()]
     return Drawing(
         "schemes",
         f"In layer ten activations spread by {short(ends[0])} to {max(ends):.2f}, as the first weights have it "
@@ -152,10 +154,6 @@ def _side_by_side(seed: int, he: Signals) -> Drawing:
         lambda figure: draw_schemes(figure, schemes, printed),
         (9.6, 3.8),
     )
-
-
-def _last(signals_: Signals) -> float:
-    return signals_.outputs[-1].std().item()
 
 
 def _silent(outputs: Tensor) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from babysit.fit import FitResult
+from babysit.lab.asking import first
 from babysit.lab.drawing import SIGNS
 from babysit.lab.initialization.section import SECTION
 from babysit.lab.initialization.trainings import digits, splits, train
@@ -100,10 +102,10 @@ def equal_units_stay_equal(bench: Bench) -> Outcome:
                     figure, {"all 0.01": results[ALIKE][0], "He's weights": results[RANDOM][0]}
                 ),
                 (6.4, 2.7),
-                next((finding for finding in found[ALIKE][0] if finding.code == "INI001"), None),
+                first("INI001", found[ALIKE][0]),
             )
         ],
-        findings=[finding for of_scheme in found.values() for of_one in of_scheme for finding in of_one],
+        findings=[finding for of_scheme in found.values() for finding in chain.from_iterable(of_scheme)],
     )
 
 

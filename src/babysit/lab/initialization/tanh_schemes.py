@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from statistics import median, stdev
 
 from torch import Tensor
 
+from babysit.lab.asking import first
 from babysit.lab.drawing import short
 from babysit.lab.initialization.pictures import draw_signals
+from babysit.lab.initialization.printed import (
+    LARGE,
+    PRINTED_LARGE,
+    PRINTED_SATURATED,
+    PRINTED_SMALL,
+    PRINTED_XAVIER,
+    SMALL,
+    XAVIER,
+)
 from babysit.lab.initialization.section import SECTION
 from babysit.lab.initialization.ten_layers import (
     ERRORS,
-    LAYERS,
-    Signals,
     agreeing,
-    beside_printed,
+    beside_table,
     findings,
     growth,
     half_digit,
@@ -23,16 +32,8 @@ from babysit.lab.initialization.ten_layers import (
     spreads,
     unnamed,
 )
-from babysit.lab.measures import Measure, above, below, named, near, told
+from babysit.lab.measures import above, below, named, near, told
 from babysit.lab.section import Bench, Drawing, Outcome
-from babysit.rules import Finding
-
-SMALL, LARGE, XAVIER = "normal:0.01", "normal:1", "xavier"
-
-PRINTED_SMALL = ("0.214", "0.0476", "0.0106", "0.00238", "5.3e-4", "1.2e-4", "2.6e-5", "5.9e-6", "1.3e-6", "2.9e-7")
-PRINTED_LARGE = ("0.98",) * LAYERS
-PRINTED_XAVIER = ("0.628", "0.486", "0.408", "0.357", "0.321", "0.293", "0.273", "0.256", "0.239", "0.229")
-PRINTED_SATURATED = "0.92"
 
 LIMIT = 0.97
 """Beyond which the lecture's table counts an output of tanh as saturated: the gradient is below 0.06 there."""
@@ -59,8 +60,8 @@ def small_weights_collapse(bench: Bench) -> Outcome:
     found = [findings(SMALL, "tanh", seed) for seed in bench.seeds]
     small, xavier = ([signals(scheme, "tanh", seed) for seed in bench.seeds] for scheme in (SMALL, XAVIER))
     weights = [_largest(one.weights) / _largest(other.weights) for one, other in zip(small, xavier, strict=True)]
-    arriving = [_ratio(one.arriving) for one in small]
-    printed = _printed(bench, SMALL, PRINTED_SMALL)
+    arriving = [one.returning for one in small]
+    printed = beside_table(spreads(SMALL, "tanh", bench.seeds), PRINTED_SMALL)
     return Outcome(
         [
             agreeing(printed),
@@ -72,14 +73,14 @@ def small_weights_collapse(bench: Bench) -> Outcome:
         [
             Drawing(
                 "signals",
-                f"With 0.01·N(0, 1) activations fall to {short(_last(small[0]))} in ten layers, the gradient to "
+                f"With 0.01·N(0, 1) activations fall to {short(small[0].last)} in ten layers, the gradient to "
                 f"{short(arriving[0])} on its way back",
                 lambda figure: draw_signals(figure, small[0], -1.1, 1.1),
                 _SIZE,
-                _by(found, "INI002"),
+                first("INI002", *found),
             )
         ],
-        findings=[finding for of_one in found for finding in of_one],
+        findings=list(chain.from_iterable(found)),
         note="The gradient of a layer's weights is the product of what comes in and what comes back: what one has lost "
         "more of, the other has lost less of, so that it is equally small in all layers.",
     )
@@ -108,7 +109,7 @@ def large_weights_saturate(bench: Bench) -> Outcome:
     everywhere = [value for of_one in saturated for value in of_one]
     blocked = [[(output.abs() == 1).float().mean().item() for output in one.outputs] for one in large]
     grown = [1 / growth(one.arriving) for one in large]
-    printed = _printed(bench, LARGE, PRINTED_LARGE)
+    printed = beside_table(spreads(LARGE, "tanh", bench.seeds), PRINTED_LARGE)
     share, at_limit = median(everywhere), median(value for of_one in blocked for value in of_one)
     grows = median(grown)
     return Outcome(
@@ -133,10 +134,10 @@ def large_weights_saturate(bench: Bench) -> Outcome:
                 f"grows {grows:.1f} times with every layer",
                 lambda figure: draw_signals(figure, large[0], -1.1, 1.1),
                 _SIZE,
-                _by(found, "INI003"),
+                first("INI003", *found),
             )
         ],
-        findings=[finding for of_one in found for finding in of_one],
+        findings=list(chain.from_iterable(found)),
         subtle=f"The units saturate as told: {share:.0%} of the local gradients are below {1 - LIMIT**2:.2f}, and "
         f"{at_limit:.0%} are zero to the last bit. Yet the gradient that comes back is not near zero: the "
         f"few units that are not saturated send it on through 500 weights of size 1, and it grows {grows:.1f} times "
@@ -164,8 +165,8 @@ def xavier_keeps_tanh_alive(bench: Bench) -> Outcome:
     found = [findings(XAVIER, "tanh", seed) for seed in bench.seeds]
     xavier = [signals(XAVIER, "tanh", seed) for seed in bench.seeds]
     weights = [max(_stds(one.weights)) / min(_stds(one.weights)) for one in xavier]
-    arriving = [_ratio(one.arriving) for one in xavier]
-    printed = _printed(bench, XAVIER, PRINTED_XAVIER)
+    arriving = [one.returning for one in xavier]
+    printed = beside_table(spreads(XAVIER, "tanh", bench.seeds), PRINTED_XAVIER)
     return Outcome(
         [
             agreeing(printed),
@@ -177,20 +178,14 @@ def xavier_keeps_tanh_alive(bench: Bench) -> Outcome:
         [
             Drawing(
                 "signals",
-                f"With Xavier's weights activations still spread by {_last(xavier[0]):.2f} in layer ten, and "
+                f"With Xavier's weights activations still spread by {xavier[0].last:.2f} in layer ten, and "
                 f"{arriving[0]:.0%} of the gradient comes back",
                 lambda figure: draw_signals(figure, xavier[0], -1.1, 1.1),
                 _SIZE,
             )
         ],
-        findings=[finding for of_one in found for finding in of_one],
+        findings=list(chain.from_iterable(found)),
     )
-
-
-def _printed(bench: Bench, scheme: str, printed: Sequence[str]) -> list[Measure]:
-    """Layer by layer beside the printed figures."""
-    found = spreads(scheme, "tanh", bench.seeds)
-    return [beside_printed(layer, found[:, layer - 1], figure) for layer, figure in enumerate(printed, start=1)]
 
 
 def _stds(part: Sequence[Tensor]) -> list[float]:
@@ -201,19 +196,6 @@ def _largest(part: Sequence[Tensor]) -> float:
     return max(_stds(part))
 
 
-def _ratio(part: Sequence[Tensor]) -> float:
-    """Of the first layer to the last."""
-    return (part[0].std() / part[-1].std()).item()
-
-
-def _last(signals_: Signals) -> float:
-    return signals_.outputs[-1].std().item()
-
-
 def _beyond(outputs: Sequence[Tensor], limit: float) -> list[float]:
     """Share of each layer's outputs beyond a limit on either side."""
     return [(output.abs() > limit).float().mean().item() for output in outputs]
-
-
-def _by(found: Sequence[Sequence[Finding]], code: str) -> Finding | None:
-    return next((finding for of_one in found for finding in of_one if finding.code == code), None)

@@ -43,6 +43,16 @@ class Signals:
     arriving: Sequence[Tensor]
     weights: Sequence[Tensor]
 
+    @property
+    def last(self) -> float:
+        """Standard deviation of the last layer's outputs."""
+        return self.outputs[-1].std().item()
+
+    @property
+    def returning(self) -> float:
+        """By how much the gradient's standard deviation has changed on its way from the last layer to the first."""
+        return (self.arriving[0].std() / self.arriving[-1].std()).item()
+
 
 def network(scheme: str, activation: str, seed: int) -> nn.Sequential:
     """The hidden layers of the lecture's net, linear and activation in turn.
@@ -141,6 +151,16 @@ def beside_printed(layer: int, values: Tensor, low: str, high: str = "") -> Meas
     holds = lowest - within <= statistics.fmean(found) <= highest + within
     printed = f"{low} … {high}" if high else low
     return Measure(f"std of the activations, layer {layer}", found, f"{printed} ± {within:.3g}", holds)
+
+
+def beside_table(deviations: Tensor, printed: Sequence[str]) -> list[Measure]:
+    """Layer by layer beside the printed figures.
+
+    Args:
+        deviations: As :func:`spreads` gives them.
+        printed: A figure a layer.
+    """
+    return [beside_printed(layer + 1, deviations[:, layer], figure) for layer, figure in enumerate(printed)]
 
 
 def agreeing(layers: Sequence[Measure]) -> Measure:

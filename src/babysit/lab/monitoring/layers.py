@@ -196,7 +196,7 @@ def _difference(recorded: float, computed: float) -> float:
 def first_layers(bench: Bench) -> tuple[NDArray[np.float32], NDArray[np.float32], str]:
     """The first layer's weights after training and before it, as images, and what it was trained on."""
     dataset = bench.images()
-    prepared = prepare(fewer(dataset, EXAMPLES, EXAMPLES // 4), "mean-image,scale")
+    prepared = prepare(fewer(dataset, EXAMPLES, validation=EXAMPLES // 4), "mean-image,scale")
     assert isinstance(prepared.train.x, Tensor)
     assert isinstance(prepared.validation.x, Tensor)
     data: Data = (

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from babysit.data import read
 from babysit.diagnose import Diagnosis
+from babysit.lab.asking import first
 from babysit.lab.measures import Measure, true
 from babysit.lab.monitoring import script
 from babysit.lab.monitoring.script import Data, Settings
@@ -69,7 +70,7 @@ class Watched:
 
     def finding(self, code: str) -> Finding | None:
         """What one rule found."""
-        return next((finding for finding in self.findings if finding.code == code), None)
+        return first(code, self.findings)
 
 
 @cache

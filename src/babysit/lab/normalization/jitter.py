@@ -17,8 +17,9 @@ from babysit.lab.drawing import BLUE, GREEN, GREY, RED
 from babysit.lab.measures import above, below, told
 from babysit.lab.normalization.networks import two_layers
 from babysit.lab.normalization.section import SECTION
-from babysit.lab.preprocessing.examples import Pair, fewer, pictures, prepared, stood_in, suited
+from babysit.lab.preprocessing.examples import Pair, pictures, prepared, stood_in, suited
 from babysit.lab.section import Bench, Drawing, Outcome
+from babysit.lab.subsets import fewer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,6 +56,12 @@ def outputs_beside_others(
 def jitter(outputs: Tensor) -> float:
     """Standard deviation of the outputs over the batches, root mean square over the outputs."""
     return outputs.var(0, correction=0).mean().sqrt().item()
+
+
+@torch.no_grad()
+def spread(network: nn.Module, x: Tensor) -> float:
+    """Standard deviation of the outputs over the examples in evaluation mode, root mean square over the outputs."""
+    return jitter(copy.deepcopy(network).eval()(x))
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,7 @@ def output_depends_on_the_batch(bench: Bench) -> Outcome:
         return [jitter(outputs_beside_others(one, x, others, size, training=training)) for one in group]
 
     by_size = {size: jitters(size) for size in SIZES}
+    relative = [one / spread(network, others) for one, network in zip(by_size[32], networks[True], strict=True)]
     epochs = bench.pick(15, 40)
     small, large = (
         {
@@ -135,10 +143,11 @@ def output_depends_on_the_batch(bench: Bench) -> Outcome:
     losses = {norm: [one.validation_loss for one in group] for norm, group in small.items()}
     return Outcome(
         [
-            above("jitter of a logit in training, batches of 32", by_size[32], 0.01),
+            above("jitter in training, batches of 32 / spread over the examples", relative, 0.05),
             below("jitter in evaluation", jitters(32, training=False), 1e-5),
             below("jitter in training, without batch norm", jitters(32, batch_norm=False), 1e-5),
             above("jitter, batches of 4 / of 128", [a / b for a, b in zip(by_size[4], by_size[128], strict=True)], 2),
+            told("jitter of a logit in training, batches of 32", by_size[32]),
             told("gap, without batch norm", [one.gap for one in small[False]], unit="%"),
             told("gap, with batch norm", [one.gap for one in small[True]], unit="%"),
             told(f"gap closed by batch norm, batches of {SMALL}", smaller, unit="%"),

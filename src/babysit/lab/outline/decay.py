@@ -10,6 +10,7 @@ import numpy as np
 import babysit as bs
 from babysit.fit import FitResult
 from babysit.fit.schedules import SCHEDULES, schedule_factor
+from babysit.lab.asking import first
 from babysit.lab.drawing import BLACK, COLOURS, DASHES
 from babysit.lab.measures import below, named, told
 from babysit.lab.outline.sample import Sample, hard
@@ -80,7 +81,7 @@ def decay_ends_lower(bench: Bench) -> Outcome:
         f"{medians[lowest]:.2f} with {lowest} decay"
     )
     constant = results[CONSTANT]
-    oscillating = next((finding for finding in constant[0].findings if finding.code == "LOS005"), None)
+    oscillating = first("LOS005", constant[0].findings)
     return Outcome(
         [
             *(below(f"held-out loss, {name} : constant", of, 1) for name, of in ratios["validation"].items()),

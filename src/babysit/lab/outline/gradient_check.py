@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import babysit as bs
+from babysit.lab.asking import first
 from babysit.lab.drawing import BLACK, BLUE, GREEN, GREY, RED
 from babysit.lab.measures import above, below, between, named, near, true
 from babysit.lab.outline.section import SECTION
@@ -186,7 +187,7 @@ def wrong_backward_is_found(bench: Bench) -> Outcome:
     double = [step_errors(seed, torch.float64, steps) for seed in bench.seeds]
     single = [step_errors(seed, torch.float32, steps) for seed in bench.seeds]
     best = {name: [float(one.centred.min()) for one in of] for name, of in (("float64", double), ("float32", single))}
-    finding = next((found for found in of_seeds[0][wrong].findings if found.code == "PRE004"), None)
+    finding = first("PRE004", of_seeds[0][wrong].findings)
     title = (
         f"A backward that is {PLANTED:.0%} wrong is found; differences in float64 are right to "
         f"{np.median(best['float64']):.0e}, in float32 to {np.median(best['float32']):.0e}"

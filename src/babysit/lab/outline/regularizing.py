@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import babysit as bs
 from babysit.fit import FitResult
+from babysit.lab.asking import first
 from babysit.lab.drawing import BLUE, GREY, RED
 from babysit.lab.measures import Measure, above, below, named, near, told, true
 from babysit.lab.outline.sample import Sample, few
@@ -18,7 +19,6 @@ from babysit.lab.outline.section import SECTION
 from babysit.lab.section import Bench, Drawing, Outcome
 from babysit.measure.record import RunRecord
 from babysit.nn import l2_penalty
-from babysit.rules import Finding
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,10 +66,6 @@ def gap(result: FitResult) -> float:
 def weight_norm(record: RunRecord) -> float:
     """‖W‖ over all layers at the last recorded step."""
     return float(np.sqrt(sum((layer.weight_norm or 0.0) ** 2 for layer in record.steps[-1].layers)))
-
-
-def _overfitting(result: FitResult) -> Finding | None:
-    return next((finding for finding in result.findings if finding.code == "GEN001"), None)
 
 
 def compared(name: str, plain: Results, regularised: Results) -> list[Measure]:
@@ -124,9 +120,17 @@ def l2_shrinks_the_weights(bench: Bench) -> Outcome:
             *compared(f"λ = {CHOSEN:g}", plain, chosen),
             near("gradient of ½·λ·‖W‖² − λ·W, largest", penalty_error(), 0, within=1e-12),
             named("GEN001", [before.findings for before in plain], name="overfitting named by GEN001 without"),
-            true("no longer with it", [_overfitting(after) is None for after in chosen]),
+            true("no longer with it", [first("GEN001", after.findings) is None for after in chosen]),
         ],
-        [Drawing("l2", title, lambda figure: draw_l2(figure, results, norms), (9.0, 3.4), _overfitting(plain[0]))],
+        [
+            Drawing(
+                "l2",
+                title,
+                lambda figure: draw_l2(figure, results, norms),
+                (9.0, 3.4),
+                first("GEN001", plain[0].findings),
+            )
+        ],
         findings=plain[0].findings,
         note=samples[bench.seeds[0]].note,
     )
@@ -215,7 +219,7 @@ def dropout_keeps_the_mean(bench: Bench) -> Outcome:
                 title,
                 lambda figure: draw_dropout(figure, *outputs[0], plain[0], dropped[0]),
                 (9.0, 3.4),
-                _overfitting(plain[0]),
+                first("GEN001", plain[0].findings),
             )
         ],
         findings=plain[0].findings,

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from babysit.data import Dataset, Splits
+from babysit.data import Dataset
 from babysit.lab.section import Bench
+from babysit.lab.subsets import fewer
 from babysit.nn.preprocessing import fit_preprocessing
 
 Pair = tuple[Tensor, Tensor]
@@ -18,30 +19,6 @@ Pair = tuple[Tensor, Tensor]
 
 MOST_TRAINING, MOST_HELD_OUT = 2_500, 1_000
 """Examples of CIFAR-10 that the experiments train on and validate with, so that none takes minutes."""
-
-
-def fewer(dataset: Dataset, train: int, *, validation: int | None = None, seed: int = 0) -> Dataset:
-    """The same data with a random part of its training split, and of its validation split.
-
-    Args:
-        dataset: Not changed.
-        train: Training examples to keep, at most.
-        validation: Likewise of validation; all by default.
-        seed: Of the choice.
-
-    Example:
-        >>> from babysit.data import read
-        >>> len(fewer(read("digits"), 100).splits.train)
-        100
-    """
-    splits = dataset.splits
-    generator = np.random.default_rng(seed)
-    # not the first ones: files lie sorted by class
-    chosen, held_out = (
-        np.sort(generator.permutation(indices)[:count])
-        for indices, count in ((splits.train, train), (splits.validation, validation))
-    )
-    return dataclasses.replace(dataset, splits=Splits(chosen, held_out, splits.test))
 
 
 def prepared(spec: str, dataset: Dataset) -> tuple[Pair, Pair]:

@@ -16,9 +16,10 @@ import babysit as bs
 from babysit.data import Dataset
 from babysit.lab.drawing import BLUE, GREY, RED, SHADES, SIGNS
 from babysit.lab.measures import below, near, told
-from babysit.lab.preprocessing.examples import Pair, fewer, pictures, prepared, stood_in, suited
+from babysit.lab.preprocessing.examples import Pair, pictures, prepared, stood_in, suited
 from babysit.lab.preprocessing.section import SECTION
 from babysit.lab.section import Bench, Drawing, Outcome
+from babysit.lab.subsets import fewer
 from babysit.nn.models import MLPConfig, build
 from babysit.nn.preprocessing import fit_preprocessing
 

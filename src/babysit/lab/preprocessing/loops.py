@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import babysit as bs
+from babysit.lab.asking import first
 from babysit.lab.preprocessing.examples import Pair
 from babysit.rules import Finding
 
@@ -32,7 +33,7 @@ class Watched:
 
     def finding(self, code: str) -> Finding | None:
         """What one rule said; ``None`` where it was silent."""
-        return next((finding for finding in self.findings if finding.code == code), None)
+        return first(code, self.findings)
 
 
 def train_watched(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from babysit.lab.asking import first
 from babysit.lab.drawing import GREY
 from babysit.lab.measures import above, below, named, told, true
 from babysit.lab.searching.clouds import draw_cloud
@@ -133,7 +134,7 @@ def the_best_at_the_edge(bench: Bench) -> Outcome:
     )  # fmt: skip
     ends = [[_high(record) for record in one.rounds] for one in free]
     gained = [one.score - other.score for one, other in zip(free, kept, strict=True)]
-    finding = next((found for one in kept for found in one.findings if found.code == "SRC001"), None)
+    finding = first("SRC001", *(one.findings for one in kept))
     return Outcome(
         [
             named("SRC001", [one.findings for one in kept], name="range kept as it was: named by SRC001"),
