@@ -8,8 +8,8 @@ Each round times blocks of the same steps of the same training, one after the ot
 steps; with every step sampled; with every step looked at closely, batches and losses too; with module hooks that do
 nothing; and with peers where they are installed. A ratio is a block's time over that of the bare blocks around it,
 after some steps in which whatever is done once has been done; the table gives the median and the range over the rounds.
-What the default costs late in a run, after 10,000 steps, follows from the first three: one step in 128 is sampled there,
-and one in four of these is looked at closely.
+What the default costs late in a run, after 10,000 steps, follows from the first three: one step in 128 is sampled
+there, and one in four of these is looked at closely.
 """
 
 from __future__ import annotations
