@@ -74,11 +74,13 @@ def suggest(task: tuple[str, int, float]) -> tuple[str, float, float, str]:
     if subject is None:
         return name, math.nan, math.nan, "no step could be captured"
     probe = probe_rates(subject, [subject.batch, *subject.others], time_limit=seconds)
+    if "given" not in probe.numbers and "suggested" in probe.numbers:
+        return name, math.nan, math.nan, "its updates are its own, without an optimizer whose rate could be set"
     if "suggested" not in probe.numbers:
         return name, math.nan, math.nan, probe.texts.get("reason", "no rate brings the loss down")
     longer = f"{len(probe.series['longer:lr'])} for longer" if "longer:lr" in probe.series else "none for longer"
     said = f"{len(subject.others) + 1} batches, {len(probe.series['lr'])} rates, {longer}"
-    return name, probe.numbers["suggested"], probe.numbers.get("given", math.nan), said
+    return name, probe.numbers["suggested"], probe.numbers["given"], said
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ from babysit.rules._catalogue import all_rules
 from babysit.rules._config import Config, read_config
 
 SECONDS = 5.0
-_BATCHES = 8
+_BATCHES = 16
 _LABELS = ("labels", "label", "targets", "target", "y")
 
 LossFunction = Callable[..., Any]

@@ -37,9 +37,9 @@ LONGER = (80, 200)
 WORTH_LONGER, MOST_LONGER = 0.6, 4
 """A rate is tried for longer that brings the loss down by this share of what the best does, and how many of them: in 50
 of 53 healthy trainings one of the first three is as good as the best of all rates (benchmarks/learning_rates.py)."""
-NEAR, NOTHING = 0.1, 0.01
+NEAR, NOTHING = 0.1, 0.001
 """A loss this share above the lowest is as good; so is any below this share of the untrained model's."""
-SEVERAL = 4
+SEVERAL = 12
 """With fewer batches, a longer trial tells how well they are learnt by heart, which a high rate is better at."""
 
 
