@@ -50,6 +50,7 @@ def positive_biases_fire_more(bench: Bench) -> Outcome:
     scores = {bias: [_trained(bias, seed, epochs) for seed in seeds] for bias in (0.0, 0.01)}
     better = [high - low for low, high in zip(scores[0.0], scores[0.01], strict=True)]
     error = stdev(better) / math.sqrt(len(better)) if len(better) > 1 else math.nan
+    change = f"{100 * mean(better):+.2f} ± {100 * error:.2f} points".replace("-", "−")
     verdict = "a difference" if abs(mean(better)) > 2 * error else "no difference that can be told from chance"
     return Outcome(
         [
@@ -63,14 +64,13 @@ def positive_biases_fire_more(bench: Bench) -> Outcome:
             Drawing(
                 "firing",
                 f"Biases of 0.01 make {100 * mean(gained):.2g} percentage points more of the ReLUs' outputs fire at "
-                f"the start; accuracy changes by {100 * mean(better):+.2f} ± {100 * error:.2f} points",
+                f"the start; accuracy changes by {change}",
                 lambda figure: _draw(figure, firing, scores),
                 size=(7.6, 3.4),
             )
         ],
         subtle=f"More fire, by {100 * mean(gained):.2g} percentage points; after {epochs} epochs the accuracy of the "
-        f"same weights is {100 * mean(better):+.2f} ± {100 * error:.2f} points away over {len(seeds)} seeds: "
-        f"{verdict}.",
+        f"same weights is {change} away over {len(seeds)} seeds: {verdict}.",
     )
 
 

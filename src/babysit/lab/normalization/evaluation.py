@@ -218,7 +218,7 @@ def _draw_modes(figure: Figure, modes: Modes, x: Tensor) -> None:
         left.plot(epochs, one.scores["accuracy"], color=colour, linestyle=dashes, marker="o", markersize=4, label=name)
     left.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0, 1))
     whole_numbers(left.xaxis)
-    left.legend(loc="lower right")
+    left.legend(loc="best")
     evaluated, trained = _both_outputs(modes.network, x)
     ends = torch.stack([evaluated, trained]).aminmax()
     low, high = ends.min.item(), ends.max.item()
