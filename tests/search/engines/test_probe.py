@@ -89,6 +89,23 @@ class SlowStack(Timed):
     seconds = 0.02
 
 
+class Convolutions(Timed):
+    """Takes longer for every trial that is in a stack."""
+
+    name = "vmap"
+
+    def train(self, trials: Sequence[TrialSpec], epochs: float) -> list[Outcome]:
+        self.seconds = 0.2 * len(trials)
+        return super().train(trials, epochs)
+
+
+class Slow(Timed):
+    """Takes long a step, of however many trials."""
+
+    name = "stacked"
+    seconds = 0.05
+
+
 class FallsBack(Stack):
     """Says that it takes trials together, and then trains each alone."""
 
@@ -137,6 +154,25 @@ def test_an_engine_that_falls_back_is_not_taken_for_a_fast_one() -> None:
     assert other.steps_per_second == 0
     assert "its losses differ" in other.notes
     assert fastest([one, other]) is one
+
+
+@pytest.mark.parametrize("widths", [(8,), (2, 4, 8)])
+def test_a_stack_whose_trials_each_take_longer_than_alone_is_left_after_two_steps_of_two(
+    widths: tuple[int, ...],
+) -> None:
+    began = CLOCK.now
+    one, *stacks = measure([candidate(One, 1), *(candidate(Convolutions, width) for width in widths)], TRIALS)
+    assert one.steps_per_second > 0
+    # a trial takes 0.2 s of each step; of two together less 0.05 s that are not their own: 0.175 s, 87.5 times 0.002 s
+    said = "each of 2 trials together takes 87.5 times as long as alone"
+    assert [(stack.steps_per_second, stack.notes) for stack in stacks] == [(0.0, (said,))] * len(stacks)
+    assert fastest([one, *stacks]) is one
+    assert CLOCK.now - began < 2.1  # 2 steps of two trials, and three times 0.12 s or more of the single engine
+
+
+def test_a_stack_that_gains_with_its_width_is_measured_at_all_of_it() -> None:
+    _, stack = measure([candidate(One, 1), candidate(Slow, 8)], TRIALS)
+    assert stack.steps_per_second == pytest.approx(8 / 0.05, rel=1e-6)
 
 
 def test_trials_that_all_fail_have_no_speed_and_the_single_engine_takes_them() -> None:

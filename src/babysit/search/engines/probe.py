@@ -21,6 +21,12 @@ STEPS = 3
 """Steps that are timed at least."""
 ROUNDS = 3
 """How often all candidates are timed, one after the other; the median counts, as the machine may be busy."""
+TOGETHER = 2
+"""Trials that a stack is tried with first, as a step of all of them may take many seconds."""
+PER_STEP = 0.05
+"""Seconds that a step may take beside the work of its trials: Python, and what is prepared anew (heuristic)."""
+HOPELESS = 2.0
+"""How many times a trial's own step its work in a stack may take; no width makes up for more."""
 WORTH_IT = 1.05
 """An engine replaces the single one from this many times its speed."""
 
@@ -75,8 +81,15 @@ class _Clock:
     def __init__(self) -> None:
         self.restart()
 
-    def restart(self) -> None:
-        """Forget what was counted."""
+    def restart(self, warm_up: int = WARM_UP, steps: int = STEPS, seconds: float = SECONDS) -> None:
+        """Forget what was counted.
+
+        Args:
+            warm_up: Steps that are not timed.
+            steps: Those that are, at least.
+            seconds: That these take, at least.
+        """
+        self._wanted = warm_up, steps, seconds
         self._calls = 0
         self._began = 0.0
         self.together = 0
@@ -87,12 +100,13 @@ class _Clock:
         now = time.perf_counter()
         self._calls += 1
         self.together = max(self.together, trials)
-        if self._calls <= WARM_UP:
+        warm_up, steps, seconds = self._wanted
+        if self._calls <= warm_up:
             self._began = now
             return
         self.steps += trials
         self.seconds = now - self._began
-        if self.seconds >= SECONDS and self._calls >= WARM_UP + STEPS:
+        if self.seconds >= seconds and self._calls >= warm_up + steps:
             raise _Enough
 
 
@@ -106,7 +120,14 @@ def measure(candidates: Sequence[Candidate], trials: Sequence[TrialSpec], rounds
     """
     clocks = [_Clock() for _ in candidates]
     probes = [_Probe(candidate, clock, trials) for candidate, clock in zip(candidates, clocks, strict=True)]
-    for _ in range(rounds):
+    probes[0].measure()
+    scouted: dict[str, str] = {}
+    for probe, candidate in zip(probes[1:], candidates[1:], strict=True):
+        if candidate.name not in scouted:
+            scouted[candidate.name] = probe.scout(probes[0].speed().steps_per_second)
+        probe.leave_out(scouted[candidate.name])
+        probe.measure()
+    for _ in range(rounds - 1):
         for probe in probes:
             probe.measure()
     return [probe.speed() for probe in probes]
@@ -121,11 +142,33 @@ class _Probe:
         self._engine = candidate.make(MemoryStates(), clock)
         self._group = max(self._engine.groups(trials), key=len)
         self._rates: list[float] = []
+        self._left_out = ""
         self._alone = candidate.width > 1 and len(self._group) == 1
+
+    def scout(self, single: float) -> str:
+        """Why there is no need to measure a stack, told by a step of a few of its trials; ``""`` where there is one.
+
+        Args:
+            single: Trial-steps a second of the single engine.
+        """
+        if self._alone or len(self._group) < TOGETHER or not single:
+            return ""
+        self._clock.restart(warm_up=1, steps=1, seconds=0.0)
+        group = self._group[:TOGETHER]
+        with contextlib.suppress(_Enough):
+            self._engine.train(group, group[0].epochs)
+        own = (self._clock.seconds - PER_STEP) / TOGETHER
+        if self._clock.together < TOGETHER or own * single <= HOPELESS:
+            return ""
+        return f"each of {TOGETHER} trials together takes {own * single:.1f} times as long as alone"
+
+    def leave_out(self, why: str) -> None:
+        """Do not measure it, for a reason."""
+        self._left_out = why
 
     def measure(self) -> None:
         """Train for a moment."""
-        if self._alone or 0.0 in self._rates:
+        if self._alone or self._left_out or 0.0 in self._rates:
             return
         clock, group = self._clock, self._group
         clock.restart()
@@ -140,6 +183,8 @@ class _Probe:
     def speed(self) -> Speed:
         """The median of what was measured."""
         notes = tuple(self._engine.notes)
+        if self._left_out:
+            return Speed(self._candidate, 0.0, (*notes, self._left_out))
         if self._alone:
             return Speed(self._candidate, 0.0, notes or ("it takes these trials one at a time",))
         return Speed(self._candidate, statistics.median(self._rates), notes)
