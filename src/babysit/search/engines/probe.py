@@ -158,6 +158,8 @@ class _Probe:
         with contextlib.suppress(_Enough):
             self._engine.train(group, group[0].epochs)
         own = (self._clock.seconds - PER_STEP) / TOGETHER
+        if self._clock.together == 1:
+            return f"{TOGETHER} that were tried together were trained alone"
         if self._clock.together < TOGETHER or own * single <= HOPELESS:
             return ""
         return f"each of {TOGETHER} trials together takes {own * single:.1f} times as long as alone"
