@@ -4,12 +4,13 @@
 
     python benchmarks/learning_rates.py
 
-The first step of every script is taken over by :mod:`babysit.preflight.capture`, and a rate is suggested as
-``babysit check`` does it. Then the script itself is run, to its end, with the suggested rate, with its own, and with
-each of twelve from 1e-5 to 3; several optimizers, or groups of one, keep the ratios of their rates. What counts is the
-mean loss over the last tenth of the steps, in three ways: whether it has come down by 90 % of what the best rate of the
-grid brings it down by; whether it is itself no more than 10 % above the loss at that rate; and likewise where losses
-below a hundredth of the first one count as alike, since twice nothing is nothing, too.
+The first step of every script is taken over by :mod:`babysit.preflight.capture`, and a rate is suggested by the probe
+of ``babysit check``, with all of its five seconds for itself. Then the script itself is run, to its end, with the
+suggested rate, with its own, and with each of twelve from 1e-5 to 3; several optimizers, or groups of one, keep the
+ratios of their rates. What counts is the mean loss over the last tenth of the steps, in three ways: whether it has come
+down by 90 % of what the best rate of the grid brings it down by; whether it is itself no more than 10 % above the loss
+at that rate; and likewise where losses below a hundredth of the first one count as alike, since twice nothing is
+nothing, too.
 """
 
 from __future__ import annotations
@@ -112,11 +113,15 @@ def train(task: tuple[str, int, float, float]) -> tuple[str, float, float, float
     sys.argv = [name, str(seed)]
     monitor = Monitor()
     quiet = contextlib.redirect_stdout(io.StringIO())
-    with contextlib.suppress(Exception, SystemExit), quiet, rates_times(rate / given), monitor:
-        runpy.run_path(str(ZOO / "healthy" / name), run_name="__main__")
+    ended = False
+    with contextlib.suppress(Exception), quiet, rates_times(rate / given), monitor:
+        with contextlib.suppress(SystemExit):
+            runpy.run_path(str(ZOO / "healthy" / name), run_name="__main__")
+        ended = True
     losses = max((record.losses for record in monitor.records), key=len)
     last = losses[-max(1, len(losses) // 10) :]
-    end = statistics.fmean(last) if all(map(math.isfinite, losses)) else math.inf
+    # a script that raises has not come to its end, however low its losses were until then
+    end = statistics.fmean(last) if ended and all(map(math.isfinite, losses)) else math.inf
     return name, rate, losses[0] if losses else math.nan, end
 
 

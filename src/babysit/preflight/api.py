@@ -21,6 +21,7 @@ from babysit.preflight.batch import Batch, map_tensors, tensors_of
 from babysit.preflight.failures import failure, refusal
 from babysit.preflight.isolation import isolated
 from babysit.preflight.judged import JUDGED
+from babysit.preflight.more_data import BATCHES
 from babysit.preflight.probes import EXPERIMENTS, Experiment, Given
 from babysit.preflight.report import Check, Mark, Report
 from babysit.preflight.subject import Subject, call, current
@@ -31,7 +32,7 @@ from babysit.rules._catalogue import all_rules
 from babysit.rules._config import Config, read_config
 
 SECONDS = 5.0
-_BATCHES = 16
+_BATCHES = 1 + BATCHES  # as many as of a script's data
 _LABELS = ("labels", "label", "targets", "target", "y")
 
 LossFunction = Callable[..., Any]
@@ -55,7 +56,7 @@ def check(
         loss_fn: ``(outputs, targets) -> scalar``; ``None`` for a model that computes its loss itself and gives it as
             ``.loss`` or ``["loss"]``.
         batch: ``(inputs, targets)``, ``(input, input, …, targets)``, a mapping with ``labels`` or ``targets`` among
-            its keys, or an iterable of such batches, as a DataLoader, of which the first eight are taken.
+            its keys, or an iterable of such batches, as a DataLoader, of which the first sixteen are taken.
         optimizer: As training will use it; its rate, weight decay and parameters are checked with the rest.
         seconds: About what all of it may take; experiments that are not through by then say so.
         config: Of the rules; `[tool.babysit]` of the nearest pyproject.toml by default.

@@ -109,6 +109,22 @@ def try_rates(
     )
 
 
+def tried(probe: Probe) -> list[tuple[float, float, str]]:
+    """What was tried, in ascending order: rate, what remained of the loss, and the verdict; nothing without a rate.
+
+    Args:
+        probe: As :func:`try_rates` gives it.
+
+    Example:
+        >>> series, texts = {"lr": (0.1, 1.0), "ratio": (0.5, 9.0)}, {"verdicts": "falls,explodes"}
+        >>> tried(Probe("learning-rate", series=series, texts=texts))
+        [(0.1, 0.5, 'falls'), (1.0, 9.0, 'explodes')]
+    """
+    if "lr" not in probe.series:
+        return []
+    return list(zip(probe.series["lr"], probe.series["ratio"], probe.texts["verdicts"].split(","), strict=True))
+
+
 def _train(
     model: nn.Module,
     loss_of: Callable[[nn.Module, Example], Tensor],

@@ -17,6 +17,7 @@ from babysit.preflight.gradient import probe_gradient
 from babysit.preflight.ignored_input import probe_ignored_input
 from babysit.preflight.isolation import isolated
 from babysit.preflight.leakage import probe_leakage
+from babysit.preflight.learning_rate import tried
 from babysit.preflight.overfit import EXAMPLES, fit_by_heart
 from babysit.preflight.start import guessing, probe_start
 from babysit.preflight.subject import Subject
@@ -128,11 +129,11 @@ def _say_ignored(probe: Probe) -> tuple[str, str]:
 
 
 def _say_rates(probe: Probe) -> tuple[str, str]:
-    numbers, verdicts = probe.numbers, probe.texts["verdicts"].split(",")
-    falls = [rate for rate, said in zip(probe.series["lr"], verdicts, strict=True) if said == "falls"]
+    numbers, rates = probe.numbers, tried(probe)
+    falls = [rate for rate, _, verdict in rates if verdict == "falls"]
     given = f", yours is {numbers['given']:.2g}" if "given" in numbers else ""
     if not falls:
-        return f"no rate of {len(verdicts)} brings the loss down{given}", "some"
+        return f"no rate of {len(rates)} brings the loss down{given}", "some"
     longer = ""
     if "longer_steps" in numbers:
         longer = f", the best of {len(probe.series['longer:lr'])} after {numbers['longer_steps']:.0f} steps"

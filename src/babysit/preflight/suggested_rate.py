@@ -20,7 +20,7 @@ from torch import nn
 from babysit.measure.record import Probe
 from babysit.preflight.batch import Batch
 from babysit.preflight.isolation import isolated
-from babysit.preflight.learning_rate import RATES, try_rates
+from babysit.preflight.learning_rate import RATES, tried, try_rates
 from babysit.preflight.subject import Subject
 from babysit.preflight.timing import quickest
 
@@ -85,8 +85,9 @@ def probe_rates(
     spent = time.monotonic() - begin
     taken = sum(len(losses) for name, losses in probe.series.items() if name.startswith("losses:"))
     chosen, length = _affordable(_promising(probe), max(seconds, spent / taken), time_limit - spent)
-    longer = _attempt(subject, batches, sorted(chosen), length, begin + GRACE * time_limit)
-    return _decided(probe, longer)
+    if not chosen:
+        return probe
+    return _decided(probe, _attempt(subject, batches, sorted(chosen), length, begin + GRACE * time_limit))
 
 
 def _without_rate(optimizer: torch.optim.Optimizer | None) -> str:
@@ -122,21 +123,20 @@ def _suggested(probe: Probe) -> dict[str, float]:
     """The lowest rate that does nearly what the best does, a step away from those that explode."""
     if "best" not in probe.numbers:
         return {}
-    verdicts = probe.texts["verdicts"].split(",")
-    tried = list(zip(probe.series["lr"], probe.series["ratio"], verdicts, strict=True))
-    best = min(ratio for _, ratio, verdict in tried if verdict == "falls")
-    place = next(at for at, item in enumerate(tried) if item[2] == "falls" and 1 - item[1] >= ENOUGH * (1 - best))
+    rates, ratios, verdicts = zip(*tried(probe), strict=True)
+    falling = [place for place, verdict in enumerate(verdicts) if verdict == "falls"]
+    best = min(ratios[place] for place in falling)
+    place = next(place for place in falling if 1 - ratios[place] >= ENOUGH * (1 - best))
     above = verdicts[place + 1] if place + 1 < len(verdicts) else ""
     if above == "explodes" and place and verdicts[place - 1] == "falls":
         place -= 1
-    rate, ratio, _ = tried[place]
+    rate, ratio = rates[place], ratios[place]
     return {"suggested": rate, "suggested_ratio": ratio, "best_ratio": best}
 
 
 def _promising(probe: Probe) -> list[float]:
     """The rates that are worth a longer trial, the best first."""
-    tried = zip(probe.series["ratio"], probe.series["lr"], probe.texts["verdicts"].split(","), strict=True)
-    falling = sorted((ratio, rate) for ratio, rate, verdict in tried if verdict == "falls")
+    falling = sorted((ratio, rate) for rate, ratio, verdict in tried(probe) if verdict == "falls")
     return [rate for ratio, rate in falling if 1 - ratio >= WORTH_LONGER * (1 - falling[0][0])][:MOST_LONGER]
 
 
@@ -151,17 +151,16 @@ def _affordable(rates: list[float], seconds: float, left: float) -> tuple[list[f
 
 
 def _decided(probe: Probe, longer: Probe) -> Probe:
-    """The range test with the rate that longer trials suggest; as it is where there were none."""
-    verdicts = longer.texts.get("verdicts", "").split(",")
-    tried = [rate for rate, said in zip(longer.series.get("lr", ()), verdicts, strict=False) if said != "explodes"]
-    if not tried:
+    """The range test with the rate that longer trials suggest; as it is where they exploded or there was no time."""
+    rates = [rate for rate, _, verdict in tried(longer) if verdict != "explodes"]
+    if not rates:
         return probe
-    curves = [longer.series[f"losses:{rate:.3g}"] for rate in tried]
+    curves = [longer.series[f"losses:{rate:.3g}"] for rate in rates]
     ends = [statistics.fmean(losses[-max(1, len(losses) // 10) :]) for losses in curves]
-    rate = _lowest_as_good(dict(zip(tried, ends, strict=True)), NOTHING * abs(curves[0][0]))
+    rate = _lowest_as_good(dict(zip(rates, ends, strict=True)), NOTHING * abs(curves[0][0]))
     ratio = probe.series["ratio"][probe.series["lr"].index(rate)]
     numbers = {"suggested": rate, "suggested_ratio": ratio, "longer_steps": float(len(curves[0]))}
-    series = {"longer:lr": tuple(tried), "longer:loss": tuple(ends)}
+    series = {"longer:lr": tuple(rates), "longer:loss": tuple(ends)}
     return dataclasses.replace(probe, numbers={**probe.numbers, **numbers}, series={**probe.series, **series})
 
 
@@ -177,7 +176,7 @@ def _seconds_a_step(subject: Subject, batches: Sequence[Batch]) -> float:
 
         def step() -> None:
             optimizer.zero_grad()
-            subject.loss(model, batches[0]).backward()  # type: ignore[no-untyped-call]
+            subject.loss(model, batches[0]).backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
             optimizer.step()
 
         return quickest(step, 2)

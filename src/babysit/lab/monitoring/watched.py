@@ -145,7 +145,7 @@ def smooth(losses: NDArray[np.float64], reach: int = SMOOTH) -> NDArray[np.float
 
 def first_with(code: str, seen: Iterable[Watched]) -> Finding | None:
     """The first finding of a rule in several trainings."""
-    return next((finding for one in seen if (finding := one.finding(code))), None)
+    return first(code, *(one.findings for one in seen))
 
 
 def distinct(seen: Sequence[Watched]) -> list[Finding]:
