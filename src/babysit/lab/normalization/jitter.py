@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import babysit as bs
-from babysit.lab.drawing import BLUE, GREEN, GREY, RED
+from babysit.lab.drawing import BLUE, GREEN, GREY, RED, short
 from babysit.lab.measures import above, below, told
 from babysit.lab.normalization.networks import two_layers
 from babysit.lab.normalization.section import SECTION
@@ -158,8 +158,8 @@ def output_depends_on_the_batch(bench: Bench) -> Outcome:
         [
             Drawing(
                 "jitter",
-                f"One example in {DRAWS} batches: in training its output jitters by {by_size[4][0]:.2f} beside 3 "
-                f"others and by {by_size[128][0]:.2f} beside 127; in evaluation not at all",
+                f"One example in {DRAWS} batches: in training its output jitters by {short(by_size[4][0])} beside 3 "
+                f"others and by {short(by_size[128][0])} beside 127; in evaluation not at all",
                 partial(
                     _draw_jitter,
                     outputs={
