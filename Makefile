@@ -14,7 +14,7 @@ test: $(VENV)/.ready  ## The tests and the examples in docstrings.
 	$(RUN) $(BIN)/pytest -n auto
 
 test-all: $(VENV)/.ready  ## The slow tests too.
-	$(RUN) $(BIN)/pytest -n auto -m ""
+	$(RUN) $(BIN)/pytest -n auto -m "" --hypothesis-profile thorough
 
 check: $(VENV)/.ready docs  ## Style, types, layering, documentation.
 	$(BIN)/ruff check .

@@ -14,8 +14,9 @@ from hypothesis import settings
 
 from babysit.testing import Watched, watch_script
 
-# a busy machine must not fail a property, and the same tests have to pass twice
-settings.register_profile("babysit", deadline=None, derandomize=True)
+# a busy machine must not fail a property, and the same tests have to pass twice; test-all draws anew, and more
+settings.register_profile("babysit", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=500)
 settings.load_profile("babysit")
 
 # one thread a process: so it is faster beside others, and a forked child cannot wait for threads it has not

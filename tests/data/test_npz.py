@@ -152,7 +152,7 @@ def test_an_array_that_claims_to_be_huge_is_refused(tmp_path: Path) -> None:
         read(str(path))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_damage_gives_one_line_or_a_data_set(tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(_archive(x=X, y=Y))

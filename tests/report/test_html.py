@@ -179,7 +179,7 @@ def render_parsed(finished: Path, report: Any, weights: Path) -> str:
     return render(run, summary, galleries(run, summary, weights))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_damage_to_the_results_stops_the_report(finished: Path, tmp_path: Path, data: st.DataObject) -> None:
     damaged = read_json(finished / "report.json")

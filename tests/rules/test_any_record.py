@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from babysit.diagnose import diagnose
@@ -98,7 +98,6 @@ RUNS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(RUNS)
 def test_no_record_breaks_a_rule(run: RunRecord) -> None:
     diagnosis = diagnose(run)
@@ -110,7 +109,6 @@ def test_no_record_breaks_a_rule(run: RunRecord) -> None:
         assert "\n" not in finding.message
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.lists(ANY, max_size=300), st.integers(0, 300), st.lists(ANY, max_size=20))
 def test_no_sequence_of_losses_breaks_a_rule(losses: list[float], batch: int, updates: list[float]) -> None:
     run = record(losses, batch_size=batch, updates={"a": updates}, train=[(loss, loss) for loss in losses[:5]])

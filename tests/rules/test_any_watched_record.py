@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from babysit.diagnose import diagnose
@@ -150,13 +150,11 @@ def check(run: RunRecord) -> None:
         assert "\n" not in finding.message
 
 
-@settings(max_examples=200, deadline=None)
 @given(RUNS)
 def test_no_record_breaks_a_rule(run: RunRecord) -> None:
     check(run)
 
 
-@settings(max_examples=100, deadline=None)
 @given(RUNS, LAYERS, CALLS, st.integers(20, 80))
 def test_no_long_run_of_one_kind_breaks_a_rule(run: RunRecord, layer: LayerStats, call: LossCall, length: int) -> None:
     """As most rules ask for many samples."""

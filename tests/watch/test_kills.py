@@ -160,7 +160,7 @@ def whole(runs: Runs) -> Ended:
     return second
 
 
-@pytest.mark.parametrize("kills", [12, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [6, pytest.param(300, marks=pytest.mark.slow)])
 def test_what_a_killed_run_has_written_is_the_beginning_of_the_whole(runs: Runs, whole: Ended, kills: int) -> None:
     complete = read_runs(whole.folder)
     moments = random.Random(kills)

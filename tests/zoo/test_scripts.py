@@ -71,15 +71,26 @@ def run_ranks(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return ended
 
 
-@pytest.mark.parametrize(
-    ("script", "codes"), [("ddp_healthy", set()), ("dst001_not_wrapped", {"DST001"}), ("dst002_same_shard", {"DST002"})]
-)
-def test_two_ranks(script: str, codes: set[str], tmp_path: Path) -> None:
-    path = str(ZOO / "distributed" / f"{script}.py")
-    plain = run_ranks(path, cwd=tmp_path)
-    watched = run_ranks("-m", "babysit", "run", "--out", "run", path, cwd=tmp_path)
+def watched_ranks(script: str, folder: Path) -> tuple[subprocess.CompletedProcess[str], set[str]]:
+    """How two watched ranks ended, and what was found."""
+    ended = run_ranks("-m", "babysit", "run", "--out", "run", str(ZOO / "distributed" / f"{script}.py"), cwd=folder)
+    found = folder / "run" / "findings.jsonl"
+    lines = found.read_text().splitlines() if found.exists() else []
+    return ended, {json.loads(line)["code"] for line in lines}
+
+
+def test_two_ranks_are_not_changed(tmp_path: Path) -> None:
+    plain = run_ranks(str(ZOO / "distributed" / "ddp_healthy.py"), cwd=tmp_path)
+    watched, found = watched_ranks("ddp_healthy", tmp_path)
     assert plain.returncode == 0, plain.stderr
     assert (watched.returncode, watched.stdout) == (plain.returncode, plain.stdout)
-    lines = (tmp_path / "run" / "findings.jsonl").read_text().splitlines() if codes else []
-    assert {json.loads(line)["code"] for line in lines} == codes
-    assert ("healthy" in watched.stderr) == (not codes)
+    assert "healthy" in watched.stderr
+    assert found == set()
+
+
+@pytest.mark.parametrize(("script", "code"), [("dst001_not_wrapped", "DST001"), ("dst002_same_shard", "DST002")])
+def test_what_is_wrong_between_two_ranks_is_named(script: str, code: str, tmp_path: Path) -> None:
+    watched, found = watched_ranks(script, tmp_path)
+    assert watched.returncode == 0, watched.stderr
+    assert "healthy" not in watched.stderr
+    assert found == {code}
