@@ -11,7 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from babysit.cli import app
+from babysit.measure.record import read_run
+from babysit.recipe import prepared as preparing
 
 MODEL = """
     import time
@@ -34,6 +39,9 @@ MODEL = """
             time.sleep(0.05)
             trial.report(epoch, epoch * (1 - abs(trial["x"] - 0.3)))
 
+    def line(hp):
+        return nn.Linear(3, 1)
+
     def data():
         import torch
         x = torch.randn(100, 64)
@@ -43,6 +51,11 @@ MODEL = """
 """
 SPACE = ("--space", "lr=log:1e-3..1", "--space", "width=8|16")
 SMALL = ("--trials", "8", "--epochs", "2", "--workers", "1")
+
+
+def search_here(*arguments: str) -> None:
+    """In this process, where memory can be made to look small."""
+    app(["search", *arguments, "--quiet"], standalone_mode=False)
 
 
 @pytest.fixture
@@ -79,6 +92,49 @@ def test_data_of_a_function_and_a_space_of_a_file(babysit: Any, folder: Path) ->
     report = json.loads(ended.out)
     assert report["command"] == "search"
     assert set(report["search"]["best"]) == {"lr"}
+
+
+@pytest.fixture
+def prices(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A table whose targets lie far from zero, far apart, in the working directory."""
+    x = np.random.default_rng(0).normal(size=(120, 3))
+    rows = [",".join(map(str, [*row, price])) for row, price in zip(x, 1000 + 50 * x @ [1, 2, 3], strict=True)]
+    (folder / "prices.csv").write_text("\n".join(["a,b,c,price", *rows]) + "\n")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+LINE = ("model.py:line", "--data", "prices.csv", "--space", "lr=log:1e-3..1e-1", *SMALL, "--batch-size", "20")
+
+
+def test_a_regression_is_searched_alike_in_memory_and_out_of_it(prices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    search_here(*LINE, "--out", "held")
+    monkeypatch.setattr(preparing, "MEMORY_SHARE", 0.0)
+    search_here(*LINE, "--out", "read")
+    held, read = (read_run(prices / name) for name in ("held", "read"))
+    assert 0.3 < held.header.chance_loss < 3, "the variance of standardised targets"
+    assert read.header.chance_loss == pytest.approx(held.header.chance_loss)
+    assert [trial.loss for trial in read.trials] == pytest.approx([trial.loss for trial in held.trials], rel=1e-4)
+    assert [trial.params for trial in read.trials] == [trial.params for trial in held.trials]
+
+
+@pytest.mark.parametrize("share", [1.0, 0.0])
+def test_who_goes_on_holds_in_memory_what_was_held_at_the_beginning(
+    prices: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    held = []
+
+    def prepare(*arguments: Any) -> preparing.Prepared:
+        held.append(true_prepare(*arguments))
+        return held[-1]
+
+    true_prepare = preparing.prepare
+    monkeypatch.setattr(preparing, "prepare", prepare)
+    for memory, arguments in ((share, (*LINE, "--out", "run")), (1.0 - share, ("--resume", "run"))):
+        monkeypatch.setattr(preparing, "MEMORY_SHARE", memory)
+        search_here(*arguments)
+    assert [known.in_memory for known in held] == [share == 1.0] * 2
+    assert read_run(prices / "run").header.settings["options"]["in_memory"] == (share == 1.0)
 
 
 def test_a_loop_of_ones_own_keeps_what_it_prints_to_itself(babysit: Any, folder: Path) -> None:

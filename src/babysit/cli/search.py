@@ -6,12 +6,15 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from babysit.cli._output import console, print_json
 from babysit.errors import InputError, Interrupted, RunFolderError
+
+if TYPE_CHECKING:
+    from babysit.recipe.prepared import Prepared
 
 
 def search(
@@ -157,10 +160,12 @@ class _Options:
     storage: str | None
     name: str
     seed: int
+    in_memory: bool | None = None
+    """Whether the preprocessed examples are held there; decided when the search begins, whoever goes on with it."""
 
     def for_search(self) -> dict[str, Any]:
         """Those that `bs.search` takes as they are."""
-        others = ("target", "data", "space", "target_column", "preprocess", "minimize")
+        others = ("target", "data", "space", "target_column", "preprocess", "minimize", "in_memory")
         return {name: value for name, value in vars(self).items() if name not in others}
 
 
@@ -174,7 +179,7 @@ def _run(options: _Options, folder: Path, json_file: str | None, *, quiet: bool,
     screen = console(quiet=quiet, json_file=json_file)
     display = SearchDisplay(screen)
     function = function_named(options.target)
-    given = _given(options, function)
+    given, options = _given(options, function, again=again)
     try:
         found = bs.search(
             **given,
@@ -197,28 +202,38 @@ def _run(options: _Options, folder: Path, json_file: str | None, *, quiet: bool,
     display.close_with(found, page)
 
 
-def _given(options: _Options, function: Callable[..., Any]) -> dict[str, Any]:
-    """The first arguments of `bs.search`: a model's builder and data, or a loop alone."""
+def _given(options: _Options, function: Callable[..., Any], *, again: bool) -> tuple[dict[str, Any], _Options]:
+    """The first arguments of `bs.search`: a model's builder and data, or a loop alone; and what is kept of the options.
+
+    What was decided when the search began stays decided, so that whoever goes on with it trains on the same.
+    """
     if options.data is None:
-        return {"build": function}
+        return {"build": function}, options
     from babysit.preflight.target import function_named, is_function
 
     if is_function(options.data):
         value = function_named(options.data)()
         pairs = isinstance(value, tuple) and len(value) == 2 and not hasattr(value[0], "shape")
-        return {"build": function, **({"data": value[0], "validation": value[1]} if pairs else {"data": value})}
+        data = {"data": value[0], "validation": value[1]} if pairs else {"data": value}
+        return {"build": function, **data}, options
+    prepared = _prepared(options)
+    given = {
+        "build": lambda hp: prepared.around(function(hp)),
+        "data": prepared.train,
+        "validation": prepared.validation,
+    }
+    return given, options if again else dataclasses.replace(options, in_memory=prepared.in_memory)
+
+
+def _prepared(options: _Options) -> Prepared:
     from babysit.data import ReadOptions, read
     from babysit.nn import default_spec
     from babysit.recipe.prepared import prepare
 
+    assert options.data is not None
     dataset = read(options.data, ReadOptions(target=options.target_column, seed=options.seed))
-    prepared = prepare(
-        dataset, options.preprocess or default_spec(dataset.kind, "cnn" if dataset.kind == "image" else "mlp")
-    )
-    if not prepared.in_memory:
-        return {"build": lambda hp: prepared.around(function(hp)), "data": dataset}
-    train, judged = prepared.train, prepared.validation
-    return {"build": function, "data": (train.x, train.y), "validation": (judged.x, judged.y)}
+    spec = options.preprocess or default_spec(dataset.kind, "cnn" if dataset.kind == "image" else "mlp")
+    return prepare(dataset, spec, lambda fits: fits if options.in_memory is None else options.in_memory)
 
 
 def _space(items: tuple[str, ...]) -> Any:

@@ -16,7 +16,7 @@ from babysit.fit.evaluation import Examples
 from babysit.fit.settings import TrainSettings
 
 Arrays = tuple[Tensor | np.ndarray, Tensor | np.ndarray]
-Data = Dataset | Arrays | Iterable[tuple[Tensor, Tensor]]
+Data = Dataset | Arrays | Examples | Iterable[tuple[Tensor, Tensor]]
 TRAIN_SAMPLE = 5_000
 """Training examples evaluated every epoch, so that both accuracies are measured alike."""
 
@@ -70,7 +70,7 @@ def given(data: Data, validation: Data | None, device: torch.device) -> Given:
     if isinstance(data, tuple):
         x, y = data
         return Given(_examples(x, y, device), held)
-    return Given(data, held)
+    return Given(_on(data, device) if isinstance(data, Examples) else data, held)
 
 
 def batches_of(
@@ -102,6 +102,8 @@ def _validation(data: Data | None, device: torch.device) -> Examples | None:
         return None
     if isinstance(data, Dataset):
         return _split(data, "validation", device)
+    if isinstance(data, Examples):
+        return _on(data, device)
     x, y = data if isinstance(data, tuple) else _read(data)
     return _examples(x, y, device) if len(x) else None
 
@@ -111,6 +113,12 @@ def _read(loader: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     if not pairs:
         return torch.empty(0), torch.empty(0)
     return torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
+
+
+def _on(examples: Examples, device: torch.device) -> Examples:
+    """What lies ready as it is; an array is read batch by batch and moves then."""
+    x = examples.x.to(device) if isinstance(examples.x, Tensor) else examples.x
+    return Examples(x, examples.y.to(device), examples.rows)
 
 
 def _split(data: Dataset, split: str, device: torch.device) -> Examples:
