@@ -156,6 +156,13 @@ def test_where_the_examples_are_held_is_asked_once_with_what_would_fit(monkeypat
     assert asked == [True, False]
 
 
+def test_a_third_of_the_memory_that_is_to_be_had_is_for_the_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = 75 * 3 * 5 * 4 * np.dtype(np.float32).itemsize  # those of the test split are not held
+    for free, fits in ((3.01 * size, True), (2.99 * size, False)):
+        monkeypatch.setattr(module, "available_memory", lambda free=free: free)
+        assert prepare(dataset(), "none").in_memory is fits
+
+
 def test_the_sample_of_the_training_split_is_fixed_and_without_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TRAIN_SAMPLE", 20)
     first, again = held(dataset()).train_sample, batch_by_batch(dataset()).train_sample

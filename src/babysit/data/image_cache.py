@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from babysit.data.memory import available_memory
 from babysit.errors import StorageError
 from babysit.storage import read_json, write_atomically, write_json
 
@@ -117,16 +118,7 @@ class CacheEntry:
 
 def is_large(size: int) -> bool:
     """Whether so many bytes are more than a quarter of the memory that is free."""
-    return size > available_memory() // 4
-
-
-def available_memory() -> int:
-    """Bytes of memory that can be had without swapping."""
-    with suppress(OSError, ValueError, IndexError):
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return size > available_memory() / 4
 
 
 def _write_array(path: Path, pieces: Iterable[np.ndarray], shape: tuple[int, ...]) -> None:

@@ -20,9 +20,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from babysit.data.image_cache import CacheEntry, Decoded, available_memory, is_large
+from babysit.data.image_cache import CacheEntry, Decoded, is_large
 from babysit.data.image_decode import Header, decode, quietly, read_header
 from babysit.data.image_files import ImageFiles, UnreadableFile
+from babysit.data.memory import available_memory
 from babysit.data.options import ReadOptions
 from babysit.errors import InputError, StorageError
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +15,14 @@ from torch import Tensor, nn
 from babysit.data import Dataset
 from babysit.data.augment import augmented
 from babysit.data.batches import ArrayBatches, Batches, TensorBatches
+from babysit.data.memory import available_memory
 from babysit.errors import InputError
 from babysit.fit.evaluation import BATCH, Examples
 from babysit.fit.losses import Task, task_named
 from babysit.nn import Preprocessing, TargetScaling, fit_preprocessing, fit_target_scaling
 
 MEMORY_SHARE = 1 / 3
-"""Of the memory that is free, for the preprocessed examples."""
+"""Of the memory that is to be had, for the preprocessed examples."""
 TRAIN_SAMPLE = 5_000
 """Training examples that are evaluated every epoch, so that both accuracies are measured alike."""
 
@@ -179,5 +179,4 @@ def _rank_in_class(y: np.ndarray) -> np.ndarray:
 
 
 def _fits(examples: int, shape: tuple[int, ...]) -> bool:
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return examples * math.prod(shape) * 4 <= MEMORY_SHARE * free
+    return examples * math.prod(shape) * 4 <= MEMORY_SHARE * available_memory()
