@@ -161,6 +161,35 @@ def test_what_cannot_be_searched_is_refused_in_one_line(change: dict[str, Any], 
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sampler": "best"}, "sampler: expected one of random"),
+        ({"engine": "fast"}, "engine: expected auto, single"),
+        ({"workers": 0}, "workers: expected at least 1"),
+        ({"moves": -3}, "moves: expected 0 or more, found -3"),
+        ({"name": ""}, "name: expected 1 to 512 characters"),
+        ({"budget": "0.01epochs"}, "search limits: expected room for one trial"),
+        ({"storage": "nosql://x"}, "storage: expected a file, or a URL"),
+        ({"storage": "full/other.db", "out": "full"}, "full: expected a new or empty folder"),
+        ({"data": None, "workers": -1}, "workers: expected at least 1"),
+        ({"data": None, "sampler": "best"}, "sampler: expected one of random"),
+    ],
+)
+def test_nothing_is_left_of_a_search_that_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").touch()
+    before = sorted(tmp_path.rglob("*"))
+    few = FEW if "data" not in change else {"workers": 1}
+    arguments: dict[str, Any] = {"data": (X, Y), "space": SPACE, "out": "run", **few, **change}
+    with pytest.raises(InputError if change.get("out") is None else RunFolderError, match=message):
+        bs.search(build, arguments.pop("data"), **arguments)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_folder_of_another_search_is_refused(tmp_path: Path) -> None:
     bs.search(build, (X, Y), space=SPACE, out=tmp_path / "run", **FEW)
     with pytest.raises(RunFolderError, match="a new or empty folder"):

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import platform
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -22,11 +22,12 @@ from babysit.measure.record import RunHeader
 from babysit.rules import Finding
 from babysit.rules._config import read_config
 from babysit.search.bounds import bounded
+from babysit.search.cluster import Cluster
 from babysit.search.display import Display, Silent
 from babysit.search.folder import SearchFolder
 from babysit.search.given import Build, problem_of
 from babysit.search.launch import launch_loop, launch_models
-from babysit.search.ledgers import Ledger, MemoryLedger
+from babysit.search.ledgers import LONGEST_NAME, Ledger, MemoryLedger
 from babysit.search.limits import parse_limits
 from babysit.search.loops import Loop
 from babysit.search.problem import Problem
@@ -154,32 +155,37 @@ def search(
     settings = TrainSettings(
         optimizer=optimizer, lr=lr, l2=l2, momentum=momentum, schedule=schedule, batch_size=batch_size, seed=seed
     )
+    _require(0 < len(name) <= LONGEST_NAME, "name", f"1 to {LONGEST_NAME} characters", name)
     _require(trials >= 1, "trials", "at least 1", trials)
     _require(0 < epochs < math.inf, "epochs", "a number above 0", epochs)
-    if data is None:
-        _refuse_model_options(validation=validation, loss=loss, metric=metric, ray=ray)
-        launch = launch_loop(cast(Loop, build), workers, maximize=maximize)
-        score = "value" if maximize else "−value"
-        header, steps = RunHeader(steps_per_epoch=1, settings={"score": score}), STEPS_OF_LOOPS
-    else:
-        _require(schedule != "plateau", "schedule", "one that needs no validation inside a trial", schedule)
-        problem = problem_of(
-            cast(Build, build),
-            data,
-            settings=settings,
-            validation=validation,
-            loss=loss,
-            metric=metric,
-            maximize=maximize,
-            device=device,
-        )
-        launch = launch_models(problem, engine, workers, ray=ray)
-        header = _header_of(problem, device)
-        steps = header.steps_per_epoch
-    plan = Plan(searched, plan_rounds(trials, epochs, steps), seed, sampler, moves, parse_limits(budget))
-    header = _begun(header, plan, trials, epochs, budget, options)
-    folder = None if out is None else SearchFolder.open(Path(out), header, resume=resume)
-    with closing(_ledger(storage, name, folder, header)) as ledger:
+    limits = parse_limits(budget)
+    with ExitStack() as stack:
+        if data is None:
+            _refuse_model_options(validation=validation, loss=loss, metric=metric, ray=ray)
+            launch = launch_loop(cast(Loop, build), workers, maximize=maximize)
+            score = "value" if maximize else "−value"
+            header, steps = RunHeader(steps_per_epoch=1, settings={"score": score}), STEPS_OF_LOOPS
+        else:
+            _require(schedule != "plateau", "schedule", "one that needs no validation inside a trial", schedule)
+            problem = problem_of(
+                cast(Build, build),
+                data,
+                settings=settings,
+                validation=validation,
+                loss=loss,
+                metric=metric,
+                maximize=maximize,
+                device=device,
+            )
+            header = _header_of(problem, device)
+            steps = header.steps_per_epoch
+            cluster = stack.enter_context(closing(Cluster(ray))) if ray else None
+            launch = launch_models(problem, engine, workers, cluster=cluster)
+        plan = Plan(searched, plan_rounds(trials, epochs, steps), seed, sampler, moves, limits)
+        header = _begun(header, plan, trials, epochs, budget, options)
+        # what can be refused is refused by now, so that nothing is left of a search that does not begin
+        folder, ledger = _opened(None if out is None else Path(out), storage, name, header, resume=resume)
+        stack.enter_context(closing(ledger))
         shown = display or Silent()
         shown.judged_by(header.settings.get("score", "value"))
         found = Session(launch, plan, header, ledger, folder, shown, config).run()
@@ -224,10 +230,25 @@ def _begun(
     )
 
 
-def _ledger(storage: str | None, name: str, folder: SearchFolder | None, header: RunHeader) -> Ledger:
-    url = storage or (folder.storage if folder else None)
-    if url is None:
-        return MemoryLedger()
+def _opened(
+    path: Path | None, storage: str | None, name: str, header: RunHeader, *, resume: bool
+) -> tuple[SearchFolder | None, Ledger]:
+    """The folder and the storage, neither made where the other is refused."""
+    if path is None:
+        return None, _ledger(storage, name, header) if storage else MemoryLedger()
+    SearchFolder.require_usable(path, header, resume=resume)
+    if storage:
+        ledger = _ledger(storage, name, header)
+        try:
+            return SearchFolder.open(path, header, resume=resume), ledger
+        except BaseException:
+            ledger.close()
+            raise
+    folder = SearchFolder.open(path, header, resume=resume)
+    return folder, _ledger(folder.storage, name, header)
+
+
+def _ledger(url: str, name: str, header: RunHeader) -> Ledger:
     # Optuna and its database library take a second to import
     from babysit.search.optuna_ledger import OptunaLedger
 

@@ -83,18 +83,46 @@ def workers_of(asked: int | None) -> int:
     """Worker processes: as asked, or one for each idle core; 1 is this process itself.
 
     Raises:
+        InputError: As :func:`require_workers` does.
+    """
+    require_workers(asked)
+    return asked or (choose_threads() if can_fork() else 1)
+
+
+def require_workers(asked: int | None, *, elsewhere: bool = False) -> None:
+    """Check a number of worker processes.
+
+    Args:
+        asked: The number; ``None`` for as many as are right.
+        elsewhere: They are a cluster's, and not forked here.
+
+    Raises:
         InputError: Fewer than one, or more than one where processes cannot be forked.
     """
     if asked is not None and asked < 1:
         raise InputError("workers", expected="at least 1", found=str(asked), todo="choose another number")
-    if asked is not None and asked > 1 and not can_fork():
+    if asked is not None and asked > 1 and not (elsewhere or can_fork()):
         raise InputError(
             "workers",
             expected="1, as workers are forked, on Linux and without CUDA",
             found=str(asked),
             todo="leave it out",
         )
-    return asked or (choose_threads() if can_fork() else 1)
+
+
+def require_engine(asked: str) -> None:
+    """Check an engine's name.
+
+    Raises:
+        InputError: There is no such engine.
+
+    Example:
+        >>> require_engine("auto")
+    """
+    if asked != "auto" and asked not in ENGINES:
+        raise InputError(
+            "engine", expected=", ".join(["auto", *ENGINES]), found=repr(asked), todo=suggest(asked, ["auto", *ENGINES])
+        )
 
 
 def choose(asked: str, problem: Problem, sample: Sample, places: int, ledger: Ledger) -> Choice:
@@ -110,10 +138,7 @@ def choose(asked: str, problem: Problem, sample: Sample, places: int, ledger: Le
     Raises:
         InputError: There is no such engine.
     """
-    if asked != "auto" and asked not in ENGINES:
-        raise InputError(
-            "engine", expected=", ".join(["auto", *ENGINES]), found=repr(asked), todo=suggest(asked, ["auto", *ENGINES])
-        )
+    require_engine(asked)
     known = ledger.decide("engine", lambda: vars(_choose(asked, problem, sample, places)))
     return Choice(known["engine"], known["width"], known["why"], tuple(known["notes"]))
 

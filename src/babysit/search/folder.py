@@ -31,6 +31,22 @@ class SearchFolder:
         self.path = path
 
     @classmethod
+    def require_usable(cls, path: Path, header: RunHeader, *, resume: bool) -> None:
+        """Check, and leave everything as it is, that :meth:`open` would take a folder.
+
+        Raises:
+            RunFolderError: It has files in it and going on was not asked for, or they are another search's.
+            StorageError: It cannot be looked into.
+        """
+        if not _taken(path):
+            return
+        if not resume:
+            raise RunFolderError(
+                str(path), expected="a new or empty folder", found="files in it", todo="choose another, or resume it"
+            )
+        _require_same(path, read_header(path), header)
+
+    @classmethod
     def open(cls, path: Path, header: RunHeader, *, resume: bool) -> SearchFolder:
         """Begin a search, or go on with one.
 
@@ -40,18 +56,12 @@ class SearchFolder:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            # a kill while the header is written leaves a temporary file and no run
-            taken = any(item.suffix != ".tmp" for item in path.iterdir())
         except OSError as error:
             raise refuse_write(path, error) from error
-        if not taken:
-            write_header(path, header)
-        elif resume:
-            _require_same(path, read_header(path), header)
+        if _taken(path):
+            cls.require_usable(path, header, resume=resume)
         else:
-            raise RunFolderError(
-                str(path), expected="a new or empty folder", found="files in it", todo="choose another, or resume it"
-            )
+            write_header(path, header)
         return cls(path)
 
     @property
@@ -80,6 +90,14 @@ class TemporaryFolder:
     def close(self) -> None:
         """Remove it."""
         self._folder.cleanup()
+
+
+def _taken(path: Path) -> bool:
+    try:
+        # a kill while the header is written leaves a temporary file and no run
+        return path.exists() and any(item.suffix != ".tmp" for item in path.iterdir())
+    except OSError as error:
+        raise refuse_write(path, error) from error
 
 
 def _require_same(path: Path, begun: RunHeader, now: RunHeader) -> None:

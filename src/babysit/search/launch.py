@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from babysit.search.choosing import Sample, choose, workers_of
+from babysit.search.choosing import Sample, choose, require_engine, require_workers, workers_of
 from babysit.search.cluster import Cluster, OnCluster
 from babysit.search.engines import Between
 from babysit.search.folder import TemporaryFolder
@@ -62,7 +62,7 @@ Launch = Callable[[Sample, Surroundings], Launched]
 
 
 def launch_models(
-    problem: Problem, engine: str, workers: int | None, *, ray: str | None = None, width: int | None = None
+    problem: Problem, engine: str, workers: int | None, *, cluster: Cluster | None = None, width: int | None = None
 ) -> Launch:
     """Trials are models that are built, trained on data and evaluated.
 
@@ -70,13 +70,17 @@ def launch_models(
         problem: What is trained.
         engine: ``"auto"`` or an engine's name.
         workers: Processes; ``None`` for one each idle core, or each of a cluster's.
-        ray: Address of a Ray cluster; ``None`` stays on this machine.
+        cluster: Where they are trained; ``None`` stays on this machine.
         width: Trials that are trained together, whatever the number of processes, so that every run rounds alike;
             ``None`` for what is the fastest, or spreads them best.
+
+    Raises:
+        InputError: There is no such engine, or there cannot be so many workers.
     """
+    require_engine(engine)
+    require_workers(workers, elsewhere=cluster is not None)
 
     def launch(sample: Sample, around: Surroundings) -> Launched:
-        cluster = around.stack.enter_context(closing(Cluster(ray))) if ray else None
         gpu = problem.validation.y.is_cuda
         count = workers if cluster and workers else cluster.places(gpu=gpu) if cluster else workers_of(workers)
         places: int = around.ledger.decide("places", lambda: min(count, len(sample.trials)))
@@ -104,7 +108,11 @@ def launch_loop(loop: Loop, workers: int | None, *, maximize: bool) -> Launch:
         loop: Trains one.
         workers: How many run at a time; ``None`` for one each idle core.
         maximize: Whether a greater value is a better one.
+
+    Raises:
+        InputError: There cannot be so many workers.
     """
+    require_workers(workers)
 
     def launch(sample: Sample, around: Surroundings) -> Launched:
         count = min(workers_of(workers), len(sample.trials))

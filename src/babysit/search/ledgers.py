@@ -16,6 +16,9 @@ from babysit.measure.record import RoundRecord, TrialRecord
 from babysit.search.trials import Outcome, TrialSpec, Unit
 from babysit.storage import LineWriter, json_line, read_lines
 
+LONGEST_NAME = 512
+"""Characters of a study's name and of a hyperparameter's, as Optuna has it."""
+
 
 class Ledger(Protocol):
     """Remembers a search."""

@@ -124,7 +124,7 @@ def _fitting(plan: RoundPlan, epochs: float) -> int:
     return next((trials for trials in range(plan.trials, 0, -1) if plan.most_epochs(trials) <= room), 0)
 
 
-def require_room(plan: RoundPlan, why: str) -> InputError:
+def no_room(plan: RoundPlan, why: str) -> InputError:
     """The error of limits that do not even leave room for the first trial."""
     return InputError(
         "search limits",
@@ -132,6 +132,21 @@ def require_room(plan: RoundPlan, why: str) -> InputError:
         found=why,
         todo="raise it, or let trials be shorter",
     )
+
+
+def require_room(plan: RoundPlan, limits: Limits) -> None:
+    """Check that a search may begin.
+
+    Args:
+        plan: Its first round.
+        limits: What it may take.
+
+    Raises:
+        InputError: There is not even room for one trial.
+    """
+    trials, why = affordable(plan, limits, Spent())
+    if trials < 1:
+        raise no_room(plan, why)
 
 
 class Clock:

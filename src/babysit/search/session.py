@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from babysit.diagnose import diagnose
+from babysit.errors import InputError
 from babysit.fit.interrupts import Interrupts
 from babysit.fit.threads import torch_threads
 from babysit.measure.record import RoundRecord, RunHeader, TrialRecord, collect
@@ -18,8 +19,9 @@ from babysit.search.engines import Between
 from babysit.search.folder import SearchFolder
 from babysit.search.launch import Launch, Launched, Surroundings
 from babysit.search.ledgers import Ledger
-from babysit.search.limits import NO_LIMITS, Limits
+from babysit.search.limits import NO_LIMITS, Limits, require_room
 from babysit.search.rungs import Rungs
+from babysit.search.samplers import sampler_named
 from babysit.search.space import Space
 from babysit.search.study import RoundPlan, Study, StudyResult
 
@@ -38,6 +40,9 @@ class Plan:
         sampler: Draws the trials of a round.
         moves: How many times ranges may move past an edge that the best sit at.
         limits: What all rounds together may take.
+
+    Raises:
+        InputError: There is no such sampler, a negative number of moves, or no room for a first trial.
     """
 
     space: Space
@@ -46,6 +51,14 @@ class Plan:
     sampler: str = "random"
     moves: int = 3
     limits: Limits = NO_LIMITS
+
+    def __post_init__(self) -> None:
+        sampler_named(self.sampler)
+        if self.moves < 0:
+            raise InputError(
+                "moves", expected="0 or more", found=str(self.moves), todo="give 0 to keep to the given ranges"
+            )
+        require_room(self.rounds[0], self.limits)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from babysit.errors import InputError
 from babysit.search.database import Database, refuse
+from babysit.search.ledgers import LONGEST_NAME
 from babysit.search.mirror import TRIALS
-from babysit.search.tables import DECISIONS, LONGEST_NAME, METADATA, ROUNDS, SCHEMA, add_new, to_text
+from babysit.search.tables import DECISIONS, METADATA, ROUNDS, SCHEMA, add_new, to_text
 
 _STUDIES: Table = models.StudyModel.__table__
 _MARKS: Table = models.StudyUserAttributeModel.__table__

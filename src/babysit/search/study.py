@@ -22,7 +22,7 @@ from babysit.errors import InputError
 from babysit.measure.ranges import End
 from babysit.measure.record import RoundRecord, TrialRecord
 from babysit.search.edges import edges_of
-from babysit.search.limits import NO_LIMITS, Clock, Limits, Spent, affordable, require_room
+from babysit.search.limits import NO_LIMITS, Clock, Limits, Spent, affordable, no_room
 from babysit.search.optuna_space import from_scalar, to_scalar
 from babysit.search.plan import RoundPlan as RoundPlan
 from babysit.search.plan import plan_rounds as plan_rounds
@@ -151,7 +151,7 @@ class Study:
         spent = Spent(len(self._trials), sum(trial.epochs for trial in self._trials), seconds)
         trials, why = affordable(plan, self._limits, spent)
         if trials < 1 and not self._trials:
-            raise require_room(plan, why)
+            raise no_room(plan, why)
         if trials < plan.trials:
             self._stopped = f"{why}, {moment} ({plan.name})"
         return dataclasses.replace(plan, trials=min(trials, plan.trials)) if trials else None

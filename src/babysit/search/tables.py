@@ -15,12 +15,11 @@ from sqlalchemy import Column, Double, Integer, MetaData, String, Table, Text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from babysit.search.ledgers import LONGEST_NAME
 from babysit.storage import strict
 
 SCHEMA = 1
 """Of the tables below; a newer one is refused."""
-LONGEST_NAME = 512
-"""Of a study and of a hyperparameter, as Optuna has it."""
 
 METADATA = MetaData()
 
