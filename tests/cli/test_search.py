@@ -39,6 +39,12 @@ MODEL = """
             time.sleep(0.05)
             trial.report(epoch, epoch * (1 - abs(trial["x"] - 0.3)))
 
+    def alone():
+        return build({})
+
+    def number_of(hp):
+        return len(hp)
+
     def line(hp):
         return nn.Linear(3, 1)
 
@@ -186,6 +192,9 @@ def test_a_search_that_is_stopped_goes_on_and_ends_the_same(babysit: Any, folder
         (("model.py:build", *SPACE, "--data", "digits", "--sampler", "best"), "sampler"),
         (("model.py:build", *SPACE, "--data", "digits", "--storage", "nosql://x"), "nosql"),
         (("model.py:picky", *SPACE, "--data", "digits"), "the first with ValueError: no model for lr, width"),
+        (("model.py:alone", *SPACE, "--data", "digits"), "a function of a dict of hyperparameters alone, found alone()"),
+        (("model.py:number_of", *SPACE, "--data", "digits"), "build: expected a torch.nn.Module, found a int"),
+        (("model.py:build", *SPACE, "--data", "model.py:build"), "build() missing 1 required positional argument"),
         (("--resume", "."), "expected a run folder with a readable run.json"),
     ],
 )

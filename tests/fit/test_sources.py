@@ -68,6 +68,12 @@ def test_pixels_become_floats_and_tokens_stay_whole(given: type, wanted: torch.d
     assert (inputs.dtype, targets.dtype) == (wanted, torch.int64)
 
 
+@pytest.mark.parametrize("batch", [3, {"x": 1, "y": 2}, (torch.zeros(2, 3), [0, 1])])
+def test_a_loader_of_something_else_than_pairs_of_tensors_is_refused_for_validation(batch: object) -> None:
+    with pytest.raises(InputError, match=r"validation: expected a loader of \(x, y\), both tensors"):
+        sources((torch.zeros(4, 3), torch.zeros(4)), [batch], TrainSettings(), torch.device("cpu"))
+
+
 def test_words_are_refused() -> None:
     with pytest.raises(InputError, match="expected arrays of numbers, found values of type <U"):
         sources((np.array(["a"] * 4), np.zeros(4)), None, SETTINGS, CPU)

@@ -46,6 +46,16 @@ def test_the_same_seed_finds_the_same_and_another_another() -> None:
     assert first.trials != other.trials
 
 
+def test_a_setting_that_cannot_be_built_does_not_keep_a_search_from_beginning() -> None:
+    def picky(hp: dict[str, Any]) -> nn.Module:
+        if 1e-3 < hp["lr"] < 1e-1:  # the middle of the space
+            raise InputError("lr", expected="a rate at an end", found="one between", todo="choose another")
+        return build(hp)
+
+    found = bs.search(picky, (X, Y), space=SPACE, **FEW)
+    assert {trial.status for trial in found.trials} > {"failed"}
+
+
 def test_the_callers_random_numbers_are_left_alone() -> None:
     before = torch.get_rng_state()
     bs.search(build, (X, Y), space=SPACE, **FEW)
@@ -174,6 +184,10 @@ def test_what_cannot_be_searched_is_refused_in_one_line(change: dict[str, Any], 
         ({"storage": "full/other.db", "out": "full"}, "full: expected a new or empty folder"),
         ({"data": None, "workers": -1}, "workers: expected at least 1"),
         ({"data": None, "sampler": "best"}, "sampler: expected one of random"),
+        ({"build": lambda: nn.Linear(6, 3)}, r"build: expected a function of a dict of hyperparameters alone, found <"),
+        ({"build": lambda hp, *, width: build(hp)}, r"alone, found <lambda>\(hp, \*, width\); let it take that"),  # noqa: ARG005
+        ({"build": lambda _: None}, "build: expected a torch.nn.Module, found a NoneType"),
+        ({"data": None, "build": lambda: 0.5}, r"loop: expected a function of a trial alone, found <lambda>\(\)"),
     ],
 )
 def test_nothing_is_left_of_a_search_that_is_refused(
@@ -184,9 +198,9 @@ def test_nothing_is_left_of_a_search_that_is_refused(
     (tmp_path / "full" / "thesis.tex").touch()
     before = sorted(tmp_path.rglob("*"))
     few = FEW if "data" not in change else {"workers": 1}
-    arguments: dict[str, Any] = {"data": (X, Y), "space": SPACE, "out": "run", **few, **change}
+    arguments: dict[str, Any] = {"build": build, "data": (X, Y), "space": SPACE, "out": "run", **few, **change}
     with pytest.raises(InputError if change.get("out") is None else RunFolderError, match=message):
-        bs.search(build, arguments.pop("data"), **arguments)
+        bs.search(arguments.pop("build"), arguments.pop("data"), **arguments)
     assert sorted(tmp_path.rglob("*")) == before
 
 

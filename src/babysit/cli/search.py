@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,19 +210,21 @@ def _given(options: _Options, function: Callable[..., Any], *, again: bool) -> t
     """
     if options.data is None:
         return {"build": function}, options
-    from babysit.preflight.target import function_named, is_function
+    from babysit.cli._search_data import data_of
+    from babysit.preflight.target import is_function
 
     if is_function(options.data):
-        value = function_named(options.data)()
-        pairs = isinstance(value, tuple) and len(value) == 2 and not hasattr(value[0], "shape")
-        data = {"data": value[0], "validation": value[1]} if pairs else {"data": value}
-        return {"build": function, **data}, options
+        return {"build": function, **data_of(options.data)}, options
+    from torch import nn
+
     prepared = _prepared(options)
-    given = {
-        "build": lambda hp: prepared.around(function(hp)),
-        "data": prepared.train,
-        "validation": prepared.validation,
-    }
+
+    @functools.wraps(function)  # who looks at what it takes sees the user's own
+    def build(hp: dict[str, Any]) -> Any:
+        model = function(hp)
+        return prepared.around(model) if isinstance(model, nn.Module) else model
+
+    given = {"build": build, "data": prepared.train, "validation": prepared.validation}
     return given, options if again else dataclasses.replace(options, in_memory=prepared.in_memory)
 
 

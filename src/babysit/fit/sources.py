@@ -112,6 +112,14 @@ def _read(loader: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     pairs = list(loader)
     if not pairs:
         return torch.empty(0), torch.empty(0)
+    for pair in pairs:
+        if not (isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(part, Tensor) for part in pair)):
+            raise InputError(
+                "validation",
+                expected="a loader of (x, y), both tensors",
+                found=f"a batch that is a {type(pair).__name__}",
+                todo="let it give such pairs",
+            )
     return torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
 
 

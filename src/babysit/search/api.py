@@ -25,7 +25,7 @@ from babysit.search.bounds import bounded
 from babysit.search.cluster import Cluster
 from babysit.search.display import Display, Silent
 from babysit.search.folder import SearchFolder
-from babysit.search.given import Build, problem_of
+from babysit.search.given import Build, problem_of, require_model, require_takes
 from babysit.search.launch import launch_loop, launch_models
 from babysit.search.ledgers import LONGEST_NAME, Ledger, MemoryLedger
 from babysit.search.limits import parse_limits
@@ -162,11 +162,13 @@ def search(
     with ExitStack() as stack:
         if data is None:
             _refuse_model_options(validation=validation, loss=loss, metric=metric, ray=ray)
+            require_takes(build, "loop", "a trial")
             launch = launch_loop(cast(Loop, build), workers, maximize=maximize)
             score = "value" if maximize else "−value"
             header, steps = RunHeader(steps_per_epoch=1, settings={"score": score}), STEPS_OF_LOOPS
         else:
             _require(schedule != "plateau", "schedule", "one that needs no validation inside a trial", schedule)
+            require_takes(build, "build", "a dict of hyperparameters")
             problem = problem_of(
                 cast(Build, build),
                 data,
@@ -183,6 +185,8 @@ def search(
             launch = launch_models(problem, engine, workers, cluster=cluster)
         plan = Plan(searched, plan_rounds(trials, epochs, steps), seed, sampler, moves, limits)
         header = _begun(header, plan, trials, epochs, budget, options)
+        if data is not None and not resume:  # what goes on may be read alone
+            require_model(cast(Build, build), searched.at([0.5] * len(searched)))
         # what can be refused is refused by now, so that nothing is left of a search that does not begin
         folder, ledger = _opened(None if out is None else Path(out), storage, name, header, resume=resume)
         stack.enter_context(closing(ledger))

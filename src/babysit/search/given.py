@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -77,15 +78,69 @@ def problem_of(
     )
 
 
+def require_takes(function: Callable[..., Any], subject: str, what: str) -> None:
+    """Check that a function can be called with one argument, where it says what it takes.
+
+    Args:
+        function: Of the user's.
+        subject: What it is for.
+        what: The argument.
+
+    Raises:
+        InputError: It takes none, or needs more.
+
+    Example:
+        >>> require_takes(lambda hp, width=8: width, "build", "a dict of hyperparameters")
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some that are written in C do not say
+        return
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        raise InputError(
+            subject,
+            expected=f"a function of {what} alone",
+            found=f"{_name(function)}{signature}",
+            todo="let it take that one argument",
+        ) from error
+
+
+def require_model(build: Build, params: Mapping[str, Any]) -> None:
+    """Check that what is built is a model, where it can be built; a trial that cannot be is counted, and no more.
+
+    Args:
+        build: Of the user's.
+        params: Some trial's hyperparameters.
+
+    Raises:
+        InputError: It is something else.
+    """
+    try:
+        model = _model(build, params, seed=0)
+    except Exception:  # it may be the setting's fault
+        return
+    _require_module(model)
+
+
 def _built(build: Build, trial: TrialSpec) -> nn.Module:
+    model = _model(build, trial.params, trial.seed)
+    _require_module(model)
+    return model
+
+
+def _model(build: Build, params: Mapping[str, Any], seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(trial.seed)
-        model = build(dict(trial.params))
+        torch.default_generator.manual_seed(seed)
+        return build(dict(params))
+
+
+def _require_module(model: object) -> None:
     if not isinstance(model, nn.Module):
         raise InputError(
             "build", expected="a torch.nn.Module", found=f"a {type(model).__name__}", todo="return the model"
         )
-    return model
 
 
 def _task(loss: LossFunction | None, metric: Metric | None, targets: Tensor, *, maximize: bool) -> Task:
