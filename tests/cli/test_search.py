@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from babysit.cli import app
+from babysit.errors import InputError
 from babysit.measure.record import read_run
 from babysit.recipe import prepared as preparing
 
@@ -192,7 +193,7 @@ def test_a_search_that_is_stopped_goes_on_and_ends_the_same(babysit: Any, folder
         (("model.py:build", *SPACE, "--data", "digits", "--sampler", "best"), "sampler"),
         (("model.py:build", *SPACE, "--data", "digits", "--storage", "nosql://x"), "nosql"),
         (("model.py:picky", *SPACE, "--data", "digits"), "the first with ValueError: no model for lr, width"),
-        (("model.py:alone", *SPACE, "--data", "digits"), "a function of a dict of hyperparameters alone, found alone()"),
+        (("model.py:alone", *SPACE, "--data", "digits"), "a function of a dict of hyperparameters alone, found alone"),
         (("model.py:number_of", *SPACE, "--data", "digits"), "build: expected a torch.nn.Module, found a int"),
         (("model.py:build", *SPACE, "--data", "model.py:build"), "build() missing 1 required positional argument"),
         (("--resume", "."), "expected a run folder with a readable run.json"),
@@ -202,6 +203,21 @@ def test_wrong_input_is_one_line(
     refused: Callable[..., str], folder: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     assert message in refused("search", *arguments, cwd=folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--data", "digits", "--minimize"), "--minimize: expected a training loop of your own, .* --data digits"),
+        (("--data", "model.py:data", "--target", "y"), "--target: expected --data with a data set or a file, found"),
+        (("--data", "model.py:data", "--preprocess", "none"), "--preprocess: expected --data with a data set"),
+        (("--target", "y"), "--target: expected --data with a data set or a file, found no --data; leave it out"),
+        (("--preprocess", "none"), "--preprocess: expected --data with a data set or a file, found no --data"),
+    ],
+)
+def test_an_option_without_effect_is_refused(arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        search_here("model.py:build", *SPACE, *arguments)
 
 
 def test_a_search_goes_on_with_its_own_options(refused: Callable[..., str], folder: Path) -> None:

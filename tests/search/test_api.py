@@ -161,7 +161,15 @@ def test_a_trial_that_cannot_be_built_is_counted_and_the_rest_goes_on() -> None:
         ({"data": DataLoader(TensorDataset(X, Y))}, "validation: expected examples to judge"),
         ({"build": lambda _: 3}, "build: expected a torch.nn.Module, found a int"),
         ({"build": lambda _: nn.Linear(7, 3)}, "mat1 and mat2"),
-        ({"data": None, "metric": np.mean}, "metric: expected nothing"),
+        ({"data": None, "batch_size": 128, "metric": np.mean}, "metric: expected nothing, as a loop of your own"),
+        ({"data": None, "batch_size": 128, "validation": (X, Y)}, "validation: expected nothing, .*, found a tuple"),
+        ({"data": None, "batch_size": 128, "engine": "vmap"}, "engine: expected nothing, .*, found 'vmap'; leave it"),
+        ({"data": None, "batch_size": 128, "device": "cuda"}, "device: expected nothing"),
+        ({"data": None, "batch_size": 128, "lr": 0.1}, "lr: expected nothing"),
+        ({"data": None, "batch_size": 128, "ray": "auto"}, "ray: expected nothing"),
+        ({"data": None}, "batch_size: expected nothing, .*, found 30"),
+        ({"maximize": False}, "maximize: expected True, as more accuracy or R² is better, found False"),
+        ({"resume": True}, "resume: expected a folder to go on with in out"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_in_one_line(change: dict[str, Any], message: str) -> None:

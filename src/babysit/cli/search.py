@@ -131,6 +131,7 @@ def search(
         name=name,
         seed=seed,
     )
+    _refuse_without_effect(options)
     _run(options, out or _next_free(target), json_file, quiet=quiet, again=False)
 
 
@@ -237,6 +238,32 @@ def _prepared(options: _Options) -> Prepared:
     dataset = read(options.data, ReadOptions(target=options.target_column, seed=options.seed))
     spec = options.preprocess or default_spec(dataset.kind, "cnn" if dataset.kind == "image" else "mlp")
     return prepare(dataset, spec, lambda fits: fits if options.in_memory is None else options.in_memory)
+
+
+def _refuse_without_effect(options: _Options) -> None:
+    """What would be passed over in silence.
+
+    Raises:
+        InputError: An option that this search does not look at.
+    """
+    from babysit.preflight.target import is_function
+
+    if options.minimize and options.data is not None:
+        raise InputError(
+            "--minimize",
+            expected="a training loop of your own, as models are judged by accuracy or R², of which more is better",
+            found=f"--data {options.data}",
+            todo="leave it out",
+        )
+    if options.data is None or is_function(options.data):
+        for name, value in (("--target", options.target_column), ("--preprocess", options.preprocess)):
+            if value is not None:
+                raise InputError(
+                    name,
+                    expected="--data with a data set or a file",
+                    found=options.data or "no --data",
+                    todo="leave it out",
+                )
 
 
 def _space(items: tuple[str, ...]) -> Any:

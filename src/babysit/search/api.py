@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import platform
 from collections.abc import Mapping
@@ -109,8 +110,8 @@ def search(
             out where there is none.
         loss: ``(outputs, targets) -> mean loss``; cross-entropy for integer targets, squared error for others.
         metric: ``(outputs, targets)`` of the whole validation split to a number; accuracy or R² by default.
-        maximize: Whether a greater metric is a better one.
-        optimizer: Of trials whose space does not name it; so are the five below.
+        maximize: Whether a greater metric, or value that a loop reports, is a better one.
+        optimizer: Of trials whose space does not name it; so are the five below. A loop of your own takes none of them.
         lr: First learning rate.
         l2: Strength λ of ½·λ·‖W‖².
         momentum: Of the update rules that have one.
@@ -119,10 +120,10 @@ def search(
         seed: The same seed gives the same trials.
         sampler: ``random`` (a Latin hypercube), ``sobol``, ``tpe`` or ``grid``.
         moves: How often ranges may move past an edge that the best trials sit at; 0 keeps to the given ranges.
-        engine: ``auto`` measures which is the fastest; or its name.
+        engine: ``auto`` measures which is the fastest; or its name. Of models, not of a loop of your own.
         workers: Processes with one thread each; one for each idle core by default.
         ray: Address of a Ray cluster to train on, such as ``auto`` or ``10.0.0.1:6379``; ``local`` starts one here.
-        device: Where the models are trained.
+        device: Where the models are trained; not of a loop of your own.
         storage: URL of an Optuna storage such as ``sqlite:///study.db`` or ``postgresql://…``; a database in ``out`` by
             default, and memory without either. Processes that name the same one share the search.
         name: Of the study in the storage.
@@ -155,18 +156,33 @@ def search(
     settings = TrainSettings(
         optimizer=optimizer, lr=lr, l2=l2, momentum=momentum, schedule=schedule, batch_size=batch_size, seed=seed
     )
+    _require(out is not None or not resume, "resume", "a folder to go on with in out", "none")
     _require(0 < len(name) <= LONGEST_NAME, "name", f"1 to {LONGEST_NAME} characters", name)
     _require(trials >= 1, "trials", "at least 1", trials)
     _require(0 < epochs < math.inf, "epochs", "a number above 0", epochs)
     limits = parse_limits(budget)
     with ExitStack() as stack:
         if data is None:
-            _refuse_model_options(validation=validation, loss=loss, metric=metric, ray=ray)
+            _refuse_model_options(
+                validation=validation,
+                loss=loss,
+                metric=metric,
+                optimizer=optimizer,
+                lr=lr,
+                l2=l2,
+                momentum=momentum,
+                schedule=schedule,
+                batch_size=batch_size,
+                engine=engine,
+                ray=ray,
+                device=device,
+            )
             require_takes(build, "loop", "a trial")
             launch = launch_loop(cast(Loop, build), workers, maximize=maximize)
             score = "value" if maximize else "−value"
             header, steps = RunHeader(steps_per_epoch=1, settings={"score": score}), STEPS_OF_LOOPS
         else:
+            _require(maximize or metric is not None, "maximize", "True, as more accuracy or R² is better", maximize)
             _require(schedule != "plateau", "schedule", "one that needs no validation inside a trial", schedule)
             require_takes(build, "build", "a dict of hyperparameters")
             problem = problem_of(
@@ -260,8 +276,21 @@ def _ledger(url: str, name: str, header: RunHeader) -> Ledger:
 
 
 def _refuse_model_options(**given: object) -> None:
+    """A loop of the user's own would pass over them in silence."""
+    usual = inspect.signature(search).parameters
     for name, value in given.items():
-        _require(value is None, name, "nothing, as a loop of your own judges by itself", value)
+        default = usual[name].default
+        if value is not default and (default is None or value != default):
+            raise InputError(
+                name,
+                expected="nothing, as a loop of your own trains and judges by itself",
+                found=_short(value),
+                todo="leave it out, or pass data and a function that builds a model",
+            )
+
+
+def _short(value: object) -> str:
+    return repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 
 def _require(holds: bool, name: str, expected: str, found: object) -> None:
