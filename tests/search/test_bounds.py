@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,6 +14,7 @@ import babysit as bs
 from babysit.errors import InputError
 from babysit.fit.settings import TrainSettings
 from babysit.search.bounds import BOUNDS, bounded
+from babysit.search.space import When
 
 
 @pytest.mark.parametrize(
@@ -54,8 +59,33 @@ def test_own_limits_stay_where_they_are_tighter() -> None:
 
 
 def test_a_range_outside_is_refused_before_anything_is_trained() -> None:
-    with pytest.raises(InputError, match=r"momentum: expected a range inside 0 to 0\.999"):
+    with pytest.raises(InputError, match=r"space, momentum: expected numbers from 0 to 0\.999, found 0\.5 to 1\.5"):
         bounded(bs.Space({"momentum": bs.Uniform(0.5, 1.5)}))
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "says"),
+    [
+        ("dropout", bs.Uniform(-1, 0.5), "numbers from 0 to 0.95, found -1 to 0.5"),
+        ("batch_size", bs.Uniform(8, 16), "whole numbers of at least 1, found all numbers from 8 to 16; write int:8.."),
+        ("batch_size", bs.LogUniform(8, 16), "whole numbers of at least 1, found all numbers from 8 to 16"),
+        ("batch_size", bs.Choice(8, 16.0), "whole numbers of at least 1, found 16.0"),
+        ("lr", bs.Choice("foo", "bar"), "numbers of at least 1e-12, found 'foo'"),
+        ("lr", bs.Choice(0.1, 0), "numbers of at least 1e-12, found 0"),
+        ("lr", bs.Choice(math.inf), "numbers of at least 1e-12, found inf"),
+        ("l2", bs.Choice(True), "numbers of at least 0, found True"),
+        ("momentum", When("optimizer", ["momentum"], bs.Choice(0.9, 1.0)), "numbers from 0 to 0.999, found 1.0"),
+    ],
+)
+def test_values_outside_are_refused_before_anything_is_trained(name: str, known: bs.Distribution, says: str) -> None:
+    space = bs.Space({"optimizer": bs.Choice("sgd", "momentum"), name: known})
+    with pytest.raises(InputError, match=f"^search space, {name}: expected {re.escape(says)}"):
+        bs.search(lambda _: nn.Linear(2, 2), (torch.zeros(20, 2), torch.arange(20) % 2), space=space, trials=1)
+
+
+def test_values_inside_stay_what_they_are() -> None:
+    known = {"batch_size": bs.Choice(8, np.int64(16)), "lr": bs.Choice(1, 0.1, np.float32(0.5)), "l2": bs.Choice(0)}
+    assert dict(bounded(bs.Space(known))) == known
 
 
 def test_a_search_whose_best_momentum_is_at_the_edge_goes_on() -> None:

@@ -16,7 +16,7 @@ from babysit.search.space_text import parse_space, read_space, require_known
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("lr=log:1e-5..1e-1", LogUniform(1e-5, 1e-1, 0, float("inf"))),
+        ("lr=log:1e-5..1e-1", LogUniform(1e-5, 1e-1, 1e-12, float("inf"))),
         ("x=-1..-.5", Uniform(-1, -0.5)),
         ("dropout=0..0.5", Uniform(0, 0.5, 0.0, 0.95)),
         ("depth = int:1..4", IntUniform(1, 4, 1, float("inf"))),
@@ -63,6 +63,10 @@ def test_conditions_from_texts_and_from_toml_are_the_same(tmp_path: Path) -> Non
         ("m=0..1 if optimizer", "a condition such as"),
         ("m=0..1 if opt=sgd", "add it to the space"),
         ("p=0..1 in 0.5..1", "a range inside 0.5 to 1"),
+        ("dropout=-1..0.5", "dropout=-1..0.5: expected numbers from 0 to 0.95, found -1 to 0.5"),
+        ("batch_size=8..16", "batch_size=8..16: expected whole numbers of at least 1, found all numbers from 8 to 16"),
+        ("batch_size=8|large", "expected whole numbers of at least 1, found 'large'"),
+        ("lr=foo|bar", "lr=foo|bar: expected numbers of at least 1e-12, found 'foo'"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(text: str, says: str) -> None:
@@ -72,9 +76,23 @@ def test_what_makes_no_sense_is_refused_in_one_line(text: str, says: str) -> Non
     assert "\n" not in str(refused.value)
 
 
+def test_in_a_loop_of_ones_own_names_may_mean_anything(tmp_path: Path) -> None:
+    texts = ["lr=-5..-1", "batch_size=8..16", "momentum=a|b", "dropout=0..0.5"]
+    space = parse_space(texts, of_loop=True)
+    assert dict(space) == {
+        "lr": Uniform(-5, -1),
+        "batch_size": Uniform(8, 16, 0),
+        "momentum": Choice("a", "b"),
+        "dropout": Uniform(0, 0.5, 0, 0.95),
+    }
+    pairs = [text.partition("=") for text in texts]
+    (tmp_path / "space.toml").write_text("\n".join(f'{name} = "{values}"' for name, _, values in pairs))
+    assert dict(read_space(tmp_path / "space.toml", of_loop=True)) == dict(space)
+
+
 def test_a_name_comes_once() -> None:
     with pytest.raises(InputError, match="every name once, found lr again"):
-        parse_space(["lr=0..1", "lr=0..2"])
+        parse_space(["lr=1..2", "lr=1..3"])
 
 
 @given(st.text(max_size=25))
@@ -91,10 +109,13 @@ def test_no_text_breaks_the_reading(text: str) -> None:
         ("[space]\nlr = \n", "expected TOML, found Invalid value (at line 2"),
         ("[space]\na = []", "line 2: expected at least one value"),
         ("", "hyperparameters in a table [space], found none"),
-        ('lr = "0..1"\nm = "0..1 if optimizer=sgd"', "line 2: expected a condition on another hyperparameter"),
+        ('lr = "1..2"\nm = "0..1 if optimizer=sgd"', "line 2: expected a condition on another hyperparameter"),
         ('[space]\nm = { of = "0..1" }', "line 2: expected m = { of ="),
         ('[space.m]\nof = "0..1"\nif = "o=2"\n[space]\no = 1', "line 1: expected a condition on values"),
         ('[space]\noptimizer = ["sgd", "rmspop"]', "line 2: expected optimizer one of"),
+        ('[space]\na = 1\nlr = ["foo", 1]', "line 3: expected numbers of at least 1e-12, found 'foo'"),
+        ('[space]\nbatch_size = "8..16"', "line 2: expected whole numbers of at least 1"),
+        ("[space]\nlr = 0", "line 2: expected numbers of at least 1e-12, found 0"),
     ],
 )
 def test_an_error_in_a_file_names_the_line(tmp_path: Path, toml: str, says: str) -> None:

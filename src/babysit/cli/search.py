@@ -185,7 +185,7 @@ def _run(options: _Options, folder: Path, json_file: str | None, *, quiet: bool,
     try:
         found = bs.search(
             **given,
-            space=_space(options.space),
+            space=_space(options.space, of_loop=options.data is None),
             maximize=not options.minimize,
             out=folder,
             resume=again,
@@ -266,7 +266,7 @@ def _refuse_without_effect(options: _Options) -> None:
                 )
 
 
-def _space(items: tuple[str, ...]) -> Any:
+def _space(items: tuple[str, ...], *, of_loop: bool) -> Any:
     from babysit.search.space_text import parse_space, read_space
 
     if not items:
@@ -277,8 +277,8 @@ def _space(items: tuple[str, ...]) -> Any:
             todo="name it, such as --space lr=log:1e-5..1e-1",
         )
     if len(items) == 1 and items[0].endswith(".toml"):
-        return read_space(Path(items[0]))
-    return parse_space(items)
+        return read_space(Path(items[0]), of_loop=of_loop)
+    return parse_space(items, of_loop=of_loop)
 
 
 def _next_free(target: str) -> Path:

@@ -102,7 +102,8 @@ def search(
             ``trial.report(epoch, value)`` with its validation metric after every epoch, or returns it at the end.
         data: As :func:`babysit.fit` takes them: a data set, a pair ``(x, y)`` or a loader.
         space: Distributions by hyperparameter. Those named like the settings below replace them: ``optimizer``,
-            ``lr``, ``l2``, ``momentum``, ``schedule``, ``batch_size``, whose ranges never move past what they can be.
+            ``lr``, ``l2``, ``momentum``, ``schedule``, ``batch_size``. Values that
+            these, or ``dropout``, cannot have are refused, and no range moves there.
         trials: In all rounds together.
         epochs: Length of the final round's trials; others are shorter.
         budget: What it may take in all, such as ``10m``, ``500epochs`` or both with a comma between.

@@ -11,8 +11,8 @@
 ``… if optimizer=sgd|momentum``  behind all of it: only where another one has one of these values
 ===============================  =====================================================
 
-A range that begins at zero never moves below it, nor one of whole numbers from one on below one; rates of dropout and
-momentum stay where they make sense.
+A range that begins at zero never moves below it, nor one of whole numbers from one on below one. Learning rates,
+momentum, dropout and whatever else :data:`babysit.search.bounds.BOUNDS` names stay where they make sense.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 from babysit.errors import InputError, suggest
 from babysit.fit.optimizers import OPTIMIZERS
 from babysit.fit.schedules import SCHEDULES
-from babysit.search.bounds import BOUNDS
+from babysit.search.bounds import within
 from babysit.search.space import Choice, Distribution, IntUniform, LogIntUniform, LogUniform, Space, Uniform, When
 
 KINDS: Mapping[str, Callable[[float, float, float, float], Distribution]] = {
@@ -42,18 +42,20 @@ KNOWN_NAMES: Mapping[str, Iterable[str]] = {
     "schedule": tuple(name for name in SCHEDULES if name != "plateau"),
 }
 """What hyperparameters that :mod:`babysit.fit` understands may be called."""
-_LIMITS: Mapping[str, tuple[float, float]] = {"dropout": (0.0, 0.95), "momentum": BOUNDS["momentum"]}
 FORM = "low..high, log:low..high, int:low..high, logint:low..high or one|another"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _WIDTHS = re.compile(r"\d+(-\d+)+")
 
 
-def parse_space(items: Sequence[str], known: Mapping[str, Iterable[str]] = KNOWN_NAMES) -> Space:
+def parse_space(
+    items: Sequence[str], known: Mapping[str, Iterable[str]] = KNOWN_NAMES, *, of_loop: bool = False
+) -> Space:
     """Read a space from the command line.
 
     Args:
         items: Each ``name=values``, as the module's table has them.
         known: What values of some hyperparameters may be called.
+        of_loop: It is that of a training loop of the user's own, in which ``lr`` may as well be an exponent.
 
     Raises:
         InputError: A text makes no sense, or a name comes twice.
@@ -72,11 +74,11 @@ def parse_space(items: Sequence[str], known: Mapping[str, Iterable[str]] = KNOWN
             )
         if name in found:
             raise InputError(item, expected="every name once", found=f"{name} again", todo="take one of them out")
-        found[name] = _distribution(f"{name}={text}", name, text, known)
+        found[name] = _within(f"{name}={text}", name, _distribution(f"{name}={text}", name, text, known), of_loop)
     return Space(found)
 
 
-def read_space(file: Path, known: Mapping[str, Iterable[str]] = KNOWN_NAMES) -> Space:
+def read_space(file: Path, known: Mapping[str, Iterable[str]] = KNOWN_NAMES, *, of_loop: bool = False) -> Space:
     """Read a space from a TOML file: its table ``[space]``, or all of it where there is none.
 
     A value is a text as on the command line, a list to choose from, or a single number. The condition of a
@@ -85,6 +87,7 @@ def read_space(file: Path, known: Mapping[str, Iterable[str]] = KNOWN_NAMES) -> 
     Args:
         file: The file.
         known: What values of some hyperparameters may be called.
+        of_loop: As for :func:`parse_space`.
 
     Raises:
         InputError: It cannot be read; the message names the line.
@@ -105,7 +108,10 @@ def read_space(file: Path, known: Mapping[str, Iterable[str]] = KNOWN_NAMES) -> 
         )
     lines = _lines_of(text)
     subjects = {name: f"{file}, line {lines[name]}" if name in lines else f"{file}, {name}" for name in values}
-    found = {name: _from_toml(subjects[name], name, value, known) for name, value in values.items()}
+    found = {
+        name: _within(subjects[name], name, _from_toml(subjects[name], name, value, known), of_loop)
+        for name, value in values.items()
+    }
     try:
         return Space(found)
     except InputError as error:
@@ -129,6 +135,16 @@ def require_known(space: Space, known: Mapping[str, Iterable[str]] = KNOWN_NAMES
     """
     for name, distribution in space.items():
         _require_names(f"search space, {name}", name, distribution, known)
+
+
+def _within(subject: str, name: str, known: Distribution, of_loop: bool) -> Distribution:
+    """Ended where the hyperparameter does; of a loop of the user's own where it can be what is meant elsewhere."""
+    try:
+        return within(subject, name, known)
+    except InputError:
+        if not of_loop:
+            raise
+        return known
 
 
 def _from_toml(subject: str, name: str, value: Any, known: Mapping[str, Iterable[str]]) -> Distribution:
@@ -158,7 +174,7 @@ def _hashable(value: Any) -> Any:
 
 def _distribution(subject: str, name: str, text: str, known: Mapping[str, Iterable[str]]) -> Distribution:
     values, conditional, condition = (part.strip() for part in re.sub(r"\s+", " ", text).partition(" if "))
-    distribution = _unconditional(subject, name, values)
+    distribution = _unconditional(subject, values)
     _require_names(subject, name, distribution, known)
     return _condition(subject, condition, distribution) if conditional else distribution
 
@@ -172,16 +188,16 @@ def _condition(subject: str, text: str, of: Distribution) -> Distribution:
     return When(parent, [_literal(value) for value in values.split("|")], of)
 
 
-def _unconditional(subject: str, name: str, text: str) -> Distribution:
+def _unconditional(subject: str, text: str) -> Distribution:
     if ".." in text and "|" not in text:
-        return _range(subject, name, text)
+        return _range(subject, text)
     parts = [part.strip() for part in text.split("|")]
     if not all(parts) or ".." in text:
         raise InputError(subject, expected=FORM, found=repr(text), todo="name single values on both sides of every |")
     return Choice(*map(_literal, parts))
 
 
-def _range(subject: str, name: str, text: str) -> Distribution:
+def _range(subject: str, text: str) -> Distribution:
     ends, limited, limits = text.partition(" in ")
     kind, colon, numbers = ends.rpartition(":")
     if kind not in KINDS or (colon and not kind):
@@ -192,7 +208,7 @@ def _range(subject: str, name: str, text: str) -> Distribution:
             todo=suggest(kind, filter(None, KINDS)),
         )
     low, high = _numbers(subject, numbers)
-    floor, ceiling = _numbers(subject, limits) if limited else _usual_limits(name, low, "int" in kind)
+    floor, ceiling = _numbers(subject, limits) if limited else _usual_limits(low, "int" in kind)
     try:
         return KINDS[kind](low, high, floor, ceiling)
     except InputError as error:
@@ -210,10 +226,9 @@ def _numbers(subject: str, text: str) -> tuple[float, float]:
     return low, high
 
 
-def _usual_limits(name: str, low: float, whole: bool) -> tuple[float, float]:
-    floor, ceiling = _LIMITS.get(name, (-math.inf, math.inf))
-    natural = 1 if whole and low >= 1 else 0
-    return (floor if low < natural else max(floor, natural), ceiling) if low >= 0 else (-math.inf, math.inf)
+def _usual_limits(low: float, whole: bool) -> tuple[float, float]:
+    natural = 1.0 if whole and low >= 1 else 0.0
+    return natural if low >= 0 else -math.inf, math.inf
 
 
 def _literal(text: str) -> Any:
