@@ -11,7 +11,7 @@ from babysit.recipe.architecture import Configured
 from babysit.recipe.prepared import prepare
 from babysit.recipe.searching import challengers
 from babysit.recipe.subject import Subject
-from babysit.search.given import say_value
+from babysit.search.given import hyperparameters
 
 
 def subject(dataset: Any, *, in_memory: bool = True) -> Subject:
@@ -53,4 +53,5 @@ def test_mirrored_images_are_tried_where_they_are_large_and_nothing_was_asked_fo
 
 
 def test_values_for_people() -> None:
-    assert [say_value(value) for value in (0.012345, (256, 128), "relu", True)] == ["0.012", "256-128", "relu", "True"]
+    setting = {"lr": 0.012345, "hidden": (256, 128), "activation": "relu", "batch_norm": True}
+    assert hyperparameters(setting) == "lr 0.012, hidden 256-128, activation relu, batch_norm true"

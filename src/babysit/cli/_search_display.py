@@ -14,10 +14,11 @@ from rich.text import Text
 
 from babysit.cli._display import Rate
 from babysit.measure.record import RoundRecord, TrialRecord
+from babysit.measure.saying import say
 from babysit.report.formatting import number
 from babysit.report.terminal import plain, render_findings
 from babysit.search import SearchResult
-from babysit.search.given import hyperparameters, say_value
+from babysit.search.given import SHORT, hyperparameters
 from babysit.search.trials import Outcome, TrialSpec
 
 SHOWN = 5
@@ -89,7 +90,7 @@ class SearchDisplay:
         for head in ("place", *found.best):
             table.add_column(self._plain(head), justify="right")
         for place, params in enumerate(found.ranking[:SHOWN], 1):
-            table.add_row(str(place), *(self._plain(say_value(params.get(name, ""))) for name in found.best))
+            table.add_row(str(place), *(self._plain(say(params.get(name, ""), SHORT)) for name in found.best))
         self._console.print(table)
         self._say(f"best {self._score_name} {number(found.score, 4)}: {hyperparameters(found.best)}", "bold")
         render_findings(found.findings, self._console)
@@ -127,7 +128,7 @@ class SearchDisplay:
         for head in ("trial", "epochs", self._score_name, "loss", *names):
             table.add_column(self._plain(head), justify="right")
         for trial, outcome in rows:
-            values = [say_value(trial.params.get(name, "")) for name in names]
+            values = [say(trial.params.get(name, ""), SHORT) for name in names]
             numbers = (f"{outcome.epochs:.3g}", number(outcome.score, 4), number(outcome.loss, 4))
             table.add_row(str(trial.number), *map(self._plain, (*numbers, *values)))
         return table

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from babysit.cli._output import console, print_json
+from babysit.cli._resuming import refuse_options
 from babysit.errors import InputError, Interrupted, RunFolderError
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def search(
             todo="try babysit search model.py:build --data digits --space lr=log:1e-5..1e-1",
         )
     if resume is not None:
-        _refuse_options(context)
+        refuse_options(context, "a search", "search anew")
         _run(_options_of(resume), resume, json_file, quiet=quiet, again=True)
         return
     assert target is not None
@@ -307,17 +308,3 @@ def _options_of(folder: Path) -> _Options:
         )
     known: dict[str, Any] = {**dict.fromkeys(names), **kept}
     return _Options(**{**known, "space": tuple(known["space"] or ())})
-
-
-def _refuse_options(context: typer.Context) -> None:
-    """A search goes on with the options it began with; others would be passed over in silence."""
-    own = ("resume", "json_file", "quiet")
-    sources = {name: context.get_parameter_source(name) for name in context.params if name not in own}
-    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
-    if given:
-        raise InputError(
-            "--resume",
-            expected="no other options, as a search goes on with its own",
-            found=", ".join(f"--{name.replace('_', '-')}" for name in given),
-            todo="leave them out, or search anew",
-        )

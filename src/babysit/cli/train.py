@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from babysit.cli._output import console, print_json
+from babysit.cli._resuming import refuse_options
 from babysit.errors import InputError, Interrupted
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def train(
     screen = console(quiet=quiet, json_file=json_file)
     display = RichDisplay(screen)
     if resume is not None:
-        _refuse_options(context)
+        refuse_options(context, "a run", "train anew")
         _run(None, resume, display, json_file)
         return
     from babysit.recipe.folder import next_free
@@ -159,20 +160,6 @@ def _run(options: TrainOptions | None, folder: Path, display: RichDisplay, json_
     display.close_with(result.report["verdict"], result.report.get("curve", ""), page)
     if not result.finished:
         raise typer.Exit(1)
-
-
-def _refuse_options(context: typer.Context) -> None:
-    """A run goes on with the options it began with; others would be passed over in silence."""
-    own = ("resume", "json_file", "quiet")
-    sources = {name: context.get_parameter_source(name) for name in context.params if name not in own}
-    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
-    if given:
-        raise InputError(
-            "--resume",
-            expected="no other options, as a run goes on with its own",
-            found=", ".join(f"--{name.replace('_', '-')}" for name in given),
-            todo="leave them out, or train anew",
-        )
 
 
 def _name_of(data: str) -> str:

@@ -8,10 +8,10 @@ kept when the run is resumed.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 
 from babysit.errors import InputError
+from babysit.search.limits import parse_limits
 from babysit.search.plan import SHORTEST_TRIAL, RoundPlan, final_trials, plan_rounds, weight_of
 
 DEFAULT_TRIALS = 28
@@ -64,20 +64,22 @@ def parse_budget(text: str | None) -> Budget:
         >>> parse_budget("10m")
         Budget(seconds=600.0, trials=None)
     """
-    if text is None:
-        return Budget()
-    match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]+)?)\s*(s|m|h|trials?)\s*", text)
-    amount = float(match[1]) if match else 0.0
-    if not match or amount <= 0 or (match[2].startswith("t") and amount != int(amount)):
-        raise InputError(
-            "--budget",
-            expected="a time such as 60s, 10m or 1h, or a number of trials such as 200trials",
-            found=repr(text),
-            todo="write it like one of these",
-        )
-    if match[2].startswith("t"):
-        return Budget(trials=int(amount))
-    return Budget(seconds=amount * {"s": 1, "m": 60, "h": 3600}[match[2]])
+    try:
+        limits = parse_limits(text)
+    except InputError as error:
+        raise _no_budget(text) from error
+    if limits.epochs is not None or (limits.seconds is not None and limits.trials is not None):
+        raise _no_budget(text)
+    return Budget(limits.seconds, limits.trials)
+
+
+def _no_budget(text: str | None) -> InputError:
+    return InputError(
+        "--budget",
+        expected="a time such as 60s, 10m or 1h, or a number of trials such as 200trials",
+        found=repr(text),
+        todo="write it like one of these",
+    )
 
 
 def nominal_seconds_per_step(flops: float) -> float:

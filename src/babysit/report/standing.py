@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from babysit.measure.record import RunRecord, TrialRecord
+from babysit.measure.saying import say
 from babysit.report.formatting import shown
 
 ALIVE = ("complete", "halved")
@@ -62,9 +63,9 @@ def word(value: Any, digits: int = 3) -> str:
 
     Example:
         >>> word(0.12345), word([3, 3]), word("adam"), word(True)
-        ('0.123', '3-3', 'adam', 'yes')
+        ('0.123', '3-3', 'adam', 'true')
     """
-    return "-".join(word(item, digits) for item in value) if isinstance(value, (list, tuple)) else shown(value, digits)
+    return shown(value) if value is None else say(value, digits, shown)
 
 
 def setting_key(params: Any) -> str:

@@ -18,6 +18,7 @@ from babysit.fit.evaluation import Examples
 from babysit.fit.losses import CLASSIFICATION, REGRESSION, LossFunction, Metric, Task, chance_loss
 from babysit.fit.settings import TrainSettings
 from babysit.fit.sources import Data, batches_of, given
+from babysit.measure.saying import say
 from babysit.search.problem import Problem
 from babysit.search.trials import TrialSpec
 
@@ -25,6 +26,8 @@ Build = Callable[[dict[str, Any]], nn.Module]
 HELD_OUT = 0.2
 """Share of the examples that trials are judged on where the user brings no validation split."""
 MOST_HELD_OUT = 5_000
+SHORT = 2
+"""Digits of a hyperparameter for a person who watches."""
 
 
 def problem_of(
@@ -191,13 +194,4 @@ def hyperparameters(params: Mapping[str, Any]) -> str:
         >>> hyperparameters({"lr": 0.00123456, "hidden": (100, 50)})
         'lr 0.0012, hidden 100-50'
     """
-    return ", ".join(f"{name} {say_value(value)}" for name, value in params.items())
-
-
-def say_value(value: object) -> str:
-    """A hyperparameter's value for a person."""
-    if isinstance(value, float):
-        return f"{value:.2g}"
-    if isinstance(value, tuple):
-        return "-".join(str(item) for item in value)
-    return str(value)
+    return ", ".join(f"{name} {say(value, SHORT)}" for name, value in params.items())

@@ -58,7 +58,7 @@ def parse_limits(text: str | None) -> Limits:
             ``None`` for no limit.
 
     Raises:
-        InputError: It is none of these, or zero.
+        InputError: It is none of these, zero, a part of a trial, or says two things of one kind.
 
     Example:
         >>> parse_limits("10m,500epochs")
@@ -67,15 +67,16 @@ def parse_limits(text: str | None) -> Limits:
     found: dict[str, float] = {}
     for part in text.split(",") if text is not None else ():
         match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]+)?)\s*(s|m|h|trials?|epochs?)\s*", part)
-        if not match:
+        name, factor = _UNITS[match[2].rstrip("s") or "s"] if match else ("", 0.0)
+        amount = float(match[1]) * factor if match else 0.0
+        if amount <= 0 or name in found or (name == "trials" and not amount.is_integer()):
             raise InputError(
                 "budget",
-                expected="a time such as 90s, 10m or 1h, a number such as 200trials or 500epochs, or several of them",
-                found=repr(part),
+                expected="a time such as 90s, 10m or 1h, a number such as 200trials or 500epochs, or one of each",
+                found=repr(text),
                 todo="write it like that",
             )
-        name, factor = _UNITS[match[2].rstrip("s") or "s"]
-        found[name] = float(match[1]) * factor
+        found[name] = amount
     whole = {"trials": int(found["trials"])} if "trials" in found else {}
     return Limits(**{**found, **whole})  # type: ignore[arg-type]  # whole trials, and numbers
 

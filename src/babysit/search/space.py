@@ -11,6 +11,7 @@ import numpy as np
 from babysit.errors import InputError, suggest
 from babysit.measure.ranges import FEWEST, End
 from babysit.measure.record import Range
+from babysit.measure.saying import say
 from babysit.search.distributions import Choice as Choice
 from babysit.search.distributions import Distribution as Distribution
 from babysit.search.distributions import IntUniform as IntUniform
@@ -203,20 +204,6 @@ class Space(Mapping[str, Distribution]):
     def to_ranges(self) -> dict[str, Range]:
         """What is recorded of it."""
         return {name: distribution.to_range() for name, distribution in self.items()}
-
-
-def say(value: object) -> str:
-    """A value as it is written on the command line.
-
-    Example:
-        >>> say((256, 128)), say(True), say(0.001)
-        ('256-128', 'true', '0.001')
-    """
-    if isinstance(value, tuple | list):
-        return "-".join(map(say, value))
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _values(name: str, settings: Sequence[Mapping[str, Any]]) -> list[Any]:
