@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from babysit.report import scale
@@ -71,6 +71,18 @@ def test_fitted_scales_hold_every_finite_value_and_have_ticks(values: list[float
     assert 0 < logarithmic.low < logarithmic.high
     assert all(logarithmic.holds(value) for value in usable if 1e-250 <= value <= 1e250)
     assert logarithmic.ticks(5)
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=3))
+@example([93.1])
+@example([-2.5, -2.5])
+@example([0.0, 5e-324])
+@example([1e-310])
+def test_a_percent_scale_holds_any_number_and_has_ticks(values: list[float]) -> None:
+    fitted = scale.percent(values, 0, 100)
+    assert fitted.low < fitted.high
+    assert all(fitted.holds(value) for value in values if math.isfinite(value) and abs(value) <= 1e300)
+    assert fitted.ticks(5)
 
 
 def test_percent_stays_between_zero_and_a_hundred() -> None:

@@ -13,6 +13,7 @@ from searches import HEADER, searched_run, write_search
 
 from babysit.measure.record import RoundRecord, RunHeader, RunRecord, TrialRecord, collect, read_run
 from babysit.report.command import command_line
+from babysit.report.formatting import number
 from babysit.report.headline import headline, subject
 from babysit.report.html import write_report
 from babysit.report.importance import importance
@@ -88,6 +89,16 @@ def test_the_title_names_target_and_space(settings: dict[str, object], expected:
 def test_scores_have_their_own_name(task: str, name: str, expected: str) -> None:
     summary = Summary(header=RunHeader("search", task=task, settings={"score": name}))
     assert (summary.score_name, summary.score(0.9)) == (name, expected)
+
+
+@pytest.mark.parametrize("score", [93.1, -2.5, 0.931])
+def test_an_accuracy_of_the_users_own_in_percent_is_a_number(tmp_path: Path, score: float) -> None:
+    rungs = ((2, score), (4, score))
+    trial = TrialRecord(0, 0, {"lr": 0.1, "l2": 0.01}, "complete", 4, 40, 2.3, 0.1, score, rungs=rungs)
+    header = dataclasses.replace(HEADER, score_is_share=False)
+    page = write_report(write_search(tmp_path, RunRecord(header, trials=(trial,)))).read_text(encoding="utf-8")
+    assert number(score) in page
+    assert "accuracy (%)" not in page
 
 
 def test_the_ten_best_are_in_order_with_every_hyperparameter() -> None:

@@ -114,6 +114,17 @@ def test_a_loop_of_ones_own() -> None:
     assert any(trial.status == "halved" for trial in found.trials)
 
 
+@pytest.mark.parametrize("metric", [None, "of their own"])
+def test_only_the_built_in_accuracy_is_noted_as_a_share(tmp_path: Path, metric: str | None) -> None:
+    def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
+        return 100 * (outputs.argmax(1) == targets).double().mean()
+
+    few = {"trials": 1, "epochs": 1, "workers": 1, "engine": "single", "out": tmp_path / "run"}
+    bs.search(build, (X, Y), space={"lr": SPACE["lr"]}, metric=metric and accuracy, **few)
+    header = read_run(tmp_path / "run").header
+    assert (header.settings["score"], header.score_is_share) == ("accuracy", metric is None)
+
+
 def test_a_folder_holds_what_was_found(tmp_path: Path) -> None:
     found = bs.search(build, (X, Y), space=SPACE, out=tmp_path / "run", **FEW)
     rows = list(csv.DictReader((tmp_path / "run" / "trials.csv").read_text().splitlines()))

@@ -59,6 +59,11 @@ class Task:
     score_name: str
     metric: Metric | None = None
 
+    @property
+    def score_is_share(self) -> bool:
+        """Whether the score is a share of 0 to 1, which a metric of the user's own need not be."""
+        return self.metric is None and self.name == "classification"
+
 
 CLASSIFICATION = Task("classification", "cross_entropy", F.cross_entropy, "accuracy")
 REGRESSION = Task("regression", "mse_loss", mean_squared_error, "R²")

@@ -233,6 +233,8 @@ class RunHeader:
         device: Such as ``"cpu"``.
         progress: Whether the loss measures progress: not where two models are trained against each other, or where a
             policy makes its own data.
+        score_is_share: Whether scores are shares of 0 to 1, as an accuracy is that was not measured by the user's own
+            function of that name; ``None`` where it was not noted, and only the name tells.
         settings: Everything else that was set, as JSON values.
         versions: Of babysit, Python and torch.
         schema: Version of the record format.
@@ -250,6 +252,7 @@ class RunHeader:
     seed: int | None = None
     device: str = "cpu"
     progress: bool = True
+    score_is_share: bool | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     schema: int = SCHEMA

@@ -15,6 +15,9 @@ from babysit.report.formatting import number, power_of_ten
 Floats = NDArray[np.float64]
 Tick = tuple[float, str]
 
+_NOTHING = 1e-290
+"""A distance below this cannot be divided into ticks, as a float has no digits left for them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scale(ABC):
@@ -134,16 +137,18 @@ def linear(values: ArrayLike, start: float, end: float, *, include: Iterable[flo
     """A linear scale that holds all finite values, and ``include``, with a little room around them."""
     low, high = _limits(values, include)
     if _same(low, high):
-        room = abs(low) / 2 or 1.0
+        room = abs(low) / 2 if abs(low) > _NOTHING else 1.0
         return Linear(low - room, high + room, start, end)
     room = pad * (high - low)
     return Linear(low - room, high + room, start, end)
 
 
 def percent(values: ArrayLike, start: float, end: float, *, include: Iterable[float] = ()) -> Percent:
-    """A percent scale that holds all finite shares and stays within 0 to 100 % (or the data, if that is outside)."""
+    """A percent scale that holds all finite numbers and stays within 0 to 100 % (or the data, if that is outside)."""
     fitted = linear(values, start, end, include=include)
     low, high = _limits(values, include)
+    if _same(low, high) and not 0 <= low <= high <= 1:
+        return Percent(fitted.low, fitted.high, start, end)
     if _same(low, high):
         return Percent(max(0.0, low - 0.05), min(1.0, high + 0.05), start, end)
     return Percent(max(fitted.low, min(0.0, low)), min(fitted.high, max(1.02, high)), start, end)
@@ -167,7 +172,7 @@ def _limits(
 
 
 def _same(low: float, high: float) -> bool:
-    return high - low <= 1e-9 * max(abs(low), abs(high))
+    return high - low <= max(1e-9 * max(abs(low), abs(high)), _NOTHING)
 
 
 def _round_step(width: float) -> float:

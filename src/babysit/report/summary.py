@@ -92,8 +92,9 @@ class Summary:
 
     @property
     def classifies(self) -> bool:
-        """Whether scores are accuracies."""
-        return self.score_name == _ACCURACY
+        """Whether scores are accuracies of 0 to 1; one of the user's own may have that name and be in percent."""
+        noted = self.header.score_is_share
+        return self.score_name == _ACCURACY if noted is None else noted
 
     @property
     def score_name(self) -> str:

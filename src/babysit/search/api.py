@@ -225,6 +225,7 @@ def _header_of(problem: Problem, device: str) -> RunHeader:
         steps_per_epoch=batches.steps_per_epoch,
         optimizer=problem.settings.optimizer,
         device=device,
+        score_is_share=problem.task.score_is_share,
         settings={**settings, "score": problem.task.score_name, "validation_examples": len(problem.validation)},
     )
 
