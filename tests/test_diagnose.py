@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from babysit.diagnose import EXPLAINS, diagnose
-from babysit.measure.record import RunRecord
+from babysit.measure.record import RunHeader, RunRecord, TrialRecord
 from babysit.rules import Evidence, Rule, Severity
 from babysit.rules._catalogue import catalogue
 from babysit.storage import read_json, write_json
@@ -154,6 +154,16 @@ def test_health_is_told_in_numbers() -> None:
     assert health["gap between training and validation score"] == pytest.approx(0.04)
     assert health["median update / weights"] == pytest.approx(2e-3)
     assert "good" in diagnosis.curve
+
+
+def test_a_search_speaks_for_itself_by_its_best_trial() -> None:
+    lost, halved, best = (
+        TrialRecord(number, 0, {}, status, 1, 9, 2.3, 0.1, score)
+        for number, (status, score) in enumerate([("killed", 0.99), ("halved", 0.5), ("complete", 0.9)])
+    )
+    run = RunRecord(RunHeader(settings={"score": "accuracy"}), trials=(lost, halved, best))
+    assert [(item.name, item.value) for item in diagnose(run).health] == [("best accuracy", 0.9)]
+    assert diagnose(dataclasses.replace(run, trials=(lost,))).health == ()
 
 
 def test_an_empty_run_is_healthy_without_numbers() -> None:

@@ -248,7 +248,9 @@ def _fold(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], dict[str, F
 
 
 def _health(run: RunRecord) -> tuple[Evidence, ...]:
-    return tuple(item for item in chain(_loss(run), _scores(run), _updates(run)) if math.isfinite(item.value))
+    return tuple(
+        item for item in chain(_loss(run), _scores(run), _updates(run), _trials(run)) if math.isfinite(item.value)
+    )
 
 
 def _loss(run: RunRecord) -> Iterable[Evidence]:
@@ -268,3 +270,10 @@ def _updates(run: RunRecord) -> Iterable[Evidence]:
     typical = median_ratios(working_steps(run))
     if typical:
         yield Evidence("median update / weights", median(typical.values()), 1e-3)
+
+
+def _trials(run: RunRecord) -> Iterable[Evidence]:
+    """Of a search, which records no losses of its own: what speaks for it is that a trial came to something."""
+    scores = [trial.score for trial in run.trials if trial.is_scored]
+    if scores and not run.losses:
+        yield Evidence(f"best {run.header.settings.get('score', 'score')}", max(scores))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def test_a_sick_run_is_judged_again(babysit: Any, recorded: Callable[..., Path])
     assert "error LOS001" in ended.out
     assert "lr 1e+06 → 1e+05" in ended.out
     assert "explains LOS002 exploding-loss" in ended.out
-    assert "errors: loss curve: explodes" in ended.out
+    assert "1 error; loss curve: explodes" in ended.out
     lines = (run / "findings.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [
         json.loads(json.dumps(item.to_json())) for item in diagnose(read_run(run)).findings
@@ -58,11 +59,26 @@ def test_healthy_comes_with_its_evidence(babysit: Any, recorded: Callable[..., P
     assert (run / "findings.jsonl").read_text() == ""
 
 
-def test_without_numbers_no_run_is_called_healthy(babysit: Any, recorded: Callable[..., Path]) -> None:
-    ended = judged(babysit, recorded([]))
+@pytest.mark.parametrize("command", ["judge", "report"])
+def test_without_numbers_no_run_is_called_healthy(babysit: Any, recorded: Callable[..., Path], command: str) -> None:
+    run = recorded([])
+    ended = babysit.run(command, run, cwd=run.parent)
     assert ended.code == 0
-    assert "too little was recorded" in ended.out
-    assert "healthy:" not in ended.out
+    assert "othing found, but too little was recorded to call the run healthy" in ended.out
+    assert not re.search("^healthy", ended.out, flags=re.MULTILINE | re.IGNORECASE)
+    if command == "report":
+        assert '<p class="verdict unknown"><strong>Nothing found, but' in (run / "report.html").read_text()
+
+
+def test_a_sick_run_with_a_good_curve_is_not_called_good(babysit: Any, recorded: Callable[..., Path]) -> None:
+    run = recorded(OVERFITS, train=[(0.0, 1.0)] * 4, validation=[(2.0, 0.5)] * 4)
+    shape = "steep fall that keeps decreasing, from"
+    said = babysit.run("judge", run, cwd=run.parent).out
+    assert f"1 warning; the loss curve by itself looks good: {shape}" in said.replace("\n", " ")
+    told = babysit.run("report", run, cwd=run.parent).out.splitlines()
+    assert told[1] == "1 warning"
+    assert told[2].startswith(f"The loss curve by itself looks good: {shape}")
+    assert ": good" not in said + "\n".join(told) + (run / "report.html").read_text()
 
 
 def test_a_real_run_gets_the_verdict_it_was_given_when_it_ended(babysit: Any, digits_run: Any, tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_findings_come_after_the_scripts_own_output(folder: Folder) -> None:
     assert lines[:3] == ["its errors", "babysit watched 1,200 steps:", "error LOS001 a-name"]
     assert "  try: lr 1 → 0.1" in lines
     assert lines[-5:] == [
-        "errors: loss curve: falls",
+        "1 error, 1 warning; loss curve: falls",
         "final training loss 0.5",
         "0 rules asked",
         "note: compiled model",

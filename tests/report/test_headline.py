@@ -4,8 +4,10 @@ import dataclasses
 
 import pytest
 
-from babysit.report.headline import headline, subject, verdict
+from babysit.report.headline import curve, headline, subject, verdict
 from babysit.report.summary import Summary, parse_summary
+from babysit.report.verdict import Verdict
+from babysit.rules import Evidence
 
 
 def test_the_main_numbers_of_a_finished_run(summary: Summary) -> None:
@@ -29,11 +31,30 @@ def test_a_run_without_results_has_no_headline() -> None:
 
 
 def test_the_verdict_counts_findings(summary: Summary) -> None:
-    assert verdict(summary) == "1 warning"
+    assert verdict(summary).words == "1 warning"
     twice = dataclasses.replace(summary, findings=summary.findings[:1] * 2)
-    assert verdict(twice) == "2 warnings"
-    assert verdict(Summary()) == "Not judged"
-    assert verdict(Summary(verdict="errors")) == "Errors"
+    assert verdict(twice).words == "2 warnings"
+    assert verdict(Summary()).words == "Not judged"
+    assert verdict(Summary(verdict="errors")).words == "Errors"
+
+
+def test_a_run_is_called_healthy_only_with_numbers_that_say_so() -> None:
+    judged = Summary(verdict="healthy", judged="0 recorded steps")
+    assert "too little was recorded" in verdict(judged).words
+    assert verdict(judged).kind == "unknown"
+    numbers = dataclasses.replace(judged, health=(Evidence("final training loss", 0.1),))
+    assert verdict(numbers) == Verdict("healthy", "Healthy")
+    # that of a finished run's report.json was said with numbers
+    assert verdict(Summary(verdict="healthy")) == Verdict("healthy", "Healthy")
+
+
+def test_a_good_curve_does_not_contradict_a_sick_verdict(summary: Summary) -> None:
+    fall = "steep fall that keeps decreasing, from 1.38 to 0.787 (56.8 % of its initial level): good"
+    sick = dataclasses.replace(summary, curve=fall)
+    assert curve(sick) == f"The loss curve by itself looks good: {fall.removesuffix(': good')}"
+    assert curve(dataclasses.replace(sick, verdict="healthy")) == f"Loss curve: {fall}"
+    assert curve(dataclasses.replace(sick, curve="overshoots")) == "Loss curve: overshoots"
+    assert curve(Summary(verdict="errors")) == ""
 
 
 @pytest.mark.parametrize("examples", [0, -5, 10**9, "many", None])

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from babysit.recipe.steps import StepResult
 from babysit.report.terminal import plain, render_findings
+from babysit.report.verdict import verdict_of, with_curve
 from babysit.rules import Finding
 
 _INDENT = "     "
@@ -82,10 +83,9 @@ class RichDisplay:
 
     def close_with(self, verdict: str, curve: str, page: Path) -> None:
         """The run is over: what the rules say of it, and where its report is."""
-        said = {"healthy": ("healthy", "bold green"), "warnings": ("warnings", "bold yellow")}
-        word, style = said.get(verdict, ("errors", "bold red"))
-        sentence = f": loss curve: {curve}" if curve else ""
-        self._console.print(Text.assemble((word, style), self._plain(sentence)))
+        said = verdict_of(verdict, (), has_numbers=True)
+        sentence = with_curve(said, curve).removeprefix(said.words)
+        self._console.print(Text.assemble((said.words, said.style), self._plain(sentence)))
         self._console.print(Text(self._plain(f"report: {page}")), soft_wrap=True)
 
     def close(self) -> None:

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from babysit.diagnose import Diagnosis
-    from babysit.rules import Evidence
     from babysit.rules._config import Config
 
 _FAIL_ON = ("error", "warning", "info", "never")
@@ -55,7 +54,7 @@ def show(diagnosis: Diagnosis, screen: Console) -> None:
     """Print the findings, the verdict, and the numbers behind it."""
     from rich.text import Text
 
-    from babysit.report.terminal import plain, render_findings
+    from babysit.report.terminal import health_words, plain, render_findings
 
     def say(text: str, style: str = "") -> None:
         screen.print(Text(plain(text, ascii_only=screen.options.ascii_only), style=style))
@@ -65,7 +64,7 @@ def show(diagnosis: Diagnosis, screen: Console) -> None:
         say("")
     say(*verdict(diagnosis))
     if diagnosis.health:
-        say("; ".join(map(_said, diagnosis.health)), "dim")
+        say(health_words(diagnosis.health), "dim")
     say(f"{len(diagnosis.asked)} rules asked", "dim")
     for code, error in diagnosis.broken.items():
         say(f"note: {code} failed and was left out: {error}", "italic")
@@ -74,12 +73,11 @@ def show(diagnosis: Diagnosis, screen: Console) -> None:
 
 
 def verdict(diagnosis: Diagnosis) -> tuple[str, str]:
-    """What the rules say in one line, and its style; healthy only with numbers that say so."""
-    if diagnosis.verdict == "healthy" and not diagnosis.health:
-        return "nothing found, but too little was recorded to call the run healthy", "bold yellow"
-    styles = {"healthy": "bold green", "warnings": "bold yellow", "errors": "bold red"}
-    curve = f": loss curve: {diagnosis.curve}" if diagnosis.curve else ""
-    return f"{diagnosis.verdict}{curve}", styles[diagnosis.verdict]
+    """What the rules say in one line, and its style."""
+    from babysit.report.verdict import verdict_of, with_curve
+
+    said = verdict_of(diagnosis.verdict, diagnosis.findings, has_numbers=bool(diagnosis.health))
+    return with_curve(said, diagnosis.curve), said.style
 
 
 def _symptoms(diagnosis: Diagnosis) -> dict[str, list[str]]:
@@ -95,10 +93,3 @@ def _symptoms(diagnosis: Diagnosis) -> dict[str, list[str]]:
 
 def _split(text: str) -> list[str]:
     return [part.strip().upper() for part in text.split(",")]
-
-
-def _said(evidence: Evidence) -> str:
-    from babysit.report.formatting import number
-
-    beside = "" if evidence.limit is None else f" (beside {number(evidence.limit)})"
-    return f"{evidence.name} {number(evidence.value)}{beside}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +11,9 @@ from typing import Any
 from babysit.measure._seen import Coverage, Forward, Graph, LossCall, Origin, Replica
 
 SCHEMA = 1
+
+ALIVE = ("complete", "halved")
+"""How a trial ends that came to something."""
 
 DEAD_BATCHES = 10
 """Sampled batches on which a unit has to be zero to be called dead: a unit that few examples excite may well be silent
@@ -213,6 +217,11 @@ class TrialRecord:
     score: float
     reason: str = ""
     rungs: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether it was evaluated and not killed."""
+        return self.status in ALIVE and math.isfinite(self.score)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from babysit.errors import RunFolderError
+from babysit.measure._kinds import ALIVE as ALIVE
 from babysit.measure._kinds import DEAD_BATCHES as DEAD_BATCHES
 from babysit.measure._kinds import SCHEMA as SCHEMA
 from babysit.measure._kinds import Evaluation as Evaluation

@@ -9,12 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from babysit.report.terminal import plain, render_findings
+from babysit.report.verdict import STYLES
 
 if TYPE_CHECKING:
     from babysit.preflight import Check, Report
 
 _MARKS = {"passed": ("✓", "green"), "failed": ("✗", "bold red"), "not applicable": ("–", "dim")}
-_STYLES = {"healthy": "bold green", "warnings": "bold yellow", "errors": "bold red"}
 
 
 def render_report(report: Report, screen: Console) -> None:
@@ -45,7 +45,7 @@ def render_report(report: Report, screen: Console) -> None:
     asked = f"{len(report.diagnosis.asked)} rules asked"
     if report.suggestion:
         asked += "; suggested: " + ", ".join(f"{name} {value:.2g}" for name, value in report.suggestion.items())
-    screen.print(Text(report.verdict, style=_STYLES[report.verdict]))
+    screen.print(Text(report.verdict, style=STYLES[report.verdict]))
     screen.print(Text(f"{asked}; {report.seconds:.1f} s", style="dim"))
     for code, error in report.diagnosis.broken.items():
         screen.print(Text(f"note: {code} failed and was left out: {error}", style="italic"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from babysit.report.formatting import interval, number, percent, plural
 from babysit.report.standing import word
 from babysit.report.summary import Summary, part, real, whole, words
-from babysit.rules import Severity
+from babysit.report.verdict import Verdict, curve_words, verdict_of
 
 _MOST_NAMED = 4
 
@@ -21,21 +21,21 @@ class Fact:
     remark: str = ""
 
 
-def verdict(summary: Summary) -> str:
-    """The verdict in words, with how many findings of each severity there are.
+def verdict(summary: Summary) -> Verdict:
+    """The verdict as a sentence begins with it; what `report.json` says of a run was said with its numbers.
 
     Example:
-        >>> verdict(Summary(verdict="healthy"))
+        >>> verdict(Summary(verdict="healthy")).words
         'Healthy'
     """
-    if summary.verdict == "healthy":
-        return "Healthy"
-    counts = [
-        plural(count, str(severity.value))
-        for severity in (Severity.ERROR, Severity.WARNING)
-        if (count := sum(finding.severity is severity for finding in summary.findings))
-    ]
-    return ", ".join(counts) or summary.verdict.capitalize() or "Not judged"
+    has_numbers = bool(summary.health) or not summary.judged
+    said = verdict_of(summary.verdict, summary.findings, has_numbers=has_numbers)
+    return Verdict(said.kind, _sentence(said.words))
+
+
+def curve(summary: Summary) -> str:
+    """What the loss curve says, below the verdict; ``""`` where nothing is said of it."""
+    return _sentence(curve_words(summary.verdict, summary.curve)) if summary.curve else ""
 
 
 def subject(summary: Summary) -> str:
@@ -75,6 +75,10 @@ def headline(summary: Summary) -> tuple[Fact, ...]:
         _engine(summary),
     )
     return tuple(fact for fact in facts if fact is not None)
+
+
+def _sentence(said: str) -> str:
+    return said[:1].upper() + said[1:]
 
 
 def _test(summary: Summary) -> Fact | None:

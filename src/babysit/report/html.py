@@ -58,7 +58,7 @@ def _of_training(
     findings = tuple(
         dataclasses.replace(item, first_step=own.get((item.code, item.module))) for item in summary.findings
     )
-    shown = dataclasses.replace(summary, curve=diagnosis.curve, findings=findings)
+    shown = dataclasses.replace(summary, verdict=diagnosis.verdict, curve=diagnosis.curve, findings=findings)
     for gallery in galleries(runs[number], shown, training_folder(folder, number)):
         yield dataclasses.replace(gallery, title=f"Training {number + 1} of {len(runs)}: {gallery.title}")
 
@@ -83,6 +83,7 @@ def render(run: RunRecord, summary: Summary, shown: Sequence[Gallery]) -> str:
         header=run.header,
         command=command_line(run.header),
         verdict=headline.verdict(summary),
+        curve=headline.curve(summary),
         facts=headline.headline(summary),
         galleries=[(gallery.title, [Markup(svg) for svg in gallery.pictures]) for gallery in shown],
         anchors=_anchors(summary),

@@ -8,11 +8,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from babysit.measure.record import RunRecord, TrialRecord
+from babysit.measure.record import ALIVE, RunRecord, TrialRecord
 from babysit.measure.saying import say
 from babysit.report.formatting import shown
 
-ALIVE = ("complete", "halved")
 STATUSES = (*ALIVE, "killed", "failed")
 
 
@@ -24,7 +23,7 @@ def searched(trials: Sequence[TrialRecord]) -> list[str]:
 
 def scored(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The trials that were evaluated and not killed."""
-    return [trial for trial in trials if math.isfinite(trial.score) and trial.status in ALIVE]
+    return [trial for trial in trials if trial.is_scored]
 
 
 def best_first(trials: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from babysit.measure.record import RunRecord, read_runs
 from babysit.report import search_tables
 from babysit.report.formatting import number
-from babysit.report.headline import headline, subject, verdict
+from babysit.report.headline import curve, headline, subject, verdict
 from babysit.report.summary import Summary, parse_summary, read_summary
 from babysit.report.tables import ensemble_rows, round_rows
 from babysit.rules import Evidence, Finding
@@ -20,13 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-_STYLES = {
-    "healthy": "bold green",
-    "warnings": "bold yellow",
-    "errors": "bold red",
-    "error": "red",
-    "warning": "yellow",
-}
+_STYLES = {"error": "red", "warning": "yellow"}
 _PASSED = {True: "✓", False: "✗", None: "–"}
 _PASSED_STYLES = {True: "green", False: "red", None: "dim"}
 _BEST_TRIALS = 5
@@ -51,16 +45,16 @@ def print_summary(run: Path | Mapping[str, Any], console: Console, config: Confi
     summary = read_summary(run, runs, config) if isinstance(run, Path) else parse_summary(run)
     say = _Printer(console)
     say.line((subject(summary), "bold"))
-    say.line((verdict(summary), _STYLES.get(summary.verdict, "bold")))
+    say.line((verdict(summary).words, verdict(summary).style))
     if summary.curve:
-        say.line((f"Loss curve: {summary.curve}", ""))
+        say.line((curve(summary), ""))
     if summary.judged:
         unfinished = "" if summary.finished else "Not finished: still going on, or stopped. "
         say.line((f"{unfinished}Judged from {summary.judged}.", "italic"))
     _print_steps(say, summary)
     if summary.health:
         say.line()
-        say.line(("; ".join(map(_evidence, summary.health)), "dim"))
+        say.line((health_words(summary.health), "dim"))
     if summary.findings:
         say.line()
     render_findings(summary.findings, console)
@@ -90,11 +84,21 @@ def render_findings(findings: Sequence[Finding], console: Console, symptoms: Map
         )
         say.line((finding.message, ""), indent=2)
         if finding.evidence:
-            say.line(("; ".join(map(_evidence, finding.evidence)), "dim"), indent=2)
+            say.line(("; ".join(_evidence(item, "limit") for item in finding.evidence), "dim"), indent=2)
         for remedy in finding.remedies:
             say.line((f"try: {remedy}", ""), indent=2)
         if also := explains.pop(finding.code, ()):
             say.line((f"explains {', '.join(also)}", "dim"), indent=2)
+
+
+def health_words(health: Sequence[Evidence]) -> str:
+    """The numbers that say how well a training went, each beside what it is compared with, which is no limit.
+
+    Example:
+        >>> health_words([Evidence("final training loss", 0.787, 1.33)])
+        'final training loss 0.787 (beside 1.33)'
+    """
+    return "; ".join(_evidence(item, "beside") for item in health)
 
 
 class _Printer:
@@ -190,7 +194,7 @@ def _place(finding: Finding) -> str:
     return module + step
 
 
-def _evidence(evidence: Evidence) -> str:
+def _evidence(evidence: Evidence, compared: str) -> str:
     unit = f" {evidence.unit}" if evidence.unit else ""
-    limit = f" (limit {number(evidence.limit)}{unit})" if evidence.limit is not None else ""
+    limit = f" ({compared} {number(evidence.limit)}{unit})" if evidence.limit is not None else ""
     return f"{evidence.name} {number(evidence.value)}{unit}{limit}"

@@ -73,7 +73,7 @@ class BestAtEdge(Rule):
 
     def _best(self, trials: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
         """The best trials with different parameters: fresh seeds of one finalist are one point of the range."""
-        alive = [trial for trial in trials if trial.status in ("complete", "halved") and math.isfinite(trial.score)]
+        alive = [trial for trial in trials if trial.is_scored]
         different: dict[str, TrialRecord] = {}
         for trial in sorted(alive, key=_merit, reverse=True):
             different.setdefault(str(sorted(trial.params.items())), trial)
@@ -121,7 +121,7 @@ def _rises(run: RunRecord, round_: RoundRecord, name: str, end: End) -> bool:
 
 
 def _merit(trial: TrialRecord) -> tuple[float, float, float]:
-    if trial.status not in ("complete", "halved") or not math.isfinite(trial.score):
+    if not trial.is_scored:
         return (0.0, -math.inf, -math.inf)
     return (trial.epochs, trial.score, -trial.loss)
 

@@ -19,6 +19,7 @@ from babysit.report.plots.rungs import rung_curves
 from babysit.report.plots.trials import trial_map
 from babysit.report.plots.weights import first_layer
 from babysit.report.summary import Summary
+from babysit.report.verdict import curve_alone
 
 _SEARCH = (trial_map, parallel_coordinates, rung_curves, parameter_effects, round_maps)
 
@@ -40,7 +41,10 @@ def galleries(run: RunRecord, summary: Summary, folder: Path) -> tuple[Gallery, 
         folder: The run folder, for the weights of the trained model.
     """
     drawn = (
-        Gallery("Training", (loss_curve(run, summary.curve, summary.findings), score_curve(run, summary))),
+        Gallery(
+            "Training",
+            (loss_curve(run, curve_alone(summary.verdict, summary.curve), summary.findings), score_curve(run, summary)),
+        ),
         Gallery("Test", (confusion_matrix(summary), truth_and_prediction(summary))),
         Gallery(
             "Inside the network",
