@@ -12,9 +12,10 @@ from torch.nn import functional as F
 
 from babysit.fit.losses import REGRESSION
 from babysit.measure.record import Probe
-from babysit.preflight import suggested_rate
+from babysit.preflight import api, suggested_rate
 from babysit.preflight.batch import Batch
 from babysit.preflight.learning_rate import EXPLODES, FALLS, RATES, probe_learning_rates
+from babysit.preflight.probes import EXPERIMENTS
 from babysit.preflight.subject import Subject, call
 from babysit.preflight.suggested_rate import probe_rates
 
@@ -69,6 +70,44 @@ def test_verdicts_on_a_parabola_are_those_of_the_formula(curvature: float) -> No
     assert {"slow", "falls", "explodes"} == set(found.values())
     for rate, ratio in zip(probe.series["lr"], probe.series["ratio"], strict=True):
         assert ratio == pytest.approx(expected[rate][0], rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("curvature", [1.0, 30.0])
+def test_a_negative_loss_falls_as_the_same_loss_above_zero_does(curvature: float) -> None:
+    def below(outputs: Tensor, targets: Tensor) -> Tensor:
+        return half_squared(outputs, targets) - curvature  # from −½·curvature, where the other starts at +½·curvature
+
+    probe = probe_learning_rates(Valley(curvature), below, batches(*[1.0] * STEPS), sgd)
+    expected = {rate: in_theory(rate, curvature) for rate in verdicts(probe)}
+    assert verdicts(probe) == {rate: verdict for rate, (_, verdict) in expected.items()}
+    assert probe.series["ratio"] == pytest.approx([ratio for ratio, _ in expected.values()], rel=1e-9, abs=1e-12)
+    assert {"slow", "falls", "explodes"} == set(verdicts(probe).values())
+
+
+def test_a_loss_of_zero_is_nothing_to_measure_a_fall_against() -> None:
+    probe = probe_learning_rates(Valley(1.0), lambda outputs, _: 0.0 * outputs.sum(), batches(1.0, 1.0), sgd)
+    assert "no change can be measured" in probe.texts["reason"]
+    assert "best" not in probe.numbers
+
+
+@pytest.mark.parametrize(
+    ("rates", "mark", "said"), [(RATES, "passed", "falls at"), ((1e-9,), "not applicable", "no rate of 1")]
+)
+def test_where_no_rate_brings_the_loss_down_the_check_has_not_passed(
+    rates: tuple[float, ...], mark: str, said: str
+) -> None:
+    subject, parts = supervised(Valley(1.0), batches(*[1.0] * 4), lambda *both: half_squared(*both) - 1.0)
+    item = next(item for item in EXPERIMENTS if item.name == "learning-rate")
+    found = api._experiment(item, probe_rates(subject, parts, rates=rates), set(), 0.0)
+    assert (found.mark, said in found.measured) == (mark, True)
+
+
+def test_a_loss_that_falls_to_minus_infinity_explodes() -> None:
+    def endless(outputs: Tensor, targets: Tensor) -> Tensor:
+        return -(outputs**4).sum()
+
+    found = verdicts(probe_learning_rates(Valley(1.0), endless, batches(*[1.0] * STEPS), sgd, rates=(1.0,)))
+    assert found == {1.0: "explodes"}
 
 
 def test_the_range_to_search_is_where_the_loss_falls_and_half_a_decade_more() -> None:

@@ -2,7 +2,8 @@
 
 Every rate starts from the same weights and sees the same batches, and its losses are held against those of the
 untrained model on these batches, so that one early spike or one lucky batch fools nobody; a single sweep with a growing
-rate, the usual way, mixes the effects of all the rates before.
+rate, the usual way, mixes the effects of all the rates before. A loss may be negative, as a log-likelihood is: a change
+is held against the size of the untrained model's losses, whatever their sign.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ RATES = tuple(10 ** (exponent / 2) for exponent in range(-14, 5))
 """1e-7 to 1e2, two a decade."""
 EXPLODES = 3.0
 """Over this many times the untrained model's loss the cost is exploding (the lecture)."""
+_ALL_ZERO = "the loss is 0 before training, against which no change can be measured"
 FALLS = 0.98
 """A loss that ends above this share of the untrained model's has hardly moved (heuristic)."""
 
@@ -50,8 +52,8 @@ def probe_learning_rates(
 
     Returns:
         A probe with series ``lr`` and ``ratio`` (loss over the last quarter of the batches, over the untrained model's
-        there) and the losses at each rate, the verdicts, and where any rate is usable: ``low`` and ``high``, the range
-        to search, and ``best``.
+        there; both raised alike where that is negative) and the losses at each rate, the verdicts, and where any rate
+        is usable: ``low`` and ``high``, the range to search, and ``best``; a reason where no change can be measured.
     """
 
     def loss_of(network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -105,7 +107,7 @@ def try_rates(
             "ratio": tuple(ratios),
             **{f"losses:{rate:.3g}": tuple(losses) for rate, losses in curves.items()},
         },
-        texts={"verdicts": ",".join(verdicts)},
+        texts={"verdicts": ",".join(verdicts), **({} if _size(untrained) else {"reason": _ALL_ZERO})},
     )
 
 
@@ -150,16 +152,27 @@ def _train(
 
 def _explodes(losses: Sequence[float], untrained: Sequence[float]) -> bool:
     """Whether the last loss is over the limit; an easy batch does not lower the limit, a hard one raises it."""
-    return not losses[-1] <= EXPLODES * max(untrained[len(losses) - 1], statistics.fmean(untrained))
+    before = max(untrained[len(losses) - 1], statistics.fmean(untrained))
+    limit = before + (EXPLODES - 1) * max(before, _size(untrained))
+    return not (math.isfinite(losses[-1]) and losses[-1] <= limit)
+
+
+def _size(losses: Sequence[float]) -> float:
+    """How large the losses are, whatever their sign."""
+    return statistics.fmean(map(abs, losses))
 
 
 def _ratio(losses: Sequence[float], untrained: Sequence[float]) -> float:
-    """The loss at the end over that of the untrained model on the same batches; infinite when it exploded."""
+    """The loss at the end over that of the untrained model on the same batches; infinite when it exploded.
+
+    Where losses are negative, all are raised until the untrained model's mean is as large as its losses are.
+    """
     if _explodes(losses, untrained):
         return math.inf
     last = slice(-max(1, len(losses) // 4), None)
-    before = statistics.fmean(untrained[last])
-    return statistics.fmean(losses[last]) / before if before else math.nan
+    size = _size(untrained[last])
+    raised = size - statistics.fmean(untrained[last])
+    return (statistics.fmean(losses[last]) + raised) / size if size else math.nan
 
 
 def _verdict(ratio: float) -> str:

@@ -55,6 +55,7 @@ class Experiment:
         make: The experiment itself; its probe has a ``"reason"`` among its texts where it is not applicable.
         say: What was measured, and what is expected.
         share: Of the time for the whole check.
+        tells: Whether what was measured says that all is well, where no rule says that something is wrong.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Experiment:
     make: Callable[[Given], Probe]
     say: Callable[[Probe], tuple[str, str]]
     share: float = 0.05
+    tells: Callable[[Probe], bool] = lambda _: True
 
 
 def _timed(probe: Callable[..., Probe]) -> Callable[[Given], Probe]:
@@ -133,7 +135,8 @@ def _say_rates(probe: Probe) -> tuple[str, str]:
     falls = [rate for rate, _, verdict in rates if verdict == "falls"]
     given = f", yours is {numbers['given']:.2g}" if "given" in numbers else ""
     if not falls:
-        return f"no rate of {len(rates)} brings the loss down{given}", "some"
+        nothing = f"no rate of {len(rates)} brings the loss down{given}"
+        return probe.texts.get("reason", nothing), "some"
     longer = ""
     if "longer_steps" in numbers:
         longer = f", the best of {len(probe.series['longer:lr'])} after {numbers['longer_steps']:.0f} steps"
@@ -201,6 +204,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         lambda given: probe_rates(given.subject, given.batches, time_limit=given.seconds),
         _say_rates,
         share=0.3,
+        # no rule judges it here, as a model that is trained already has nothing to gain at any rate
+        tells=lambda probe: "best" in probe.numbers,
     ),
 )
 """In the order in which they are made."""

@@ -157,17 +157,25 @@ def _decided(probe: Probe, longer: Probe) -> Probe:
         return probe
     curves = [longer.series[f"losses:{rate:.3g}"] for rate in rates]
     ends = [statistics.fmean(losses[-max(1, len(losses) // 10) :]) for losses in curves]
-    rate = _lowest_as_good(dict(zip(rates, ends, strict=True)), NOTHING * abs(curves[0][0]))
+    rate = _lowest_as_good(dict(zip(rates, ends, strict=True)), curves[0][0])
     ratio = probe.series["ratio"][probe.series["lr"].index(rate)]
     numbers = {"suggested": rate, "suggested_ratio": ratio, "longer_steps": float(len(curves[0]))}
     series = {"longer:lr": tuple(rates), "longer:loss": tuple(ends)}
     return dataclasses.replace(probe, numbers={**probe.numbers, **numbers}, series={**probe.series, **series})
 
 
-def _lowest_as_good(ends: Mapping[float, float], nothing: float) -> float:
-    """The lowest rate whose loss is nearly the lowest, or next to nothing; lower rates have more to spare."""
+def _lowest_as_good(ends: Mapping[float, float], untrained: float) -> float:
+    """The lowest rate whose loss is nearly the lowest, or next to nothing; lower rates have more to spare.
+
+    A loss that becomes negative has no bottom to be near to: what counts is how far it fell.
+
+    Example:
+        >>> _lowest_as_good({0.001: 0.52, 0.01: 0.105, 0.1: 0.1}, 2.3), _lowest_as_good({0.01: -1.0, 0.1: -5.0}, -0.5)
+        (0.01, 0.1)
+    """
     best = min(ends.values())
-    return min(rate for rate, end in ends.items() if end <= max(best + NEAR * abs(best), nothing))
+    limit = best + NEAR * (best if best >= 0 else max(untrained - best, 0.0))
+    return min(rate for rate, end in ends.items() if end <= (max(limit, NOTHING * untrained) if best >= 0 else limit))
 
 
 def _seconds_a_step(subject: Subject, batches: Sequence[Batch]) -> float:
