@@ -79,6 +79,20 @@ def test_json_alone_goes_to_standard_output_and_errors_end_with_1(babysit: Any, 
     assert never.out == "begins\n"
 
 
+def test_json_goes_where_it_was_asked_for_wherever_the_script_goes(babysit: Any, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    write(
+        tmp_path,
+        "train.py",
+        TRAIN.replace("import atexit", "import os; os.chdir('elsewhere')\n    import atexit"),
+        last="",
+    )
+    ended = babysit.run("check", "--select", "DAT", "--json", "j.json", "train.py", "0.001", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    assert json.loads((tmp_path / "j.json").read_text())["verdict"] == "healthy"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_a_function(babysit: Any, tmp_path: Path) -> None:
     write(tmp_path, "build.py", BUILD)
     for target in ("build.py:setup", "build:setup"):
@@ -105,6 +119,8 @@ def test_a_function(babysit: Any, tmp_path: Path) -> None:
         (("fails.py",), "exit code 3"),
         (("--seconds", "0", "build.py:setup"), "a number above 0"),
         (("--select", "NONE", "build.py:setup"), "NONE"),
+        (("--json", "nowhere/j", "fails.py"), "nowhere/j: expected to be able to write there, found no folder nowhere"),
+        (("--json", "nowhere/j", "build.py:broken"), "nowhere/j: expected to be able to write there"),
         (("--fail-on", "always", "build.py:setup"), "--fail-on"),
     ],
 )

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from babysit.rules._catalogue import catalogue
 
 
@@ -20,6 +22,15 @@ def test_the_list_as_json(babysit: Any, tmp_path: Path) -> None:
     assert json.loads(ended.out) == known
     assert babysit.run("rules", "--json", tmp_path / "rules.json").code == 0
     assert json.loads((tmp_path / "rules.json").read_text()) == known
+
+
+@pytest.mark.parametrize("command", ["rules", "report run", "judge run", "predict run data.csv"])
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_read(
+    refused: Callable[..., str], command: str
+) -> None:
+    # there is no such run and no such data, which is what would be refused next
+    line = refused(*command.split(), "--json", "nowhere/j.json")
+    assert "nowhere/j.json: expected to be able to write there, found no folder nowhere" in line
 
 
 def test_the_page_of_a_rule(babysit: Any) -> None:

@@ -25,6 +25,20 @@ def console(*, quiet: bool = False, json_file: str | None = None) -> Console:
     return Console(quiet=quiet or json_file == "-", highlight=False, soft_wrap=False)
 
 
+def prepared_json(json_file: str | None) -> str | None:
+    """The file of the ``--json`` option wherever a script goes meanwhile; looked at before there is anything to lose.
+
+    Raises:
+        StorageError: It could not be written at the end.
+    """
+    if json_file is None or json_file == "-":
+        return json_file
+    from babysit.cli._places import check_file
+
+    check_file(Path(json_file))
+    return str(Path(json_file).absolute())
+
+
 def print_json(value: Any, json_file: str | None) -> None:
     """Write a JSON document to the file of the ``--json`` option, or to standard output for ``-``.
 

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from babysit.errors import RunFolderError, StorageError
+from babysit.cli._places import check_folder
+from babysit.errors import RunFolderError
 from babysit.storage import refuse_write
 from babysit.watch.processes import discard_unused, launched_rank
 
@@ -56,7 +57,7 @@ class Place:
             raise RunFolderError(
                 str(folder), expected="a new or empty folder", found="files in it", todo="choose another --out"
             )
-        _check_folder(folder)
+        check_folder(folder)
 
     @property
     def folder(self) -> Path:
@@ -112,31 +113,6 @@ def name_of(target: str, *, as_module: bool) -> str:
     """
     name = target.rpartition(".")[2] if as_module else Path(target).resolve().stem
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "run"
-
-
-def check_file(path: Path) -> None:
-    """Refuse a file that could not be written at the end.
-
-    Raises:
-        StorageError: There is no folder for it, or it is a folder itself.
-    """
-    if path.is_dir():
-        raise _refused(path, "a folder")
-    if not path.parent.is_dir():
-        raise _refused(path, f"no folder {path.parent}")
-    _check_folder(path.parent)
-
-
-def _check_folder(path: Path) -> None:
-    nearest = next(item for item in (path.absolute(), *path.absolute().parents) if item.exists())
-    if not nearest.is_dir():
-        raise _refused(path, f"a file, {nearest}")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise _refused(path, f"that {nearest} may not be written")
-
-
-def _refused(path: Path, found: str) -> StorageError:
-    return StorageError(str(path), expected="to be able to write there", found=found, todo="choose another place")
 
 
 def _next_free(start: Path, parent: Path, name: str, launch: str) -> Path:

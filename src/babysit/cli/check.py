@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from babysit.cli._output import console, fail, print_json
+from babysit.cli._output import console, fail, prepared_json, print_json
 from babysit.cli._verdict import check_fail_on, fails, with_options
 from babysit.errors import BabysitError, InputError
 
@@ -62,6 +62,7 @@ def check(
     if not seconds > 0:
         raise InputError("--seconds", expected="a number above 0", found=f"{seconds:g}", todo="leave it out for 5")
     config = with_options(read_config(Path.cwd()), select, ignore)
+    json_file = prepared_json(json_file)
     given = tuple(arguments or ())
     command = shlex.join(["babysit", "check", *(["-m"] if as_module else []), target, *given])
     asked = _Asked(target, given, as_module, command, config, seconds, fail_on, json_file, quiet)

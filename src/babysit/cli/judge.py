@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from babysit.cli._output import console, print_json
+from babysit.cli._output import console, prepared_json, print_json
 from babysit.cli._verdict import check_fail_on, fails, show, with_options
 
 
@@ -38,6 +38,7 @@ def judge(
     from babysit.storage import json_line, write_text
 
     check_fail_on(fail_on)
+    json_file = prepared_json(json_file)
     records = read_runs(run)
     config = with_options(read_config(Path.cwd()), select, ignore)
     diagnosis = join([diagnose(training, config=config) for training in records])

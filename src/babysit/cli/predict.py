@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from babysit.cli._output import console, print_json
+from babysit.cli._output import console, prepared_json, print_json
 from babysit.errors import InputError
 
 
@@ -33,6 +33,7 @@ def predict(
 
     if out is not None and out.suffix not in (".csv", ".json"):
         raise InputError("--out", expected="a .csv or .json file", found=str(out), todo="change its ending")
+    json_file = prepared_json(json_file)
     build = load_function(model) if model else None
     predictions = predict_with(run, data, ReadOptions(skip_bad=skip_bad), build)
     rows = list(predictions.rows())

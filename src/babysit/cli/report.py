@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from babysit.cli._output import console, print_json
+from babysit.cli._output import console, prepared_json, print_json
 
 
 def report(
@@ -23,6 +23,7 @@ def report(
     from babysit.report.terminal import print_summary
     from babysit.rules._config import read_config
 
+    json_file = prepared_json(json_file)
     config = read_config(Path.cwd())
     page = write_report(run, config)
     print_json(report_document(run, config), json_file)

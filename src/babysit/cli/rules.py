@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from babysit.cli._output import console, print_json
+from babysit.cli._output import console, prepared_json, print_json
 from babysit.errors import InputError, suggest
 
 
@@ -18,6 +18,7 @@ def rules(
     """List the rules: code, severity, name."""
     from babysit.rules._catalogue import catalogue
 
+    json_file = prepared_json(json_file)
     found = catalogue().values()
     print_json([{"code": rule.code, "name": rule.name, "severity": rule.severity} for rule in found], json_file)
     screen = console(json_file=json_file)

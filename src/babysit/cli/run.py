@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import typer
 
-from babysit.cli._output import fail
+from babysit.cli._output import fail, prepared_json
 from babysit.cli._verdict import check_fail_on, fails, with_options
 from babysit.errors import BabysitError
 
@@ -62,7 +62,7 @@ def run(
     ] = False,
 ) -> Callable[[], NoReturn]:
     """Run a training script as it is, watch it, and say what is wrong; its output and exit code stay its own."""
-    from babysit.cli._run_folder import Place, check_file, name_of
+    from babysit.cli._run_folder import Place, name_of
     from babysit.rules._config import read_config
     from babysit.watch.script import check_target
 
@@ -70,9 +70,7 @@ def run(
     check_target(script, as_module=as_module)
     place = Place(out, name_of(script, as_module=as_module))
     place.check()
-    if json_file is not None and json_file != "-":
-        check_file(Path(json_file))
-        json_file = str(Path(json_file).absolute())
+    json_file = prepared_json(json_file)
     given = tuple(arguments or ())
     return ScriptRun(
         target=script,
