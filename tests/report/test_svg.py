@@ -34,6 +34,13 @@ def test_escape_leaves_no_markup() -> None:
     assert escape("<script>\"'&\x00\ud800") == "&lt;script&gt;&quot;&#x27;&amp;\ufffd\ufffd"
 
 
+@pytest.mark.parametrize("lost", [np.nan, np.inf])
+def test_a_ring_is_drawn_around_finite_points_alone(lost: float) -> None:
+    ring = ElementTree.fromstring(SQUARE.ring(2, 5, radius=8)).attrib
+    assert (ring["cx"], ring["cy"], ring["r"]) == ("20", "50", "8")
+    assert SQUARE.ring(lost, 5) == SQUARE.ring(2, lost) == ""
+
+
 def test_attributes_are_rounded_and_empty_ones_left_out() -> None:
     assert tag("line", class_="a", x1=1.04, x2=2.26, fill_opacity="") == '<line class="a" x1="1" x2="2.3"/>'
 

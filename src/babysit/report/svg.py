@@ -156,6 +156,12 @@ class Panel:
             if np.isfinite(x + y)
         )
 
+    def ring(self, x: float, y: float, radius: float = 7) -> str:
+        """A ring around a point; nothing where it is not finite, as a conditional hyperparameter may be missing."""
+        if not np.isfinite(x + y):
+            return ""
+        return tag("circle", class_="ring", cx=self.x.at(x), cy=self.y.at(y), r=radius)
+
     def cross(self, x: float, y: float, class_: str, hint: str = "", arm: float = 3.5) -> str:
         """A × at a point; a y that is not finite is drawn at the upper edge."""
         if np.isnan(x):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from xml.etree import ElementTree
 
 import pytest
@@ -52,6 +53,19 @@ def test_every_trial_has_its_curve_and_its_end() -> None:
 def test_without_rungs_on_the_way_there_is_no_curve() -> None:
     short = tuple(dataclasses.replace(trial, rungs=trial.rungs[-1:]) for trial in RUN.trials)
     assert rung_curves(dataclasses.replace(RUN, trials=short), SUMMARY) == ""
+
+
+def test_a_best_trial_without_a_conditional_hyperparameter_or_a_score_has_no_place() -> None:
+    without = [
+        dataclasses.replace(trial, params={"lr": trial.params["lr"]}, rungs=((1.0, 0.5), (2.0, math.nan)))
+        if trial.score > 0.8
+        else trial
+        for trial in RUN.trials
+    ]
+    run = dataclasses.replace(RUN, trials=tuple(without))
+    for drawn in (round_maps(run, SUMMARY), rung_curves(run, SUMMARY)):
+        assert drawn
+        assert '="nan"' not in drawn
 
 
 def test_damaged_rungs_do_no_harm() -> None:

@@ -54,6 +54,13 @@ def test_other_searches_fall_back(params: list[dict[str, Any]], expected: list[s
     assert labels(ElementTree.fromstring(trial_map(run, summary))) == expected
 
 
+def test_a_best_trial_without_a_conditional_hyperparameter_has_no_ring(summary: Summary) -> None:
+    trials = (trial(0, lr=0.1, l2=1e-3), trial(1, lr=0.01, l2=1e-4), trial(2, 0.9, lr=0.03))
+    svg = trial_map(RunRecord(trials=trials), summary)
+    assert "nan" not in svg.lower()
+    assert "ring" not in {mark.attrib.get("class") for mark in ElementTree.fromstring(svg).iter("circle")}
+
+
 def test_dots_lie_at_their_values_on_logarithmic_axes(summary: Summary) -> None:
     drawn = Range(1e-4, 1e0, log=True)
     rounds = (RoundRecord(1, "coarse", 1.0, 3, {"lr": drawn, "l2": drawn}),)

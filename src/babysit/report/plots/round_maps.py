@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from babysit.measure.record import RoundRecord, RunRecord, TrialRecord
-from babysit.report.formatting import number, plural
+from babysit.report.formatting import plural
 from babysit.report.plots.trials import mark, parameter_scale, plane, score_colours
-from babysit.report.standing import best_first, column, scored, searched
+from babysit.report.standing import best_first, column, scored, searched, word
 from babysit.report.summary import Summary
 from babysit.report.svg import Panel, figure, shorten, tag, text
 
@@ -42,7 +42,6 @@ def _panel(place: int, record: RoundRecord, run: RunRecord, names: tuple[str, st
     best = best_first(trials)[0]
     marks = [mark(panel, trial, across, up, colours, summary) for trial in trials]
     x, y = (column([best], name)[0][0] for name in names)
-    ring = tag("circle", class_="ring", cx=panel.x.at(x), cy=panel.y.at(y), r=7)
     heading = f"{record.name}: {plural(len(trials), 'trial')}, best {summary.score(best.score)}"
     return tag(
         "g",
@@ -50,7 +49,7 @@ def _panel(place: int, record: RoundRecord, run: RunRecord, names: tuple[str, st
         text(44, 28, shorten(up, 220), "axis-label"),
         panel.axes(shorten(across, 220), "", x_ticks=4, y_ticks=4),
         *marks,
-        ring,
+        panel.ring(x, y),
         transform=f"translate({_COLUMN * (place % 2):g} {_ROW * (place // 2):g})",
     )
 
@@ -62,5 +61,5 @@ def _of(record: RoundRecord, run: RunRecord) -> list[TrialRecord]:
 def _title(rounds: Sequence[RoundRecord], run: RunRecord, across: str, summary: Summary) -> str:
     best = [best_first(_of(record, run))[0] for record in rounds]
     scores = " → ".join(summary.score(trial.score) for trial in best)
-    places = " → ".join(number(column([trial], across)[0][0]) for trial in best)
+    places = " → ".join(word(trial.params.get(across)) for trial in best)
     return f"Round by round the best went {scores}, at {across} {places}"

@@ -13,7 +13,7 @@ from babysit.report.plots.trials import ScoreColours, describe, score_colours, s
 from babysit.report.scale import Scale
 from babysit.report.standing import chosen, scored
 from babysit.report.summary import Summary
-from babysit.report.svg import WIDTH, Panel, figure, tag
+from babysit.report.svg import WIDTH, Panel, figure
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, WIDTH - 14, 24.0, 290.0
 _LOG_FROM = 6.0
@@ -59,8 +59,7 @@ def rung_curves(run: RunRecord, summary: Summary) -> str:
     dense = "dense" if len(run.trials) > _MANY else ""
     body += [_curve(panel, trial, colours, summary, dense, bold=trial.number in winners) for trial in ordered]
     if (best := chosen(run.trials, summary.search)) and rungs_of(best):
-        epochs, score = rungs_of(best)[-1]
-        body.append(tag("circle", class_="ring", cx=panel.x.at(epochs), cy=panel.y.at(score), r=7))
+        body.append(panel.ring(*rungs_of(best)[-1]))
     return figure(
         _title(races, summary) or f"Score at each rung of {plural(len(run_on), 'trial')} that passed the first",
         "".join([*body, colours.bar(summary)]),

@@ -66,9 +66,7 @@ def trial_map(run: RunRecord, summary: Summary) -> str:
     body = [panel.axes(across, y_label, y_ticks=7), *_ranges(panel, run.rounds, across, up)]
     body += [mark(panel, trial, across, up, colours, summary) for trial in run.trials]
     if best := chosen(run.trials, summary.search):
-        x, y = _place(best, across, up)
-        body.append(tag("circle", class_="ring", cx=panel.x.at(x), cy=panel.y.at(y), r=8))
-        body.append(colours.bar(summary))
+        body += [panel.ring(*_place(best, across, up), radius=8), colours.bar(summary)]
     return figure(
         _title(run.trials, good, summary),
         "".join(body),
