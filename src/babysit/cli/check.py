@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from babysit.cli._options import FailOn, Quiet, json_option
 from babysit.cli._output import console, fail, prepared_json, print_json
 from babysit.cli._verdict import check_fail_on, fails, with_options
 from babysit.errors import BabysitError, InputError
@@ -46,13 +47,9 @@ def check(
         str | None, typer.Option(help="Leave out what these rules say, such as PRE003,INI.", show_default=False)
     ] = None,
     seconds: Annotated[float, typer.Option(help="About what all of it may take.")] = 5.0,
-    fail_on: Annotated[
-        str, typer.Option(help="End with 1 for a finding as bad as this: error, warning, info, never.")
-    ] = "error",
-    json_file: Annotated[
-        str | None, typer.Option("--json", help="Write checks and findings as JSON ('-': standard output).")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+    fail_on: FailOn = "error",
+    json_file: Annotated[str | None, json_option("checks and findings")] = None,
+    quiet: Quiet = False,
 ) -> Callable[[], NoReturn] | None:
     """Check model, loss, data and optimizer before training; a script is stopped before its first update."""
     from babysit.preflight.target import is_function

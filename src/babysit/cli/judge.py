@@ -7,29 +7,18 @@ from typing import Annotated
 
 import typer
 
+from babysit.cli._options import FailOn, Ignore, JsonFindings, Quiet, Select
 from babysit.cli._output import console, prepared_json, print_json
 from babysit.cli._verdict import check_fail_on, fails, show, with_options
 
 
 def judge(
     run: Annotated[Path, typer.Argument(help="A run folder, finished, going on or killed.", show_default=False)],
-    select: Annotated[
-        str | None,
-        typer.Option(
-            help="Ask these rules alone, such as LOS,GEN001; overrules the configuration.", show_default=False
-        ),
-    ] = None,
-    ignore: Annotated[
-        str | None,
-        typer.Option(help="Leave out what these rules say, such as LOS003,GEN.", show_default=False),
-    ] = None,
-    fail_on: Annotated[
-        str, typer.Option(help="End with 1 for a finding as bad as this: error, warning, info, never.")
-    ] = "error",
-    json_file: Annotated[
-        str | None, typer.Option("--json", help="Write the findings as JSON ('-': standard output).")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+    select: Select = None,
+    ignore: Ignore = None,
+    fail_on: FailOn = "error",
+    json_file: JsonFindings = None,
+    quiet: Quiet = False,
 ) -> None:
     """Apply the rules to a recorded run, as configured in pyproject.toml; write its findings.jsonl."""
     from babysit.diagnose import diagnose, join

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from babysit.cli._options import Quiet, json_option
 from babysit.cli._output import console, print_json
 from babysit.errors import InputError
 
@@ -39,10 +40,8 @@ def lab(
         int | None, typer.Option(min=1, help="Experiments at a time; one a core.", show_default=False)
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the claims and run nothing.")] = False,
-    json_file: Annotated[
-        str | None, typer.Option("--json", help="Write all numbers as JSON ('-': standard output).")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+    json_file: Annotated[str | None, json_option("all numbers")] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Measure the claims of the lecture beside what is expected; exit code 1 if one does not hold.
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from babysit.cli._options import Quiet, json_option
 from babysit.cli._output import console, prepared_json, print_json
 from babysit.errors import InputError
 
@@ -21,10 +22,8 @@ def predict(
         str | None, typer.Option(help="file.py:build, for a run trained with it.", show_default=False)
     ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be read.")] = False,
-    json_file: Annotated[
-        str | None, typer.Option("--json", help="Write the predictions as JSON ('-': standard output).")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+    json_file: Annotated[str | None, json_option("the predictions")] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Apply a trained model to new data, its preprocessing included."""
     from babysit.data import ReadOptions

@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 
+from babysit.cli._options import JsonReport, Quiet
 from babysit.cli._output import console, prepared_json, print_json
 
 
 def report(
     run: Annotated[Path, typer.Argument(help="A run folder, finished, going on or killed.", show_default=False)],
-    json_file: Annotated[
-        str | None, typer.Option("--json", help="Write the report as JSON ('-': standard output).")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+    json_file: JsonReport = None,
+    quiet: Quiet = False,
 ) -> None:
     """Summarise a run in the terminal and write its report.html; an unfinished one is judged as configured."""
     from babysit.report.document import report_document

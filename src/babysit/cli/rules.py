@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
+from babysit.cli._options import json_option
 from babysit.cli._output import console, prepared_json, print_json
 from babysit.errors import InputError, suggest
 
 
 def rules(
-    json_file: Annotated[
-        str | None, typer.Option("--json", help="Write the list as JSON ('-': standard output).")
-    ] = None,
+    json_file: Annotated[str | None, json_option("the list")] = None,
 ) -> None:
     """List the rules: code, severity, name."""
     from babysit.rules._catalogue import catalogue

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import typer
 
+from babysit.cli._options import FailOn, Ignore, JsonFindings, Select
 from babysit.cli._output import fail, prepared_json
 from babysit.cli._verdict import check_fail_on, fails, with_options
 from babysit.errors import BabysitError
@@ -36,22 +37,10 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="New run folder; runs/NAME-N by default.", show_default=False)
     ] = None,
-    select: Annotated[
-        str | None,
-        typer.Option(
-            help="Ask these rules alone, such as LOS,GEN001; overrules the configuration.", show_default=False
-        ),
-    ] = None,
-    ignore: Annotated[
-        str | None,
-        typer.Option(help="Leave out what these rules say, such as LOS003,GEN.", show_default=False),
-    ] = None,
-    fail_on: Annotated[
-        str, typer.Option(help="End with 1 for a finding as bad as this: error, warning, info, never.")
-    ] = "never",
-    json_file: Annotated[
-        str | None, typer.Option("--json", help="Write the findings as JSON ('-': standard output).")
-    ] = None,
+    select: Select = None,
+    ignore: Ignore = None,
+    fail_on: FailOn = "never",
+    json_file: JsonFindings = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing beside what the script prints.")] = False,
     eager: Annotated[
         bool,
