@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from rich.console import Console
 from torch import nn
 from torch.nn import functional as F
 
+from babysit.cli.report import report
 from babysit.diagnose import diagnose, join
 from babysit.measure.record import read_runs
 from babysit.report.document import report_document
@@ -80,6 +82,15 @@ def test_all_trainings_of_a_run_are_judged_and_shown(two: Path) -> None:
     for number in (1, 2):
         assert f"Training {number} of 2: Training" in page
         assert f"Training {number} of 2: Inside the network" in page
+
+
+def test_the_command_judges_each_training_once(two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, judged = write_report(two).read_bytes(), []
+    monkeypatch.setattr("babysit.diagnose.diagnose", lambda run, **given: judged.append(run) or diagnose(run, **given))
+    report(two, json_file=str(tmp_path / "r.json"), quiet=True)
+    assert len(judged) == len(read_runs(two)) == 2
+    assert (two / "report.html").read_bytes() == page
+    assert json.loads((tmp_path / "r.json").read_text())["verdict"] == "errors"
 
 
 def test_a_finding_is_marked_in_the_curve_of_its_own_training(two: Path) -> None:

@@ -17,15 +17,20 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Summarise a run in the terminal and write its report.html; an unfinished one is judged as configured."""
-    from babysit.report.document import report_document
-    from babysit.report.html import write_report
-    from babysit.report.terminal import print_summary
+    from babysit.measure.record import read_runs
+    from babysit.report.document import document_of
+    from babysit.report.html import write_page
+    from babysit.report.summary import read_summary
+    from babysit.report.terminal import print_read
     from babysit.rules._config import read_config
 
     json_file = prepared_json(json_file)
     config = read_config(Path.cwd())
-    page = write_report(run, config)
-    print_json(report_document(run, config), json_file)
+    records = read_runs(run)
+    # judged once, as all the rules read all the records for it
+    summary = read_summary(run, records, config)
+    page = write_page(run, records, summary)
+    print_json(document_of(run, summary), json_file)
     screen = console(quiet=quiet, json_file=json_file)
-    print_summary(run, screen, config)
+    print_read(records[0], summary, screen)
     screen.print(f"report: {page}", markup=False)

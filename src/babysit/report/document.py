@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from babysit.diagnose import Diagnosis
-from babysit.measure.record import read_runs
-from babysit.report.summary import read_summary
+from babysit.report.summary import Summary, read_summary
 from babysit.rules._config import DEFAULTS, Config
 from babysit.storage import read_json
 
@@ -22,8 +21,16 @@ def report_document(folder: Path, config: Config = DEFAULTS) -> dict[str, Any]:
     Raises:
         RunFolderError: The folder is no run, or its `report.json` is damaged.
     """
-    runs = read_runs(folder)
-    summary = read_summary(folder, runs, config)
+    return document_of(folder, read_summary(folder, config=config))
+
+
+def document_of(folder: Path, summary: Summary) -> dict[str, Any]:
+    """The same of a run that has been read.
+
+    Args:
+        folder: The run folder.
+        summary: What is said of it.
+    """
     if not summary.judged:
         return {**read_json(folder / "report.json"), "finished": True}
     diagnosis = Diagnosis(summary.findings)

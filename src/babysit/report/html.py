@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
-from babysit.diagnose import diagnose
 from babysit.measure.record import RunRecord, read_runs, training_folder
 from babysit.report import headline, search_tables, tables
 from babysit.report.command import command_line
@@ -38,22 +37,36 @@ def write_report(folder: Path, config: Config = DEFAULTS) -> Path:
         StorageError: The disk refused.
     """
     runs = read_runs(folder)
-    summary = read_summary(folder, runs, config)
+    return write_page(folder, runs, read_summary(folder, runs, config))
+
+
+def write_page(folder: Path, runs: Sequence[RunRecord], summary: Summary) -> Path:
+    """The same of a run that has been read.
+
+    Args:
+        folder: The run folder.
+        runs: Its records, training by training.
+        summary: What is said of them.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        StorageError: The disk refused.
+    """
     shown = (
         galleries(runs[0], summary, folder)
         if len(runs) == 1
-        else [gallery for number in range(len(runs)) for gallery in _of_training(number, runs, summary, folder, config)]
+        else [gallery for number in range(len(runs)) for gallery in _of_training(number, runs, summary, folder)]
     )
     path = folder / "report.html"
     write_text(path, render(runs[0], summary, shown))
     return path
 
 
-def _of_training(
-    number: int, runs: Sequence[RunRecord], summary: Summary, folder: Path, config: Config
-) -> Iterator[Gallery]:
+def _of_training(number: int, runs: Sequence[RunRecord], summary: Summary, folder: Path) -> Iterator[Gallery]:
     """The pictures of one of several trainings, with the findings of this one marked in its curves."""
-    diagnosis = diagnose(runs[number], config=config)
+    diagnosis = summary.diagnoses[number]
     own = {(item.code, item.module): item.first_step for item in diagnosis.findings}
     findings = tuple(
         dataclasses.replace(item, first_step=own.get((item.code, item.module))) for item in summary.findings

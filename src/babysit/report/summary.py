@@ -69,6 +69,7 @@ class Summary:
         engine: What trained the trials of a search, and why.
         notes: What else a person should know of a search.
         header: What was known when the run started.
+        diagnoses: Of each of the run's trainings; ``()`` where no records were read.
     """
 
     command: str = ""
@@ -89,6 +90,7 @@ class Summary:
     engine: str = ""
     notes: tuple[str, ...] = ()
     header: RunHeader = field(default_factory=RunHeader)
+    diagnoses: tuple[Diagnosis, ...] = ()
 
     @property
     def classifies(self) -> bool:
@@ -136,16 +138,19 @@ def read_summary(folder: Path, runs: Sequence[RunRecord] = (), config: Config = 
     from babysit.diagnose import diagnose, join
 
     runs = runs or read_runs(folder)
-    run, diagnosis = runs[0], join([diagnose(item, config=config) for item in runs])
+    diagnoses = tuple(diagnose(item, config=config) for item in runs)
+    run, diagnosis = runs[0], join(diagnoses)
     try:
         report = read_json(folder / "report.json")
     except FileNotFoundError:
-        return dataclasses.replace(_from_records(runs, diagnosis), finished=_has_ended(folder, run))
+        found = _from_records(runs, diagnosis)
+        return dataclasses.replace(found, finished=_has_ended(folder, run), diagnoses=diagnoses)
     except (OSError, ValueError) as error:
         raise _damaged(folder) from error
     if not isinstance(report, dict):
         raise _damaged(folder)
-    return dataclasses.replace(parse_summary(report), health=diagnosis.health, header=run.header)
+    known = parse_summary(report)
+    return dataclasses.replace(known, health=diagnosis.health, header=run.header, diagnoses=diagnoses)
 
 
 def parse_summary(report: Mapping[str, Any]) -> Summary:

@@ -43,6 +43,17 @@ def print_summary(run: Path | Mapping[str, Any], console: Console, config: Confi
     """
     runs = read_runs(run) if isinstance(run, Path) else [RunRecord()]
     summary = read_summary(run, runs, config) if isinstance(run, Path) else parse_summary(run)
+    print_read(runs[0], summary, console)
+
+
+def print_read(run: RunRecord, summary: Summary, console: Console) -> None:
+    """The same of a run that has been read.
+
+    Args:
+        run: The records, of the first training.
+        summary: What is said of the run.
+        console: Where to.
+    """
     say = _Printer(console)
     say.line((subject(summary), "bold"))
     say.line((verdict(summary).words, verdict(summary).style))
@@ -62,7 +73,7 @@ def print_summary(run: Path | Mapping[str, Any], console: Console, config: Confi
     ensembles = [[(cell, "") for cell in row] for row in ensemble_rows(summary)]
     say.table(("Model", f"Test {summary.score_name}", "Test loss"), ensembles)
     if summary.command == "search":
-        _print_search(say, runs[0], summary)
+        _print_search(say, run, summary)
 
 
 def render_findings(findings: Sequence[Finding], console: Console, symptoms: Mapping[str, Sequence[str]] = {}) -> None:
