@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from babysit.fit.averages import Weights, with_weights
 from babysit.fit.ensemble import Ensemble
 from babysit.fit.evaluation import Examples, Result, evaluate, judge, predict
-from babysit.fit.losses import Task
 from babysit.nn import WithPreprocessing
-from babysit.recipe.prepared import held_out
+from babysit.recipe.prepared import Prepared, held_out
 from babysit.recipe.run import Run
 from babysit.recipe.steps import StepResult
 from babysit.recipe.subject import Subject
@@ -39,7 +38,8 @@ def test(run: Run, subject: Subject, trained: Trained) -> None:
         **_details(subject, outputs, examples),
     }
     run.report["ensemble"] = [
-        {"name": name, "score": found.score, "loss": found.loss} for name, found in _averages(trained, examples, task)
+        {"name": name, "score": found.score, "loss": found.loss}
+        for name, found in _averages(subject.prepared, trained, examples)
     ]
     ensembles = "".join(f"; {row['name']} {row['score']:.4f}" for row in run.report["ensemble"])
     validation = run.report["final"].get("validation", {}).get("score")
@@ -61,23 +61,34 @@ def whole_model(subject: Subject, network: nn.Module) -> WithPreprocessing:
     return whole
 
 
-def _averages(trained: Trained, examples: Examples, task: Task) -> list[tuple[str, Result]]:
+def with_trained_weights(prepared: Prepared, network: nn.Module, weights: Weights) -> nn.Module:
+    """A copy of a network that has other weights of its training.
+
+    Args:
+        prepared: What it was trained on: weights of a training that preprocesses batch by batch carry the
+            preprocessing's statistics too.
+        network: Left as it is.
+        weights: As the training kept them.
+    """
+    trained = with_weights(prepared.around(network), weights)
+    return trained if prepared.in_memory else trained.get_submodule("network")
+
+
+def _averages(prepared: Prepared, trained: Trained, examples: Examples) -> list[tuple[str, Result]]:
     """What averaging gives: Polyak's average, snapshots of one training, independent models."""
-    found: list[tuple[str, nn.Module]] = [("Polyak average", _with_weights(trained, trained.polyak))]
+
+    def voice(weights: Weights) -> nn.Module:
+        return with_trained_weights(prepared, trained.network, weights)
+
+    task = prepared.task
+    found: list[tuple[str, nn.Module]] = [("Polyak average", voice(trained.polyak))]
     if len(trained.snapshots) > 1:
-        voices = [_with_weights(trained, weights) for weights in trained.snapshots]
+        voices = [voice(weights) for weights in trained.snapshots]
         found.append((f"{len(voices)} snapshots", Ensemble(voices, task)))
     if trained.members:
         voices = [trained.network, *trained.members]
         found.append((f"{len(voices)} independent models", Ensemble(voices, task)))
     return [(name, evaluate(model, examples, task)) for name, model in found]
-
-
-def _with_weights(trained: Trained, weights: Weights) -> nn.Module:
-    own = set(trained.network.state_dict())
-    # weights of a training that preprocesses batch by batch carry the preprocessing's statistics too
-    plain = {name.removeprefix("network."): tensor for name, tensor in weights.items()}
-    return with_weights(trained.network, {name: tensor for name, tensor in plain.items() if name in own})
 
 
 def _details(subject: Subject, outputs: Tensor, examples: Examples) -> dict[str, Any]:
