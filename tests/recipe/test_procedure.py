@@ -18,6 +18,7 @@ from babysit.recipe.options import TrainOptions
 from babysit.recipe.prepared import held_out
 from babysit.recipe.procedure import resume
 from babysit.recipe.steps import StepResult
+from babysit.recipe.subject import Subject
 from babysit.rules import Finding
 
 Train = Callable[..., Any]
@@ -269,11 +270,31 @@ def test_a_run_that_is_refused_when_it_is_gone_on_with_is_kept(train: Train, tum
     assert bytes_of(run.folder) == kept
 
 
-def test_a_search_in_which_everything_fails_is_kept_to_look_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(procedure, "find_learning_rates", lambda *_: (1e3, 1e4))
-    with pytest.raises(InputError, match=r"trials that were all killed; lower the upper end"):
-        procedure.train(TrainOptions("digits", budget="2trials", epochs=1, hidden=(20,)), tmp_path / "run")
-    assert [trial.status for trial in read_run(tmp_path / "run").trials] == ["killed", "killed"]
+@pytest.mark.parametrize("force", [False, True])
+def test_a_search_of_which_nothing_is_left_ends_with_a_finding(tmp_path: Path, force: bool) -> None:
+    rates = ("lr=1e5..1e6",)
+    options = TrainOptions("iris", budget="2trials", epochs=1, hidden=(8,), search=rates, force=force)
+    ended = procedure.train(options, tmp_path / "run")
+    assert ended.finished is force
+    assert {trial.status for trial in read_run(tmp_path / "run").trials} == {"killed"}
+    assert ended.report["verdict"] == "errors"
+    (finding,) = [found for found in ended.report["findings"] if found["code"] == "SRC002"]
+    assert finding["severity"] == "error"
+    assert {item["name"]: item["value"] for item in finding["evidence"]}["share of trials killed"] == 1.0
+    assert "lower the range of lr" in finding["remedies"][0]
+    assert ended.report["procedure"][7]["passed"] is False
+    assert ended.report["search"]["best"] == {}
+    assert len((tmp_path / "run" / "trials.csv").read_text().splitlines()) == 1 + ended.report["search"]["killed"]
+    assert resume(tmp_path / "run").report == ended.report
+
+
+def test_a_search_in_which_nothing_can_be_built_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fails(*_: Any) -> None:
+        raise ValueError("no such layer")
+
+    monkeypatch.setattr(Subject, "network_for", fails)
+    with pytest.raises(InputError, match="that failed, the first with ValueError: no such layer"):
+        procedure.train(TrainOptions("iris", budget="2trials", epochs=1, hidden=(8,)), tmp_path / "run")
 
 
 def test_a_signal_leaves_a_run_that_can_be_gone_on_with(

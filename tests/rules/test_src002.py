@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
-from babysit.measure.record import Range, RoundRecord, RunRecord, TrialRecord
+from babysit.measure.record import Probe, Range, RoundRecord, RunRecord, TrialRecord
 from babysit.rules import Severity
 from babysit.rules.src002_mostly_diverged import MostlyDiverged
 
@@ -70,7 +71,39 @@ def test_small_rates_that_die_as_well_acquit_the_rate() -> None:
 
 def test_no_survivors() -> None:
     (finding,) = RULE.check(round_of(RATES, [True] * 6))
+    assert finding.severity is Severity.ERROR
+    assert finding.message == "6 of 6 trials of the search were killed: none trained to its end"
     assert finding.remedies == ("lower the range of lr: 1e-05 … 1e+03 → 1e-07 … 0.0001",)
+
+
+def test_no_survivors_of_a_few_trials_in_two_rounds() -> None:
+    run = both(round_of([1e5, 2e5], [True, True], low=1e5, high=1e6), round_of([3e5], [True], number=2))
+    (finding,) = RULE.check(run)
+    assert (finding.code, finding.severity) == ("SRC002", Severity.ERROR)
+    assert [(item.name, item.value) for item in finding.evidence] == [
+        ("share of trials killed", 1.0), ("median learning rate of those", 2e5)
+    ]  # fmt: skip
+    assert finding.remedies == ("lower the range of lr: 1e+05 … 1e+06 → 100 … 1e+05",)
+
+
+def test_no_survivors_where_the_usable_rates_were_measured() -> None:
+    run = round_of([1e5, 2e5], [True, True], low=1e5, high=1e6)
+    for high, where in ((1.0, "1e-05 … 1"), (1e7, "100 … 1e+05")):
+        probe = Probe("learning-rate", numbers={"low": 1e-5, "high": high})
+        (finding,) = RULE.check(dataclasses.replace(run, probes=(probe,)))
+        assert finding.remedies[0].endswith(f"1e+05 … 1e+06 → {where}")
+
+
+def test_a_round_that_still_goes_on_may_have_survivors() -> None:
+    run = round_of([1e5, 2e5, 3e5], [True, True, True])
+    assert list(RULE.check(dataclasses.replace(run, trials=run.trials[:2]))) == []
+
+
+def test_those_that_failed_are_counted_apart() -> None:
+    run = round_of([1e5, 2e5, 3e5], [True, True, True])
+    first, *rest = run.trials
+    (finding,) = RULE.check(dataclasses.replace(run, trials=(dataclasses.replace(first, status="failed"), *rest)))
+    assert finding.message == "2 of 3 trials of the search were killed and 1 failed: none trained to its end"
 
 
 @pytest.mark.parametrize("killed", [[True, True, False, False], [True, False, False, False, True], []])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -27,7 +27,7 @@ from babysit.search.ledgers import JournalLedger
 from babysit.search.problem import Problem
 from babysit.search.rungs import Rungs
 from babysit.search.space import Space
-from babysit.search.study import Study, StudyResult
+from babysit.search.study import AllKilledError, Study, StudyResult
 from babysit.search.trials import TrialSpec
 from babysit.storage import write_text
 
@@ -81,22 +81,32 @@ def search(run: Run, subject: Subject, rates: tuple[float, float]) -> tuple[Plan
             challengers=lambda best: challengers(run, subject, best),
             tell=tell,
         )
-        result = study.run()
+        try:
+            result = study.run()
+        except AllKilledError:
+            result = _none_survived(told)
+    _end(run, subject, result, told)
+    return plan, result
+
+
+def _end(run: Run, subject: Subject, result: StudyResult, told: Sequence[RoundRecord | TrialRecord]) -> None:
+    """Write down what was found, and judge it."""
+    survived = any(trial.status in ("complete", "halved") for trial in result.trials)
     write_text(run.folder.file("trials.csv"), trials_csv(result.trials))
     shutil.rmtree(run.folder.file("trials"), ignore_errors=True)
-    run.report["search"] = summary_of(result)
+    run.report["search"] = {**summary_of(result), **({} if survived else {"best": {}, "best_score": None})}
     run.end_step(
         StepResult(
             8,
             "search",
             "Search",
-            _say(result, subject),
+            _say(result, subject) if survived else _say_none(result),
             "a best setting inside the searched ranges",
+            passed=survived,
         ),
         judged_by=SEARCH_RULES,
         records=run.records(*told),
     )
-    return plan, result
 
 
 def _rungs(run: Run, subject: Subject, plan: Plan, space: Space, ledger: JournalLedger, stack: ExitStack) -> Rungs:
@@ -188,6 +198,22 @@ def problem_of(subject: Subject) -> Problem:
     )
 
 
+def _none_survived(told: Sequence[RoundRecord | TrialRecord]) -> StudyResult:
+    """A search of which no trial came to its end; what is gone on with, if at all, is what was trained the longest."""
+    rounds = tuple(record for record in told if isinstance(record, RoundRecord))
+    trials = tuple(record for record in told if isinstance(record, TrialRecord))
+    ranking = tuple(dict(trial.params) for trial in sorted(trials, key=lambda trial: -trial.steps))
+    return StudyResult(
+        best=ranking[0],
+        score=-math.inf,
+        ranking=ranking,
+        rounds=rounds,
+        trials=trials,
+        epochs_run=sum(trial.epochs for trial in trials),
+        epochs_planned=sum(round_.epochs * round_.trials for round_ in rounds),
+    )
+
+
 def _say(result: StudyResult, subject: Subject) -> str:
     killed = sum(trial.status == "killed" for trial in result.trials)
     saved = 1 - result.epochs_run / result.epochs_planned
@@ -196,3 +222,8 @@ def _say(result: StudyResult, subject: Subject) -> str:
         f"{len(result.trials)} trials, {killed} killed, {saved:.0%} of the epochs saved; "
         f"best {hyperparameters(result.best)}: validation {subject.prepared.task.score_name} {score}"
     )
+
+
+def _say_none(result: StudyResult) -> str:
+    killed = sum(trial.status == "killed" for trial in result.trials)
+    return f"{len(result.trials)} trials, {killed} killed: none trained to its end"

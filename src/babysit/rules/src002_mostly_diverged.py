@@ -19,14 +19,16 @@ class MostlyDiverged(Rule):
 
     ## What it measures
     The share of a round's trials that were killed: loss not finite, or over three times the initial one. And whether
-    those had larger learning rates than the others.
+    those had larger learning rates than the others. Where no trial at all was left, however few there were, it is an
+    error.
 
     ## Why it hurts
     What is left of the round samples the good part of the range thinly. The search finds less for the same number of
     trials.
 
     ## What to try
-    Lower the upper end of the learning rate's range to the largest rate that survived. If small rates diverge as well,
+    Lower the upper end of the learning rate's range to the largest rate that survived, or search the range in which the
+    loss was seen to fall. If small rates diverge as well,
     the rate is not the cause: scale the inputs, and check the initial weights and the strength of regularisation.
 
     ## When it is a false alarm
@@ -50,6 +52,9 @@ class MostlyDiverged(Rule):
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
+        if _none_left(run):
+            yield self._report_none(run)
+            return
         mended = False
         found: list[Finding] = []
         for round_ in reversed(run.rounds):
@@ -62,6 +67,19 @@ class MostlyDiverged(Rule):
                 mended = True
         yield from reversed(found)
 
+    def _report_none(self, run: RunRecord) -> Finding:
+        killed = [trial for trial in run.trials if trial.status == "killed"]
+        failed = f" and {len(run.trials) - len(killed)} failed" if len(killed) < len(run.trials) else ""
+        return self.finding(
+            f"{len(killed)} of {len(run.trials)} trials of the search were killed{failed}: none trained to its end",
+            evidence=(
+                Evidence("share of trials killed", len(killed) / len(run.trials), self.share),
+                *_rates_evidence(killed),
+            ),
+            remedies=(_measured(run, killed) or _remedy(run.rounds[0], run.trials, killed),),
+            severity=Severity.ERROR,
+        )
+
     def _report(self, round_: RoundRecord, trials: Sequence[TrialRecord], killed: Sequence[TrialRecord]) -> Finding:
         return self.finding(
             f"{len(killed)} of {len(trials)} trials of round {round_.number} ({round_.name}) were killed",
@@ -71,6 +89,25 @@ class MostlyDiverged(Rule):
             ),
             remedies=(_remedy(round_, trials, killed),),
         )
+
+
+def _none_left(run: RunRecord) -> bool:
+    """Whether all rounds are over, and no trial of any was left, of which some were killed."""
+    planned = sum(round_.trials for round_ in run.rounds)
+    ended = [trial.status for trial in run.trials]
+    return 0 < planned <= len(ended) and "killed" in ended and set(ended) <= {"killed", "failed"}
+
+
+def _measured(run: RunRecord, killed: Sequence[TrialRecord]) -> str:
+    """The range in which the loss was seen to fall, if it lies below what was searched; ``""`` otherwise."""
+    probe, drawn = run.probe("learning-rate"), run.rounds[0].ranges.get("lr")
+    low, high = (probe.numbers.get(name) for name in ("low", "high")) if probe else (None, None)
+    if drawn is None or drawn.low is None or drawn.high is None or low is None or high is None:
+        return ""
+    if not high < min(_rates(killed), default=0.0):
+        return ""
+    searched = f"{number(drawn.low)} … {number(drawn.high)}"
+    return f"lower the range of lr to where the loss was seen to fall: {searched} → {number(low)} … {number(high)}"
 
 
 def _rates(trials: Sequence[TrialRecord]) -> list[float]:

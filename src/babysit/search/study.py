@@ -41,6 +41,10 @@ AT_LEAST_BEST = 4
 """Three values of a hyperparameter that hardly matters may lie close together by chance; four seldom do."""
 
 
+class AllKilledError(InputError):
+    """Every trial was killed, so that there is no best one."""
+
+
 @dataclass(frozen=True)
 class StudyResult:
     """What a search found.
@@ -125,6 +129,7 @@ class Study:
 
         Raises:
             InputError: Every trial failed; the message is the first one's.
+            AllKilledError: None came to an end, as their losses exploded or their scores are no numbers.
         """
         space, ranked = self._space, list[TrialRecord]()
         plans = list(self._plans)
@@ -298,7 +303,7 @@ class Study:
     def _result(self, ranked: Sequence[TrialRecord]) -> StudyResult:
         if not ranked:
             unknown = any(trial.reason.startswith(NOT_A_NUMBER) for trial in self._trials)
-            raise InputError(
+            raise AllKilledError(
                 "search",
                 expected=f"at least one trial whose {'score is a number' if unknown else 'loss stays finite'}",
                 found=f"{len(self._trials)} trials that were all killed",
