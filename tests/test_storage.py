@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from babysit.errors import StorageError
 from babysit.storage import (
     LineWriter,
     json_line,
+    numbered_folder,
     read_json,
     read_lines,
     require_writable,
@@ -78,6 +80,15 @@ def test_a_refusal_at_any_stage_keeps_the_old_file(tmp_path: Path, monkeypatch: 
 def test_a_missing_folder_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"no such file or directory; free some space or choose another folder"):
         write_bytes(tmp_path / "nowhere" / "x", b"")
+
+
+def test_folders_are_numbered_and_no_two_get_the_same(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: numbered_folder(tmp_path / "runs", "a"), range(40)))
+    assert sorted(made) == sorted(tmp_path / "runs" / f"a-{number}" for number in range(1, 41))
+    (tmp_path / "runs" / "b-1").touch()
+    assert numbered_folder(tmp_path / "runs", "b") == tmp_path / "runs" / "b-2"
+    assert numbered_folder(tmp_path / "runs", "a", lambda folder: folder.name == "a-7") == tmp_path / "runs" / "a-7"
 
 
 @given(VALUES)

@@ -27,6 +27,29 @@ def refuse_write(path: Path, error: OSError) -> StorageError:
     )
 
 
+def numbered_folder(parent: Path, name: str, is_ours: Callable[[Path], bool] = lambda _: False) -> Path:
+    """Make the first of ``name-1``, ``name-2``, … that does not exist yet, which of several processes one alone gets.
+
+    Args:
+        parent: Made where it does not exist.
+        name: Of the folder.
+        is_ours: Whether a folder that is there already is the one that is wanted.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    number = 1
+    while True:
+        folder = parent / f"{name}-{number}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if not is_ours(folder):
+                number += 1
+                continue
+        return folder
+
+
 def write_atomically(path: Path, write: Callable[[Path], None], *, durable: bool = True) -> None:
     """Let ``write`` fill a temporary file, then move it over ``path`` in one step.
 

@@ -10,7 +10,7 @@ import pytest
 
 from babysit.errors import RunFolderError, StorageError
 from babysit.measure.record import RunHeader, read_header, write_header
-from babysit.recipe.folder import Journal, RunFolder, next_free
+from babysit.recipe.folder import Journal, RunFolder, new_folder
 
 HEADER = RunHeader(command="train", settings={"options": {"data": "digits"}})
 
@@ -121,15 +121,28 @@ def test_a_run_that_has_trained_is_not_removed(tmp_path: Path) -> None:
     assert read_header(tmp_path) == HEADER
 
 
-def test_the_next_free_name(tmp_path: Path) -> None:
-    runs = tmp_path / "runs"
-    assert next_free(runs, "digits") == runs / "digits-1"
-    (runs / "digits-1").mkdir()
-    (runs / "digits-3").mkdir()
-    assert next_free(runs, "digits") == runs / "digits-2"
-    (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="expected to be able to write there"):
-        next_free(tmp_path / "file", "digits")
+def test_a_folder_of_its_own_for_each_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = Path("runs")
+    (runs / "digits-3").mkdir(parents=True)
+    with new_folder(None, "digits") as first, new_folder(None, "digits") as second, new_folder(None, "digits") as third:
+        assert [first, second, third] == [runs / f"digits-{number}" for number in (1, 2, 4)]
+        (second / "run.json").touch()
+    assert sorted(folder.name for folder in runs.iterdir()) == ["digits-2", "digits-3"]
+    with new_folder(Path("mine"), "digits") as asked_for:
+        assert asked_for == Path("mine")
+
+
+def test_what_nothing_is_put_in_is_removed_with_what_was_made_for_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyError), new_folder(None, "digits"):
+        raise KeyError(*Path("runs").iterdir())
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "runs").touch()
+    with pytest.raises(StorageError, match="runs: expected to be able to write there"), new_folder(None, "digits"):
+        pass
 
 
 Noted = list[tuple[str, object]]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from babysit.cli._places import check_folder
 from babysit.errors import RunFolderError
-from babysit.storage import refuse_write
+from babysit.storage import numbered_folder, refuse_write
 from babysit.watch.processes import discard_unused, launched_rank
 
 SPAWNED = "spawned"
@@ -118,11 +118,8 @@ def name_of(target: str, *, as_module: bool) -> str:
 def _next_free(start: Path, parent: Path, name: str, launch: str) -> Path:
     """Make the first of ``name-1``, ``name-2``, … that does not exist yet; one for all processes of a launch."""
     (start / parent).mkdir(parents=True, exist_ok=True)
-    with _locked(start / parent):
-        number = 1
-        while (folder := start / parent / f"{name}-{number}").exists() and not _is_of(folder, launch):
-            number += 1
-        folder.mkdir(exist_ok=True)
+    with _locked(start / parent):  # until it is written down whose it is
+        folder = numbered_folder(start / parent, name, lambda folder: _is_of(folder, launch))
         if launch:
             (folder / _LAUNCH).write_text(launch)
     return parent / folder.name

@@ -133,7 +133,10 @@ def search(
         seed=seed,
     )
     _refuse_without_effect(options)
-    _run(options, out or _next_free(target), json_file, quiet=quiet, again=False)
+    from babysit.recipe.folder import new_folder
+
+    with new_folder(out, _name_of(target)) as folder:
+        _run(options, folder, json_file, quiet=quiet, again=False)
 
 
 @dataclass(frozen=True)
@@ -282,11 +285,10 @@ def _space(items: tuple[str, ...], *, of_loop: bool) -> Any:
     return parse_space(items, of_loop=of_loop)
 
 
-def _next_free(target: str) -> Path:
-    from babysit.recipe.folder import next_free
-
+def _name_of(target: str) -> str:
+    """A folder name for a function."""
     home = target.rpartition(":")[0]
-    return next_free(Path("runs"), Path(home).stem.rpartition(".")[2] or "search")
+    return Path(home).stem.rpartition(".")[2] or "search"
 
 
 def _options_of(folder: Path) -> _Options:

@@ -105,7 +105,7 @@ def train(
         refuse_options(context, "a run", "train anew")
         _run(None, resume, display, json_file)
         return
-    from babysit.recipe.folder import next_free
+    from babysit.recipe.folder import new_folder
     from babysit.recipe.options import TrainOptions
 
     assert data is not None
@@ -134,7 +134,8 @@ def train(
         seed=seed,
         force=force,
     )
-    _run(options, out or next_free(Path("runs"), _name_of(data)), display, json_file)
+    with new_folder(out, _name_of(data)) as folder:
+        _run(options, folder, display, json_file)
 
 
 def _run(options: TrainOptions | None, folder: Path, display: RichDisplay, json_file: str | None) -> None:

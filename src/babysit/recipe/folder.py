@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from babysit.errors import RunFolderError
 from babysit.measure.record import RunHeader, read_header, write_header
-from babysit.storage import LineWriter, read_lines, refuse_write
+from babysit.storage import LineWriter, numbered_folder, read_lines, refuse_write
 
 Value = TypeVar("Value")
+
+RUNS = Path("runs")
+"""Where runs are put for which no folder was named."""
 
 
 class RunFolder:
@@ -164,20 +167,32 @@ class Journal:
         return value
 
 
-def next_free(parent: Path, name: str) -> Path:
-    """The first of ``name-1``, ``name-2``, … that does not exist yet.
+@contextlib.contextmanager
+def new_folder(out: Path | None, name: str) -> Iterator[Path]:
+    """Where a run is put: the folder that was asked for, or `runs/NAME-N`, which nobody else gets.
+
+    A folder that was made here and that nothing is put in is removed again.
+
+    Args:
+        out: As it was asked for.
+        name: Otherwise.
 
     Raises:
-        StorageError: The parent folder cannot be made.
+        StorageError: The folder cannot be made.
     """
+    if out is not None:
+        yield out
+        return
     try:
-        parent.mkdir(parents=True, exist_ok=True)
+        folder = numbered_folder(RUNS, name)
     except OSError as error:
-        raise refuse_write(parent, error) from error
-    number = 1
-    while (parent / f"{name}-{number}").exists():
-        number += 1
-    return parent / f"{name}-{number}"
+        raise refuse_write(RUNS, error) from error
+    try:
+        yield folder
+    finally:
+        for made in (folder, RUNS):
+            with contextlib.suppress(OSError):  # there is something in it
+                made.rmdir()
 
 
 def _is_temporary(item: Path) -> bool:
