@@ -72,8 +72,11 @@ def notes_of(babysit: Any, folder: Path, *arguments: object) -> list[str]:
         (["digits", "--schedule", "often"], "schedule: expected one of constant, step"),
         (["digits", "--augment", "flop"], "augmentation: expected none, flip, shift:PIXELS"),
         (["iris", "--augment", "flip"], "--augment: expected images that fit in memory"),
-        (["digits", "--model", "transformer"], "--model: expected mlp, cnn or file.py:function, found 'transformer'"),
-        (["digits", "--model", "nowhere.py:build"], "found no file nowhere.py"),
+        (
+            ["digits", "--model", "transformer"],
+            "--model: expected mlp, cnn, file.py:function or module:function, found 'transformer'",
+        ),
+        (["digits", "--model", "nowhere.py:build"], "nowhere.py: expected a Python file, found no such file"),
         (["digits", "--search", "hiden"], "did you mean 'hidden'?"),
         (["digits", "--search", "dropout=2..1"], "the smaller first, found 2 to 1"),
         (["digits", "--preprocess", "mean-picture"], "preprocessing 'mean-picture': expected steps among"),

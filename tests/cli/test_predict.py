@@ -79,7 +79,7 @@ def test_quiet_prints_nothing(babysit: Any, tumour_run: Path, tumours: Path, tmp
         (["{run}", "digits"], "digits"),
         (["{run}", "{tumours}", "--out", "p.xlsx"], "--out: expected a .csv or .json file, found p.xlsx"),
         (["{run}", "{tumours}", "--out", "/dev/null/p.csv"], "expected to be able to write there"),
-        (["{run}", "{tumours}", "--model", "net.py"], "expected a Python file before the colon"),
+        (["{run}", "{tumours}", "--model", "net.py"], "expected FILE.py:FUNCTION or MODULE:FUNCTION"),
         (["{run}", "few.csv"], "perimeter"),
     ],
 )

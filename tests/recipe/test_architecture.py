@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,13 @@ from torch import Tensor, nn
 
 from babysit.errors import InputError
 from babysit.nn import CNNConfig, MLPConfig
+from babysit.preflight.target import function_named
 from babysit.recipe.architecture import (
     Architecture,
     Configured,
     FromFile,
     architecture_from_json,
     choose_architecture,
-    load_function,
 )
 from babysit.recipe.options import TrainOptions
 
@@ -40,8 +39,6 @@ class Net(nn.Module):
 
     def forward(self, inputs):
         return self.layer(inputs)
-
-THRESHOLD = 3
 """
 
 Write = Callable[[str], Path]
@@ -178,12 +175,6 @@ def test_the_trial_run_of_a_network_changes_nothing_in_it(write: Write) -> None:
 @pytest.mark.parametrize(
     ("content", "name", "says"),
     [
-        (GOOD, "built", "found build, Net; name one of them"),
-        (GOOD, "THRESHOLD", "found build, Net; name one of them"),
-        ("x = 1", "build", "found no function at all"),
-        ("import nothing_of_that_name", "build", "found ModuleNotFoundError: No module named 'nothing_of_that_name'"),
-        ("def build(:", "build", "found SyntaxError: invalid syntax"),
-        ("raise KeyError('x')", "build", "found KeyError: 'x'; mend the file"),
         ("def build(): return 3", "build", "found one that returns int; return the model"),
         ("def build(): raise ValueError('too\\nbad')", "build", "found ValueError: too bad; mend the function"),
         ("def build(depth): pass", "build", "missing 1 required positional argument: 'depth'"),
@@ -211,27 +202,6 @@ def test_what_is_wrong_with_one_s_own_file_is_told_in_one_line(
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("target", ["nowhere.py:build", ":build", "/:build"])
-def test_a_file_that_is_not_there(target: str) -> None:
-    with pytest.raises(InputError, match="expected a Python file before the colon, found no file"):
-        load_function(target)
-
-
-def test_a_file_of_another_kind(tmp_path: Path) -> None:
-    (tmp_path / "net.txt").write_text(GOOD)
-    with pytest.raises(InputError, match=r"name a \.py file"):
-        load_function(f"{tmp_path / 'net.txt'}:build")
-
-
-def test_a_file_named_like_a_module_does_not_replace_it(tmp_path: Path) -> None:
-    (tmp_path / "random.py").write_text(GOOD)
-    load_function(f"{tmp_path / 'random.py'}:build")
-    import random as imported
-
-    assert imported is random
-    assert random.random() < 1
-
-
 def test_a_regression_may_give_one_value_or_a_column(write: Write) -> None:
     path = write("from torch import nn\ndef build(): return nn.Sequential(nn.Linear(4, 1), nn.Flatten(0))")
     assert choose(outputs=1, model=f"{path}:build").build({}, 0, sample(4))(sample(4)).shape == (4,)
@@ -243,7 +213,7 @@ def test_json_builds_the_same_network_again(write: Write) -> None:
         params = {"hidden": (5, 4), "lr": 0.1, "dropout": 0.5}
         network = architecture.build(params, 0, sample(4))
         saved = json.loads(json.dumps(architecture.to_json(params)))
-        again = architecture_from_json(saved, load_function(f"{path}:build"))
+        again = architecture_from_json(saved, function_named(f"{path}:build"))
         again.load_state_dict(network.state_dict())
         inputs = torch.randn(3, 4)
         network.eval()

@@ -53,7 +53,10 @@ def test_options_of_a_later_version_are_passed_over() -> None:
         ({"batch_size": -3}, "batch_size: expected at least 1, found -3"),
         ({"ensemble": 0}, "--ensemble: expected at least 1 model, found 0"),
         ({"seed": -1}, "--seed: expected zero or more, found -1"),
-        ({"model": "transformer"}, "--model: expected mlp, cnn or file.py:function, found 'transformer'"),
+        (
+            {"model": "transformer"},
+            "--model: expected mlp, cnn, file.py:function or module:function, found 'transformer'",
+        ),
         ({"activation": "rellu"}, "relu"),
         ({"init": "hee"}, "init: expected one of"),
         ({"dropout": 1.0}, "dropout: expected a probability from 0 to below 1, found 1.0"),

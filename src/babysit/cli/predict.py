@@ -19,7 +19,7 @@ def predict(
         Path | None, typer.Option(help="Write the predictions to this .csv or .json file.", show_default=False)
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="file.py:build, for a run trained with it.", show_default=False)
+        str | None, typer.Option(help="file.py:build or module:build, for a run trained with it.", show_default=False)
     ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be read.")] = False,
     json_file: Annotated[str | None, json_option("the predictions")] = None,
@@ -27,13 +27,13 @@ def predict(
 ) -> None:
     """Apply a trained model to new data, its preprocessing included."""
     from babysit.data import ReadOptions
-    from babysit.recipe.architecture import load_function
+    from babysit.preflight.target import function_named
     from babysit.recipe.predicting import predict_with
 
     if out is not None and out.suffix not in (".csv", ".json"):
         raise InputError("--out", expected="a .csv or .json file", found=str(out), todo="change its ending")
     json_file = prepared_json(json_file)
-    build = load_function(model) if model else None
+    build = function_named(model) if model else None
     predictions = predict_with(run, data, ReadOptions(skip_bad=skip_bad), build)
     rows = list(predictions.rows())
     if out is not None:

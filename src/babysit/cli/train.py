@@ -38,7 +38,9 @@ def train(
             help="Steps such as mean-image,scale; channel-mean; standardize; pca:50; whiten; none.", show_default=False
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="mlp, cnn or file.py:build.", show_default=False)] = None,
+    model: Annotated[
+        str | None, typer.Option(help="mlp, cnn, file.py:build or module:build.", show_default=False)
+    ] = None,
     hidden: Annotated[
         str | None, typer.Option(help="Units of the hidden layers, such as 50 or 256,128.", show_default=False)
     ] = None,

@@ -1,4 +1,4 @@
-"""`file.py:function` and `package.module:function`: what a function gives is checked."""
+"""`file.py:function` and `package.module:function`: how a function is found; what one to be checked gives."""
 
 from __future__ import annotations
 
@@ -43,10 +43,14 @@ def is_function(target: str) -> bool:
 
 
 def function_named(target: str) -> Callable[..., Any]:
-    """Import the file or module and find the function.
+    """The function that a person named; its file or module is imported for that, and may import what lies beside it.
+
+    Args:
+        target: ``FILE.py:FUNCTION`` or ``MODULE:FUNCTION``.
 
     Raises:
-        InputError: The target names no function, or there is no such file, module or function.
+        InputError: The target names no function, or there is no such file, module or function, or it cannot be
+            imported.
     """
     match = _FUNCTION.fullmatch(target)
     if match is None:
@@ -58,7 +62,8 @@ def function_named(target: str) -> Callable[..., Any]:
     if not callable(function):
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         found = "no such name" if function is None else f"a {type(function).__name__}"
-        raise InputError(target, expected=f"a function {name}", found=found, todo=suggest(name, known, "name another"))
+        otherwise = f"name one of {', '.join(known[:8])}" if known else "define it"
+        raise InputError(target, expected=f"a function {name}", found=found, todo=suggest(name, known, otherwise))
     return cast(Callable[..., Any], function)
 
 
@@ -92,12 +97,17 @@ def _target(target: str, given: Any) -> Target:
 
 
 def _import(home: str) -> ModuleType:
+    path = Path(home)
     if home.endswith(".py"):
-        return _import_file(Path(home))
-    sys.path.insert(0, str(Path.cwd()))
+        return _import_file(path)
+    if path.is_file():
+        raise InputError(
+            home, expected="a Python file", found=f"one that ends in {path.suffix!r}", todo="name a .py file"
+        )
+    _put_first(Path.cwd())
     try:
         return importlib.import_module(home)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _not_imported(home, error) from error
 
 
@@ -106,18 +116,49 @@ def _import_file(path: Path) -> ModuleType:
         near = [item.name for item in path.parent.glob("*.py")] if path.parent.is_dir() else []
         todo = suggest(path.name, near, "check the path")
         raise InputError(str(path), expected="a Python file", found="no such file", todo=todo)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    file = path.resolve()
+    name = _module_name(file)
+    if _is_of(sys.modules.get(name), file):
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    sys.path.insert(0, str(path.resolve().parent))
+    sys.modules[name] = module
+    _put_first(file.parent)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        sys.modules.pop(name, None)
         raise _not_imported(str(path), error) from error
     return module
 
 
-def _not_imported(home: str, error: Exception) -> InputError:
+def _module_name(file: Path) -> str:
+    """The file's own name where nothing else has it, so that what is in it can be found by other processes as well.
+
+    A file called as a module that can be imported must not stand in for it: it gets a name that nobody imports.
+    """
+    own = file.stem
+    private = f"babysit user file {own.replace('.', ' ')}"
+    if not own.isidentifier():
+        return private
+    if own in sys.modules:
+        return own if _is_of(sys.modules[own], file) else private
+    spec = importlib.util.find_spec(own)
+    is_free = spec is None or spec.origin is None or Path(spec.origin).resolve() == file
+    return own if is_free else private
+
+
+def _is_of(module: ModuleType | None, file: Path) -> bool:
+    return getattr(module, "__file__", None) == str(file)
+
+
+def _put_first(folder: Path) -> None:
+    """Let what lies in a folder be imported, as python does for a script's."""
+    if sys.path[:1] != [str(folder)]:
+        sys.path.insert(0, str(folder))
+
+
+def _not_imported(home: str, error: BaseException) -> InputError:
     return refusal(home, error, expected="a module that can be imported", todo="mend it, or check the name")

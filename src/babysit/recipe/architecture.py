@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import inspect
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +16,7 @@ from babysit.errors import InputError
 from babysit.fit.evaluation import evaluation_mode
 from babysit.fit.layout import put_channels_innermost
 from babysit.nn import CNNConfig, MLPConfig, ModelConfig, build, config_from_json, config_to_json
+from babysit.preflight.target import function_named
 from babysit.recipe.options import TrainOptions
 
 SMALLEST_CNN_IMAGE = 16
@@ -175,7 +173,7 @@ def choose_architecture(
         InputError: The options cannot be had together or for such data.
     """
     if options.model is not None and ":" in options.model:
-        return FromFile(options.model, load_function(options.model), input_shape, outputs, options.network())
+        return FromFile(options.model, function_named(options.model), input_shape, outputs, options.network())
     if model_kind(options, kind, input_shape) == "cnn":
         return Configured(CNNConfig(input_shape, outputs, **options.network()))
     if options.channels is not None:
@@ -202,44 +200,6 @@ def _default_hidden(kind: str, examples: int) -> tuple[int, ...]:
     if kind == "image":
         return (256, 128) if examples >= 10_000 else (128,)
     return (64, 32) if examples >= 1_000 else (32,)
-
-
-def load_function(target: str) -> Callable[..., Any]:
-    """The function a person named as ``file.py:function``.
-
-    Raises:
-        InputError: No such file or function, or the file fails when it is run.
-    """
-    path_text, _, name = target.rpartition(":")
-    path = Path(path_text)
-    if not path.is_file():
-        raise InputError(
-            target, expected="a Python file before the colon", found=f"no file {path}", todo="check the path"
-        )
-    # under a name of its own: a file called random.py or torch.py must not replace the module of that name
-    module_name = f"babysit user file {path.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise InputError(target, expected="a Python file before the colon", found=str(path), todo="name a .py file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's file raises is the user's to read
-        raise InputError(
-            target, expected="a file that can be run", found=f"{type(error).__name__}: {error}", todo="mend the file"
-        ) from error
-    function = getattr(module, name, None)
-    if not callable(function):
-        functions = [item for item, value in vars(module).items() if callable(value) and not item.startswith("_")]
-        raise InputError(
-            target,
-            expected=f"a function {name!r} in {path}",
-            found=", ".join(functions[:8]) or "no function at all",
-            todo="name one of them",
-        )
-    found: Callable[..., Any] = function
-    return found
 
 
 def architecture_from_json(data: Mapping[str, Any], function: Callable[..., Any] | None = None) -> nn.Module:

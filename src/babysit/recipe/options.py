@@ -30,7 +30,7 @@ class TrainOptions:
         image_size: Height and width images are resized to.
         skip_bad: Leave out images that cannot be read.
         preprocess: Such as ``"mean-image,scale"``.
-        model: ``"mlp"``, ``"cnn"``, or ``"file.py:build"``.
+        model: ``"mlp"``, ``"cnn"``, ``"file.py:build"`` or ``"module:build"``.
         hidden: Units of each hidden layer.
         channels: Maps of each convolutional block.
         activation: Of the hidden layers.
@@ -79,7 +79,10 @@ class TrainOptions:
     def __post_init__(self) -> None:
         if self.model not in (None, "mlp", "cnn") and ":" not in str(self.model):
             raise InputError(
-                "--model", expected="mlp, cnn or file.py:function", found=repr(self.model), todo="choose one of them"
+                "--model",
+                expected="mlp, cnn, file.py:function or module:function",
+                found=repr(self.model),
+                todo="choose one of them",
             )
         # knows every option of both kinds of network; the image is large enough for any number of blocks
         CNNConfig((1, _LARGEST, _LARGEST), 1, **self.network())
