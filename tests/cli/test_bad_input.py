@@ -82,6 +82,10 @@ def notes_of(babysit: Any, folder: Path, *arguments: object) -> list[str]:
         (["digits", "--preprocess", "mean-picture"], "preprocessing 'mean-picture': expected steps among"),
         (["digits", "--epochs", "0"], "epochs: expected at least 1, found 0"),
         (["digits", "--batch-size", "-1"], "batch_size: expected at least 1, found -1"),
+        (
+            ["iris", "--batch-size", "1", "--batch-norm"],
+            "--batch-size: expected batches that the network can be trained",
+        ),
         (["digits", "--dropout", "1"], "dropout: expected a probability"),
         (["digits", "--ensemble", "0"], "--ensemble: expected at least 1 model"),
         (["digits", "--seed", "-1"], "--seed: expected zero or more"),

@@ -170,6 +170,74 @@ def test_the_trial_run_of_a_network_changes_nothing_in_it(write: Write) -> None:
     network = choose(model=f"{path}:build").build({}, 0, sample(4))
     assert network.training
     assert network.get_buffer("0.num_batches_tracked").item() == 0
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+TRAINS = """
+import sys, threading
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+class Raises(Net):
+    def forward(self, inputs):
+        if self.training:
+            raise KeyError("mode")
+        return self.layer(inputs)
+
+class Two(Net):
+    def forward(self, inputs):
+        return (self.layer(inputs), inputs) if self.training else self.layer(inputs)
+
+class InPlace(Net):
+    def forward(self, inputs):
+        outputs = self.layer(inputs).sigmoid()
+        outputs += 1
+        return outputs
+
+class Fixed(Net):
+    def forward(self, inputs):
+        return inputs[:, :3]
+
+class Locked(Net):
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
+
+    def forward(self, inputs):
+        return self.layer(inputs)
+
+def leaves():
+    sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (
+            "Raises",
+            "found KeyError for inputs of shape (2, 4) in training mode: 'mode'; make it work after model.train",
+        ),
+        ("Two", "found outputs tuple for 2 examples in training mode"),
+        ("InPlace", "modified by an inplace operation"),
+        ("Fixed", "found outputs that depend on no parameter"),
+        ("Locked", "found one that cannot be copied: TypeError: cannot pickle '_thread.lock' object"),
+        ("leaves", "found SystemExit: 3; mend the function"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_is_refused_when_it_is_built(write: Write, name: str, says: str) -> None:
+    architecture = choose(model=f"{write(TRAINS)}:{name}")
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    with pytest.raises(InputError) as refused:
+        architecture.build({}, 0, sample(4))
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize(
@@ -213,6 +281,8 @@ def test_json_builds_the_same_network_again(write: Write) -> None:
         params = {"hidden": (5, 4), "lr": 0.1, "dropout": 0.5}
         network = architecture.build(params, 0, sample(4))
         saved = json.loads(json.dumps(architecture.to_json(params)))
+        with torch.inference_mode():  # somebody else's, who trains nothing
+            assert architecture_from_json(saved, function_named(f"{path}:build")) is not None
         again = architecture_from_json(saved, function_named(f"{path}:build"))
         again.load_state_dict(network.state_dict())
         inputs = torch.randn(3, 4)

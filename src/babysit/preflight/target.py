@@ -77,7 +77,7 @@ def load(target: str) -> Target:
     name = target.rpartition(":")[2]
     try:
         given = function()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise refusal(target, error, expected=f"{name}() to return {_WANTED}", todo="mend it") from error
     return _target(target, given)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 from abc import ABC, abstractmethod
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from babysit.errors import InputError
+from babysit.errors import InputError, told
 from babysit.fit.evaluation import evaluation_mode
 from babysit.fit.layout import put_channels_innermost
 from babysit.nn import CNNConfig, MLPConfig, ModelConfig, build, config_from_json, config_to_json
@@ -106,6 +107,19 @@ class FromFile(Architecture):
             torch.manual_seed(seed)
             network = self._call(params)
             self._try(network, sample[:2])
+            self._try_training(network, sample[:2])
+        return network
+
+    def build_again(self, params: Mapping[str, Any]) -> nn.Module:
+        """The network of a training that is over, which is not tried in training mode: it may be wanted elsewhere.
+
+        Raises:
+            InputError: As for :meth:`build`.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = self._call(params)
+            self._try(network, torch.zeros(2, *self.input_shape))
         return network
 
     def to_json(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,24 +143,44 @@ class FromFile(Architecture):
             accepted = inspect.signature(self.function).parameters
             takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
             network = self.function(**{n: v for n, v in offered.items() if takes_all or n in accepted})
-        except Exception as error:  # whatever the user's function raises is the user's to read
-            raise self._bad(f"{type(error).__name__}: {error}", "mend the function") from error
+        except (Exception, SystemExit) as error:  # whatever the user's function raises is the user's to read
+            raise self._bad(told(error), "mend the function") from error
         if not isinstance(network, nn.Module):
             raise self._bad(f"one that returns {type(network).__name__}", "return the model")
         return network
 
     def _try(self, network: nn.Module, inputs: Tensor) -> None:
         """Whether the network takes such inputs and gives so many outputs."""
+        with evaluation_mode(network), torch.no_grad():
+            self._outputs(network, inputs, "", "take input_shape as a parameter")
+
+    def _try_training(self, network: nn.Module, inputs: Tensor) -> None:
+        """Whether it does so in training mode too, and can be trained; on a copy, as batch norm learns from a look."""
+        todo = "make it work after model.train()"
         try:
-            with evaluation_mode(network), torch.no_grad():
-                outputs = network(inputs)
+            copied = copy.deepcopy(network).train()
+        except Exception as error:
+            raise self._bad(f"one that cannot be copied: {told(error)}", "let copy.deepcopy work") from error
+        outputs = self._outputs(copied, inputs, " in training mode", todo)
+        if not outputs.requires_grad:
+            raise self._bad("outputs that depend on no parameter", "return a model that can be trained")
+        try:
+            outputs.sum().backward()  # type: ignore[no-untyped-call]
+        except Exception as error:
+            raise self._bad(f"{told(error)} in the backward pass", todo) from error
+
+    def _outputs(self, network: nn.Module, inputs: Tensor, where: str, todo: str) -> Tensor:
+        try:
+            outputs = network(inputs)
         except Exception as error:  # likewise
-            found = f"{type(error).__name__} for inputs of shape {tuple(inputs.shape)}: {error}"
-            raise self._bad(found, "take input_shape as a parameter") from error
+            found = f"{type(error).__name__} for inputs of shape {tuple(inputs.shape)}{where}: {error}"
+            raise self._bad(found, todo) from error
         shapes = [(len(inputs), self.outputs), *([(len(inputs),)] if self.outputs == 1 else [])]
         shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-        if shape not in shapes:
-            raise self._bad(f"outputs {shape} for {len(inputs)} examples", "take outputs as a parameter")
+        if shape not in shapes or not isinstance(outputs, Tensor):
+            found = f"outputs {shape} for {len(inputs)} examples{where}"
+            raise self._bad(found, todo if where else "take outputs as a parameter")
+        return outputs
 
     def _bad(self, found: str, todo: str) -> InputError:
         expected = f"a function that returns an nn.Module from (N, {self._inputs}) to (N, {self.outputs})"
@@ -222,5 +256,4 @@ def architecture_from_json(data: Mapping[str, Any], function: Callable[..., Any]
             todo="name it with --model or build=, as code named by a file is not run",
         )
     params = {name: tuple(value) if isinstance(value, list) else value for name, value in data["params"].items()}
-    shape = tuple(data["input_shape"])
-    return FromFile(data["target"], function, shape, data["outputs"]).build(params, 0, torch.zeros(2, *shape))
+    return FromFile(data["target"], function, tuple(data["input_shape"]), data["outputs"]).build_again(params)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from babysit.data.batches import Batches
+from babysit.errors import InputError, told
 from babysit.fit.losses import chance_loss
 from babysit.fit.optimizers import make_optimizer
 from babysit.fit.settings import TrainSettings
@@ -81,6 +82,7 @@ def choose_model(run: Run, prepared: Prepared) -> Subject:
         chance_loss(prepared.task, prepared.train.y),
         options.augment or "none",
     )
+    _try_step(subject)
     layers = describe(subject.network, prepared.preprocess.output_shape)
     parameters = sum(parameter.numel() for parameter in subject.network.parameters())
     run.report["model"] = {
@@ -108,6 +110,26 @@ def choose_model(run: Run, prepared: Prepared) -> Subject:
         )
     )
     return subject
+
+
+def _try_step(subject: Subject) -> None:
+    """Refuse batches that the network cannot be trained on: one example is too few to be normalised over.
+
+    Raises:
+        InputError: A step with such a batch raises.
+    """
+    ((inputs, targets),) = subject.batches(1)
+    try:
+        with isolated(subject.network) as network:
+            network.train()
+            subject.prepared.task.loss(network(inputs), targets).backward()  # type: ignore[no-untyped-call]
+    except Exception as error:
+        raise InputError(
+            "--batch-size",
+            expected="batches that the network can be trained on",
+            found=f"{told(error)} for one of {len(inputs)}",
+            todo="choose another size, or leave batch normalisation out",
+        ) from error
 
 
 def measure_step(subject: Subject) -> float:
