@@ -96,7 +96,9 @@ def test_what_is_asked_for_replaces_the_defaults() -> None:
     [
         ({"model": "cnn"}, "table", (4,), "expected channels, height and width, found (4,); use an mlp"),
         ({"model": "cnn", "channels": (8,) * 5}, "image", (1, 16, 16), "at most 4 blocks"),
-        ({"channels": (8,)}, "image", (1, 8, 8), "--channels: expected a convolutional net"),
+        ({"channels": (8,)}, "image", (1, 8, 8), "--channels: expected a convolutional net, found a multilayer"),
+        ({"search": ("channels",)}, "image", (1, 8, 8), "--search channels: expected a convolutional net"),
+        ({"search": ("channels=8|16",)}, "table", (4,), "found a multilayer perceptron; leave it out"),
     ],
 )
 def test_what_does_not_suit_the_data_is_refused(
@@ -139,14 +141,43 @@ def test_convolutions_have_their_channels_innermost() -> None:
 
 def test_a_function_of_one_s_own_gets_what_it_takes(write: Write) -> None:
     path = write(GOOD)
-    architecture = choose(model=f"{path}:build", hidden=(6,), activation="elu")
+    architecture = choose(model=f"{path}:build", hidden=(6,))
     network = architecture.build({"dropout": 0.5, "lr": 0.1}, 0, sample(4))
     assert [layer.out_features for layer in network.modules() if isinstance(layer, nn.Linear)] == [6, 3]
     assert [layer.p for layer in network.modules() if isinstance(layer, nn.Dropout)] == [0.5]
     searched = architecture.build({"hidden": (9,)}, 0, sample(4))
     assert [layer.out_features for layer in searched.modules() if isinstance(layer, nn.Linear)] == [9, 3]
-    assert architecture.describe({"lr": 0.1}) == f"{path}:build (hidden=(6,), activation=elu, lr=0.1)"
+    assert architecture.describe({"lr": 0.1}) == f"{path}:build (hidden=(6,), lr=0.1)"
     assert choose(model=f"{path}:build").describe({}) == f"{path}:build (its defaults)"
+
+
+@pytest.mark.parametrize(
+    ("options", "option"),
+    [
+        ({"activation": "elu"}, "--activation"),
+        ({"batch_norm": False}, "--batch-norm"),
+        ({"hidden": (6,), "init": "he"}, "--init"),
+        ({"search": ("hidden", "activation=relu|elu")}, "--search activation"),
+        ({"search": ("batch-norm",)}, "--search batch_norm"),
+    ],
+)
+def test_what_a_function_of_one_s_own_does_not_take_is_refused(
+    write: Write, options: dict[str, Any], option: str
+) -> None:
+    path = write(GOOD)
+    with pytest.raises(InputError) as refused:
+        choose(model=f"{path}:build", **options)
+    assert str(refused.value).startswith(f"{option}: expected a function that takes ")
+    assert f"{path}:build(input_shape, outputs, hidden=(8,), dropout=0.0); leave it out" in str(refused.value)
+    assert choose(model=f"{path}:Net", **options) is not None  # it takes everything
+
+
+def test_names_that_a_function_takes_by_position_alone_are_not_given_to_it(write: Write) -> None:
+    path = write("from torch import nn\ndef build(dropout=0, /, *hidden): return nn.Linear(4, 3)")
+    assert choose(model=f"{path}:build").build({"hidden": (3,), "dropout": 0.5}, 0, sample(4)) is not None
+    for options in ({"hidden": (3,)}, {"dropout": 0.5}):
+        with pytest.raises(InputError, match="leave it out"):
+            choose(model=f"{path}:build", **options)
 
 
 def test_a_class_that_takes_everything_gets_everything(write: Write) -> None:

@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from babysit.errors import InputError
+from babysit.fit.optimizers import OPTIMIZERS, WITHOUT_MOMENTUM, make_optimizer
 from babysit.recipe.options import TrainOptions
 
 sizes = st.lists(st.integers(1, 500), max_size=3).map(tuple)
@@ -49,6 +51,7 @@ def test_options_of_a_later_version_are_passed_over() -> None:
         ({"search": ("droput",)}, "did you mean 'dropout'?"),
         ({"schedule": "sometimes"}, "schedule: expected one of constant"),
         ({"optimizer": "amsgrad"}, "--optimizer: expected one of sgd, momentum"),
+        ({"search": ("momentum",), "optimizer": "rmsprop"}, "--search momentum: expected an optimizer that has one"),
         ({"epochs": 0}, "epochs: expected at least 1, found 0"),
         ({"batch_size": -3}, "batch_size: expected at least 1, found -3"),
         ({"ensemble": 0}, "--ensemble: expected at least 1 model, found 0"),
@@ -78,3 +81,27 @@ def test_the_network_s_options_are_those_that_were_given() -> None:
     assert TrainOptions("digits").network() == {}
     given = TrainOptions("digits", hidden=(), batch_norm=False, dropout=0.0, channels=(8,), optimizer="adam")
     assert given.network() == {"hidden": (), "batch_norm": False, "dropout": 0.0, "channels": (8,)}
+
+
+def test_what_is_asked_of_the_network_is_known_by_its_options() -> None:
+    asked = TrainOptions("digits", hidden=(8,), batch_norm=False, search=("hidden", "batch-norm", "dropout", "lr"))
+    assert asked.asked_of_network() == {
+        "hidden": "--hidden", "batch_norm": "--batch-norm", "dropout": "--search dropout"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_momentum_is_searched_where_it_changes_the_update(name: str) -> None:
+    def after(momentum: float) -> torch.Tensor:
+        model = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.ones_(model.weight)
+        optimizer = make_optimizer(name, model, lr=0.1, momentum=momentum)
+        for scale in (1.0, 3.0):
+            optimizer.zero_grad()
+            (scale * model(torch.ones(1, 1)).sum()).backward()
+            optimizer.step()
+        return model.weight.detach()
+
+    has_effect = not torch.equal(after(0.5), after(0.9))
+    assert has_effect is (name not in WITHOUT_MOMENTUM)
+    TrainOptions("digits", search=("momentum", "optimizer"), optimizer=name)

@@ -118,6 +118,14 @@ def test_what_makes_no_sense_is_refused_in_one_line(item: str, says: str) -> Non
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("items", "name"), [(["lr=1e-3..1", "lr=1e-2..1"], "lr"), (["batch-norm", "l2", "batch_norm=true"], "batch_norm")]
+)
+def test_a_name_that_is_there_twice_is_refused(items: list[str], name: str) -> None:
+    with pytest.raises(InputError, match=f"--search: expected each name once, found {name} twice"):
+        parse_search(items)
+
+
 @given(st.sampled_from(["", *SEARCHABLE]), st.sampled_from(["", "="]), st.text(max_size=10))
 def test_no_text_breaks_the_reading(name: str, equals: str, text: str) -> None:
     try:

@@ -52,6 +52,9 @@ OPTIMIZERS: Mapping[str, _Make] = {
     "adamw": _adamw,
 }
 
+WITHOUT_MOMENTUM = ("sgd", "adagrad", "rmsprop")
+"""Update rules that a momentum changes nothing in."""
+
 
 def require_known(name: str) -> None:
     """Check the name of an update rule.

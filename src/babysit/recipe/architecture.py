@@ -137,12 +137,29 @@ class FromFile(Architecture):
         known = {**self.given, **params}
         return f"{self.target} ({', '.join(f'{name}={value}' for name, value in known.items()) or 'its defaults'})"
 
+    def require(self, name: str, option: str) -> None:
+        """Refuse an option that the function would not hear of.
+
+        Raises:
+            InputError: It takes no such hyperparameter.
+        """
+        try:
+            signature = inspect.signature(self.function)
+        except (TypeError, ValueError):  # of what is not written in Python; the call will tell
+            return
+        if not _takes(signature, name):
+            raise InputError(
+                option,
+                expected=f"a function that takes {name}",
+                found=f"{self.target}{signature}",
+                todo="leave it out, or give the function such a parameter",
+            )
+
     def _call(self, params: Mapping[str, Any]) -> nn.Module:
         offered = {"input_shape": self.input_shape, "outputs": self.outputs, **self.given, **params}
         try:
-            accepted = inspect.signature(self.function).parameters
-            takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
-            network = self.function(**{n: v for n, v in offered.items() if takes_all or n in accepted})
+            signature = inspect.signature(self.function)
+            network = self.function(**{name: value for name, value in offered.items() if _takes(signature, name)})
         except (Exception, SystemExit) as error:  # whatever the user's function raises is the user's to read
             raise self._bad(told(error), "mend the function") from error
         if not isinstance(network, nn.Module):
@@ -191,6 +208,15 @@ class FromFile(Architecture):
         return ", ".join(map(str, self.input_shape))
 
 
+def _takes(signature: inspect.Signature, name: str) -> bool:
+    """Whether a function has a parameter of that name, or takes whatever it is given by name."""
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return any(
+        parameter.kind is parameter.VAR_KEYWORD or (parameter.name == name and parameter.kind in by_name)
+        for parameter in signature.parameters.values()
+    )
+
+
 def choose_architecture(
     options: TrainOptions, kind: str, examples: int, input_shape: tuple[int, ...], outputs: int
 ) -> Architecture:
@@ -206,14 +232,17 @@ def choose_architecture(
     Raises:
         InputError: The options cannot be had together or for such data.
     """
+    asked = options.asked_of_network()
     if options.model is not None and ":" in options.model:
-        return FromFile(options.model, function_named(options.model), input_shape, outputs, options.network())
+        own = FromFile(options.model, function_named(options.model), input_shape, outputs, options.network())
+        for name, option in asked.items():
+            own.require(name, option)
+        return own
     if model_kind(options, kind, input_shape) == "cnn":
         return Configured(CNNConfig(input_shape, outputs, **options.network()))
-    if options.channels is not None:
-        raise InputError(
-            "--channels", expected="a convolutional net", found="a multilayer perceptron", todo="add --model cnn"
-        )
+    if "channels" in asked:
+        todo = "add --model cnn" if kind == "image" else "leave it out"
+        raise InputError(asked["channels"], expected="a convolutional net", found="a multilayer perceptron", todo=todo)
     return Configured(
         MLPConfig(input_shape, outputs, **{"hidden": _default_hidden(kind, examples), **options.network()})
     )

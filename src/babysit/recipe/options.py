@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from babysit.data.augment import parse_augment
 from babysit.errors import InputError
-from babysit.fit.optimizers import OPTIMIZERS
+from babysit.fit.optimizers import OPTIMIZERS, WITHOUT_MOMENTUM
 from babysit.fit.settings import TrainSettings
 from babysit.nn import CNNConfig
 from babysit.nn.preprocessing import parse
 from babysit.recipe.budget import parse_budget
 from babysit.recipe.search_space import parse_search
 
+NETWORK = ("hidden", "channels", "activation", "batch_norm", "dropout", "init")
+"""Options that are hyperparameters of the network."""
 _LARGEST = 2**32
 
 
@@ -89,21 +91,25 @@ class TrainOptions:
         if self.preprocess is not None:
             parse(self.preprocess)
         parse_budget(self.budget)
-        parse_search(self.search)
+        _require(self.optimizer in OPTIMIZERS, "--optimizer", f"one of {', '.join(OPTIMIZERS)}", self.optimizer)
+        _refuse_momentum(self.optimizer, parse_search(self.search))
         parse_augment(self.augment or "none")
         TrainSettings(
             schedule=self.schedule,
             batch_size=1 if self.batch_size is None else self.batch_size,
             epochs=1 if self.epochs is None else self.epochs,
         )
-        _require(self.optimizer in OPTIMIZERS, "--optimizer", f"one of {', '.join(OPTIMIZERS)}", self.optimizer)
         _require(self.ensemble >= 1, "--ensemble", "at least 1 model", self.ensemble)
         _require(self.seed >= 0, "--seed", "zero or more", self.seed)
 
     def network(self) -> dict[str, Any]:
         """What was asked of the network, by the names its configuration has for it."""
-        names = ("hidden", "channels", "activation", "batch_norm", "dropout", "init")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+        return {name: value for name in NETWORK if (value := getattr(self, name)) is not None}
+
+    def asked_of_network(self) -> dict[str, str]:
+        """Each hyperparameter of the network that was set or is searched → the option, as a person writes it."""
+        searched = {name: f"--search {name}" for name in parse_search(self.search) if name in NETWORK}
+        return {**searched, **{name: f"--{name.replace('_', '-')}" for name in self.network()}}
 
     def to_json(self) -> dict[str, Any]:
         """The options as a JSON object."""
@@ -122,3 +128,13 @@ class TrainOptions:
 def _require(holds: bool, name: str, expected: str, found: object) -> None:
     if not holds:
         raise InputError(name, expected=expected, found=repr(found), todo="choose another value")
+
+
+def _refuse_momentum(optimizer: str, searched: Collection[str]) -> None:
+    if "momentum" in searched and "optimizer" not in searched and optimizer in WITHOUT_MOMENTUM:
+        raise InputError(
+            "--search momentum",
+            expected="an optimizer that has one",
+            found=optimizer,
+            todo="leave it out, or choose another --optimizer",
+        )

@@ -113,13 +113,18 @@ def parse_search(items: Sequence[str]) -> dict[str, Distribution | None]:
         items: Each a name, ``name=low..high`` or ``name=a|b|c``; hidden layers as ``256-128``.
 
     Raises:
-        InputError: No such name, or its values make no sense.
+        InputError: No such name, a name that is there twice, or its values make no sense.
 
     Example:
         >>> parse_search(["dropout=0..0.3"])["dropout"].to_range().high
         0.3
     """
-    return dict(_parse(item) for item in items)
+    named: dict[str, Distribution | None] = {}
+    for name, distribution in map(_parse, items):
+        if name in named:
+            raise InputError("--search", expected="each name once", found=f"{name} twice", todo="leave one of them out")
+        named[name] = distribution
+    return named
 
 
 def space_of(named: Mapping[str, Distribution | None], lr: tuple[float, float]) -> Space:
