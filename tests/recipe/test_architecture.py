@@ -180,6 +180,17 @@ def test_names_that_a_function_takes_by_position_alone_are_not_given_to_it(write
             choose(model=f"{path}:build", **options)
 
 
+def test_networks_that_share_what_is_trained_are_refused(write: Write) -> None:
+    path = write(TRAINS)
+    architecture = choose(model=f"{path}:shares")
+    kept = architecture.build({}, 0, sample(4))
+    with pytest.raises(InputError, match="of a network it built before; make new ones at every call"):
+        architecture.build({}, 1, sample(4))
+    assert kept is not None
+    frozen = choose(model=f"{path}:shares_what_is_not_trained")
+    assert [frozen.build({}, seed, sample(4)) is not None for seed in (0, 1)] == [True, True]
+
+
 def test_a_class_that_takes_everything_gets_everything(write: Write) -> None:
     network = choose(model=f"{write(GOOD)}:Net", hidden=(6,)).build({"lr": 0.1}, 0, sample(4))
     assert network.everything == {"input_shape": (4,), "outputs": 3, "hidden": (6,), "lr": 0.1}
@@ -206,6 +217,7 @@ def test_the_trial_run_of_a_network_changes_nothing_in_it(write: Write) -> None:
 
 TRAINS = """
 import sys, threading
+import torch
 from torch import nn
 
 class Net(nn.Module):
@@ -243,6 +255,19 @@ class Locked(Net):
 
 def leaves():
     sys.exit(3)
+
+def scripted():
+    return nn.Sequential(torch.jit.script(nn.Linear(4, 3)))
+
+TRUNK = nn.Linear(4, 4)
+
+def shares():
+    return nn.Sequential(TRUNK, nn.Linear(4, 3))
+
+FROZEN = nn.Linear(4, 4).requires_grad_(False)
+
+def shares_what_is_not_trained():
+    return nn.Sequential(FROZEN, nn.Linear(4, 3))
 """
 
 
@@ -258,8 +283,10 @@ def leaves():
         ("Fixed", "found outputs that depend on no parameter"),
         ("Locked", "found one that cannot be copied: TypeError: cannot pickle '_thread.lock' object"),
         ("leaves", "found SystemExit: 3; mend the function"),
+        ("scripted", "found a scripted one, into which nobody can look; return it without torch.jit.script"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_a_network_that_cannot_be_trained_is_refused_when_it_is_built(write: Write, name: str, says: str) -> None:
     architecture = choose(model=f"{write(TRAINS)}:{name}")
     torch.manual_seed(1)

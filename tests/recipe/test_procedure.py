@@ -247,7 +247,7 @@ def _fields(header: Any) -> dict[str, Any]:
     [
         ({"data": "nowhere.csv"}, "no such thing"),
         ({"data": "iris", "model": "cnn"}, "use an mlp"),
-        ({"data": "iris", "model": "nowhere.py:build"}, "no file nowhere.py"),
+        ({"data": "iris", "model": "nowhere.py:build"}, "nowhere.py: expected a Python file, found no such file"),
         ({"data": "iris", "preprocess": "mean-image"}, "preprocessing"),
         ({"data": "iris", "task": "sorting"}, "--task"),
     ],
@@ -271,7 +271,10 @@ def test_a_run_that_is_refused_when_it_is_gone_on_with_is_kept(train: Train, tum
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_a_search_of_which_nothing_is_left_ends_with_a_finding(tmp_path: Path, force: bool) -> None:
+def test_a_search_of_which_nothing_is_left_ends_with_a_finding(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, force: bool
+) -> None:
+    monkeypatch.setattr(procedure, "find_learning_rates", lambda *_: (1e-3, 1e-1))
     rates = ("lr=1e5..1e6",)
     options = TrainOptions("iris", budget="2trials", epochs=1, hidden=(8,), search=rates, force=force)
     ended = procedure.train(options, tmp_path / "run")
@@ -293,6 +296,7 @@ def test_a_search_in_which_nothing_can_be_built_is_refused(monkeypatch: pytest.M
         raise ValueError("no such layer")
 
     monkeypatch.setattr(Subject, "network_for", fails)
+    monkeypatch.setattr(procedure, "find_learning_rates", lambda *_: (1e-3, 1e-1))
     with pytest.raises(InputError, match="that failed, the first with ValueError: no such layer"):
         procedure.train(TrainOptions("iris", budget="2trials", epochs=1, hidden=(8,)), tmp_path / "run")
 

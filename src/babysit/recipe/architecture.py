@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
@@ -96,6 +97,9 @@ class FromFile(Architecture):
     input_shape: tuple[int, ...]
     outputs: int
     given: Mapping[str, Any] = field(default_factory=dict)
+    _built: WeakValueDictionary[int, nn.Parameter] = field(
+        default_factory=WeakValueDictionary, init=False, repr=False, compare=False
+    )
 
     def build(self, params: Mapping[str, Any], seed: int, sample: Tensor) -> nn.Module:
         """Call the function, with torch's random numbers seeded for it alone, and try what it returns.
@@ -106,8 +110,10 @@ class FromFile(Architecture):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = self._call(params)
+            self._refuse_shared(network)
             self._try(network, sample[:2])
             self._try_training(network, sample[:2])
+        self._built.update({id(parameter): parameter for parameter in network.parameters()})
         return network
 
     def build_again(self, params: Mapping[str, Any]) -> nn.Module:
@@ -164,7 +170,15 @@ class FromFile(Architecture):
             raise self._bad(told(error), "mend the function") from error
         if not isinstance(network, nn.Module):
             raise self._bad(f"one that returns {type(network).__name__}", "return the model")
+        if any(isinstance(module, torch.jit.ScriptModule) for module in network.modules()):
+            raise self._bad("a scripted one, into which nobody can look", "return it without torch.jit.script")
         return network
+
+    def _refuse_shared(self, network: nn.Module) -> None:
+        """Every training begins with weights of its own, not with those that another one has left."""
+        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        if any(self._built.get(id(parameter)) is parameter for parameter in trained):
+            raise self._bad("one that returns parameters of a network it built before", "make new ones at every call")
 
     def _try(self, network: nn.Module, inputs: Tensor) -> None:
         """Whether the network takes such inputs and gives so many outputs."""

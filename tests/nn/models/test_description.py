@@ -39,3 +39,7 @@ def test_nested_and_double_precision() -> None:
 
 def test_a_single_layer() -> None:
     assert describe(nn.Linear(4, 3), (4,)) == [("", "Linear", (3,), 15)]
+
+
+def test_a_recurrent_layer_is_described_by_its_first_output() -> None:
+    assert describe(nn.LSTM(4, 3, batch_first=True), (5, 4)) == [("", "LSTM", (5, 3), 4 * 3 * (4 + 3 + 2))]

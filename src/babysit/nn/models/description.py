@@ -13,7 +13,7 @@ from babysit.nn.activations import is_maxout
 
 
 class LayerRow(NamedTuple):
-    """One layer: its path, type, shape of one output without the batch, and number of parameters."""
+    """One layer: its path, type, shape of one (first) output without the batch, and number of parameters."""
 
     name: str
     type: str
@@ -59,9 +59,14 @@ class _Recorder:
         self._name = name
         self._rows = rows
 
-    def __call__(self, layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def __call__(self, layer: nn.Module, _inputs: tuple[Tensor, ...], output: object) -> None:
         parameters = sum(parameter.numel() for parameter in layer.parameters())
-        self._rows.append(LayerRow(self._name, type(layer).__name__, tuple(output.shape[1:]), parameters))
+        # a recurrent layer gives its state beside what it puts out
+        first = (
+            next((item for item in output if isinstance(item, Tensor)), None) if isinstance(output, tuple) else output
+        )
+        shape = tuple(first.shape[1:]) if isinstance(first, Tensor) else ()
+        self._rows.append(LayerRow(self._name, type(layer).__name__, shape, parameters))
 
 
 def _layers(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
