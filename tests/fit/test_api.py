@@ -147,6 +147,27 @@ def test_a_loss_function_of_ones_own(clouds: Data) -> None:
     assert quick(clouds, loss=nn.CrossEntropyLoss()).record.header.loss_name == "CrossEntropyLoss"
 
 
+def test_a_loss_of_ones_own_chooses_the_weights_where_outputs_are_logits(clouds: Data) -> None:
+    x, y = clouds[0], (clouds[1] == 0).float().unsqueeze(1)
+    loss = nn.BCEWithLogitsLoss()
+    result = quick((x, y), nn.Linear(4, 1), validation=(x, y), loss=loss, lr=0.5, epochs=6)
+    losses = [item.loss for item in result.record.evaluations if item.split == "validation"]
+    assert result.best.loss == min(losses) < losses[0]
+    assert result.best.score == -result.best.loss
+    assert loss(result.model(x), y).item() == pytest.approx(result.best.loss)
+    assert result.diagnosis.findings == ()  # no gap between two R² of logits
+    assert all(math.isnan(item.score) for item in result.record.evaluations)
+
+
+def test_a_model_may_give_more_than_the_targets_say(clouds: Data) -> None:
+    def likelihood(outputs: Tensor, targets: Tensor) -> Tensor:
+        return nn.functional.gaussian_nll_loss(outputs[:, 0], targets, outputs[:, 1].exp())
+
+    x, y = clouds[0], clouds[0].sum(dim=1)
+    result = quick((x, y), nn.Linear(4, 2), validation=(x, y), loss=likelihood)
+    assert result.best.score == -result.best.loss
+
+
 def test_images_through_convolutions() -> None:
     draw = torch.Generator().manual_seed(0)
     x, y = torch.randn(64, 3, 8, 8, generator=draw), torch.arange(64) % 2

@@ -8,9 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error, r2_score
+from torch import nn
+from torch.nn import functional as F
 
 from babysit.errors import InputError
-from babysit.fit.losses import CLASSIFICATION, REGRESSION, chance_loss, score, task_named
+from babysit.fit.losses import CLASSIFICATION, REGRESSION, chance_loss, score, task_named, task_under
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -71,3 +73,28 @@ def test_chance_is_the_loss_of_the_best_constant_prediction() -> None:
 def test_tasks_by_name() -> None:
     assert task_named("classification") is CLASSIFICATION
     assert task_named("regression") is REGRESSION
+
+
+@pytest.mark.parametrize("loss", [nn.L1Loss(), nn.HuberLoss(), F.mse_loss, F.smooth_l1_loss])
+def test_a_distance_of_ones_own_still_has_an_r2(loss: nn.Module) -> None:
+    outputs, targets = torch.tensor([1.0, 2.5, 3.0]), torch.tensor([1.0, 2.0, 4.0])
+    task = task_under(loss, targets)
+    assert (task.name, task.score_name, task.loss) == ("regression", "R²", loss)
+    assert score(task, outputs, targets) == pytest.approx(r2_score(targets, outputs))
+    assert math.isnan(score(task, outputs.expand(2, 3), targets))  # what torch would broadcast
+
+
+def test_of_logits_there_is_no_r2() -> None:
+    targets = torch.tensor([0.0, 1.0, 1.0])
+    task = task_under(nn.BCEWithLogitsLoss(), targets)
+    assert task.score_name == "−BCEWithLogitsLoss"
+    assert math.isnan(score(task, torch.tensor([-9.0, 9.0, 9.0]), targets))
+
+
+def test_of_one_value_an_example_there_is_no_accuracy() -> None:
+    def rating(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return (outputs.squeeze(1) - targets).square().mean()
+
+    task = task_under(rating, torch.tensor([4, 5, 0]))
+    assert math.isnan(score(task, torch.tensor([[4.0], [5.0], [0.0]]), torch.tensor([4, 5, 0])))
+    assert score(task, torch.eye(3), torch.tensor([0, 1, 0])) == pytest.approx(2 / 3)

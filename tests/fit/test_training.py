@@ -63,7 +63,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[tuple[float, flo
 
         def scripted(*_: object) -> Result:
             score, loss = next(numbers)
-            return Result(loss, score, 13)
+            return Result(loss, score, 13, merit=score)
 
         monkeypatch.setattr(training_module, "evaluate", scripted)
 

@@ -103,6 +103,19 @@ def test_a_metric_and_a_loss_of_ones_own() -> None:
     assert found.score > -1.0
 
 
+def test_a_loss_of_ones_own_judges_where_outputs_are_logits() -> None:
+    found = bs.search(
+        lambda hp: nn.Linear(6, 1),  # noqa: ARG005
+        (X, (X.sum(dim=1) > 0).float().unsqueeze(1)),
+        space={"lr": bs.LogUniform(1e-4, 1.0)},
+        loss=nn.BCEWithLogitsLoss(),
+        **{**FEW, "epochs": 20.0},
+    )
+    alive = [trial for trial in found.trials if trial.status == "complete"]
+    assert all(trial.score == pytest.approx(-trial.loss) for trial in alive)
+    assert found.best["lr"] > 0.03  # an R² of logits prefers those that never grew
+
+
 def test_a_loop_of_ones_own() -> None:
     def loop(trial: bs.Trial) -> None:
         for epoch in range(1, int(trial.epochs) + 1):

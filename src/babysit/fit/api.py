@@ -17,7 +17,7 @@ from babysit.errors import InputError
 from babysit.fit.evaluation import Examples
 from babysit.fit.interrupts import Interrupts
 from babysit.fit.layout import put_channels_innermost
-from babysit.fit.losses import CLASSIFICATION, REGRESSION, LossFunction, Task, chance_loss
+from babysit.fit.losses import CLASSIFICATION, REGRESSION, LossFunction, Task, chance_loss, task_under
 from babysit.fit.recording import LayerRecorder
 from babysit.fit.run_folder import header_of_begun, open_records
 from babysit.fit.settings import TrainSettings
@@ -93,7 +93,8 @@ def fit(
         data: A :class:`~babysit.data.Dataset` (its inputs as they are, as float32), a pair of arrays or tensors
             ``(x, y)`` held in memory (a NumPy memory map is read batch by batch), or a DataLoader, whose order becomes
             a function of the seed unless it has a generator of its own.
-        validation: A pair ``(x, y)`` or a loader, read once; a data set brings its own. Chooses the best weights.
+        validation: A pair ``(x, y)`` or a loader, read once; a data set brings its own. Chooses the best weights: by
+            accuracy, by R², or by the loss where one of your own leaves open what the outputs mean.
         loss: ``(outputs, targets) -> mean loss``; cross-entropy for integer targets, squared error for others.
         optimizer: ``sgd``, ``momentum``, ``nesterov``, ``adagrad``, ``rmsprop``, ``adam`` or ``adamw``.
         lr: First learning rate.
@@ -135,7 +136,7 @@ def fit(
         given = sources(data, validation, settings, device)
         batches, examples = given.batches, given.examples
         first_targets = batches.batch(0)[1]
-        task = _task(loss, first_targets)
+        task = task_under(loss, first_targets)
         _require_score(schedule, examples)
         put_channels_innermost(model)
         work = step_work(model, batches.batch_size or len(first_targets))
@@ -180,14 +181,6 @@ def _require_score(schedule: str, examples: dict[str, Examples]) -> None:
             found="none",
             todo="pass validation=(x, y) or choose another schedule",
         )
-
-
-def _task(loss: LossFunction | None, targets: Tensor) -> Task:
-    base = REGRESSION if targets.is_floating_point() else CLASSIFICATION
-    if loss is None:
-        return base
-    name = getattr(loss, "__name__", type(loss).__name__)
-    return Task(base.name, name, loss, base.score_name)
 
 
 def _header(

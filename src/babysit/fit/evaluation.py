@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,11 +42,19 @@ class Examples:
 
 @dataclass(frozen=True)
 class Result:
-    """Mean loss and score (accuracy or R²) over a split."""
+    """What an evaluation gave.
+
+    Attributes:
+        loss: Mean over the split.
+        score: Accuracy, R² or the task's own metric; NaN where none can be told.
+        examples: Size of the split.
+        merit: What choices are made by, higher is better: the score, or minus the loss where none can be told.
+    """
 
     loss: float
     score: float
     examples: int
+    merit: float
 
 
 @contextmanager
@@ -85,4 +94,6 @@ def evaluate(model: nn.Module, examples: Examples, task: Task) -> Result:
 
 def judge(outputs: Tensor, targets: Tensor, task: Task) -> Result:
     """Loss and score of outputs that are there already."""
-    return Result(task.loss(outputs, targets).item(), score(task, outputs, targets), len(targets))
+    loss, found = task.loss(outputs, targets).item(), score(task, outputs, targets)
+    told = task.metric is not None or not math.isnan(found)
+    return Result(loss, found, len(targets), found if told else -loss)

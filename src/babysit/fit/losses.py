@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from babysit.errors import InputError
@@ -51,6 +52,7 @@ class Task:
         loss: Mean loss of a batch.
         score_name: What the score is called.
         metric: ``(outputs, targets)`` of a whole split to the score, higher is better; accuracy or R² by default.
+        comparable: Whether outputs are classes, or values in the targets' unit; without that there is no R².
     """
 
     name: str
@@ -58,6 +60,7 @@ class Task:
     loss: LossFunction
     score_name: str
     metric: Metric | None = None
+    comparable: bool = True
 
     @property
     def score_is_share(self) -> bool:
@@ -67,6 +70,41 @@ class Task:
 
 CLASSIFICATION = Task("classification", "cross_entropy", F.cross_entropy, "accuracy")
 REGRESSION = Task("regression", "mse_loss", mean_squared_error, "R²")
+
+
+_DISTANCES = (mean_squared_error, F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss)
+_DISTANCE_MODULES = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)
+
+
+def task_under(loss: LossFunction | None, targets: Tensor) -> Task:
+    """The task that targets make, under a loss of one's own where there is one.
+
+    Args:
+        loss: None for cross-entropy of integer targets and squared error of others.
+        targets: Some of them, for their type.
+
+    Example:
+        >>> task = task_under(nn.BCEWithLogitsLoss(), torch.ones(2, 1))
+        >>> task.name, task.score_name
+        ('regression', '−BCEWithLogitsLoss')
+    """
+    base = REGRESSION if targets.is_floating_point() else CLASSIFICATION
+    if loss is None:
+        return base
+    task = dataclasses.replace(base, loss=loss, loss_name=name_of(loss))
+    if base is CLASSIFICATION or _is_distance(loss):
+        return task
+    return dataclasses.replace(task, score_name=f"−{task.loss_name}", comparable=False)
+
+
+def name_of(function: object) -> str:
+    """What a loss function or a metric is called."""
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _is_distance(loss: LossFunction) -> bool:
+    """Whether it compares values of one unit, as R² does; what a model gives any other loss may be logits."""
+    return loss in _DISTANCES or isinstance(loss, _DISTANCE_MODULES)
 
 
 def task_named(name: str) -> Task:
@@ -87,6 +125,9 @@ def score(task: Task, outputs: Tensor, targets: Tensor) -> float:
         outputs: ``(N, C)`` logits, or ``(N,)`` / ``(N, 1)`` / ``(N, T)`` values.
         targets: ``(N,)`` class indices, or ``(N,)`` / ``(N, T)`` values; deviations are from the mean of each of the T.
 
+    Returns:
+        NaN where a loss of one's own leaves open how outputs are to be compared with targets.
+
     Example:
         >>> score(REGRESSION, torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 2.0, 3.0]))
         1.0
@@ -94,7 +135,17 @@ def score(task: Task, outputs: Tensor, targets: Tensor) -> float:
     if task.metric is not None:
         return float(task.metric(outputs, targets))
     if task.name == "classification":
-        return (outputs.argmax(dim=1) == targets).double().mean().item()
+        return _accuracy(outputs, targets)
+    return _r_squared(outputs, targets) if task.comparable and outputs.numel() == targets.numel() else math.nan
+
+
+def _accuracy(outputs: Tensor, targets: Tensor) -> float:
+    if outputs.dim() != targets.dim() + 1 or outputs.shape[1] < 2:  # one value an example: a threshold, a rating, …
+        return math.nan
+    return (outputs.argmax(dim=1) == targets).double().mean().item()
+
+
+def _r_squared(outputs: Tensor, targets: Tensor) -> float:
     truth = targets.double()
     residual = (outputs.double().reshape(truth.shape) - truth).square().sum().item()
     deviation = (truth - truth.mean(dim=0)).square().sum().item()

@@ -23,7 +23,14 @@ CHECKPOINT_SECONDS = 5.0
 
 @dataclass
 class Best:
-    """The best evaluation so far and the weights it was made with."""
+    """The best evaluation so far and the weights it was made with.
+
+    Attributes:
+        score: Accuracy or R²; minus the loss where a loss of one's own leaves open what the outputs mean.
+        loss: Mean loss.
+        epoch: After which it was made.
+        weights: Of the model then.
+    """
 
     score: float = -math.inf
     loss: float = math.inf
@@ -191,17 +198,17 @@ class Training:
         epoch = self.epochs_done
         if self._is_snapshot(epoch):
             self.snapshots.append(copy_weights(trainer.model))
+        result = None
         for split, examples in self._examples.items():
             with trainer.own_randomness():  # of models that draw in evaluation too
                 result = evaluate(trainer.model, examples, self._task)
             self._record(Evaluation(trainer.step, epoch, split, result.loss, result.score, result.examples))
-        if not self.evaluations:
+        if result is None:
             return
-        judged = self.evaluations[-1]
-        if self.best.improves(judged.score, judged.loss):
-            self.best = Best(judged.score, judged.loss, epoch, copy_weights(trainer.model))
+        if self.best.improves(result.merit, result.loss):
+            self.best = Best(result.merit, result.loss, epoch, copy_weights(trainer.model))
         if trainer.plateau is not None:
-            trainer.plateau.observe(judged.score)
+            trainer.plateau.observe(result.merit)
 
     def _record(self, evaluation: Evaluation) -> None:
         self.evaluations.append(evaluation)

@@ -110,7 +110,8 @@ def search(
         validation: What trials are judged on: a pair or a loader. A data set brings its own; of a pair 20 % are held
             out where there is none.
         loss: ``(outputs, targets) -> mean loss``; cross-entropy for integer targets, squared error for others.
-        metric: ``(outputs, targets)`` of the whole validation split to a number; accuracy or R² by default.
+        metric: ``(outputs, targets)`` of the whole validation split to a number; accuracy or R² by default, or the
+            loss where one of your own leaves open what the outputs mean.
         maximize: Whether a greater metric, or value that a loop reports, is a better one.
         optimizer: Of trials whose space does not name it; so are the five below. A loop of your own takes none of them.
         lr: First learning rate.

@@ -15,7 +15,7 @@ from babysit.data.options import ReadOptions
 from babysit.data.splits import FEWEST_EXAMPLES, split
 from babysit.errors import InputError
 from babysit.fit.evaluation import Examples
-from babysit.fit.losses import CLASSIFICATION, REGRESSION, LossFunction, Metric, Task, chance_loss
+from babysit.fit.losses import LossFunction, Metric, Task, chance_loss, name_of, task_under
 from babysit.fit.settings import TrainSettings
 from babysit.fit.sources import Data, batches_of, given
 from babysit.measure.saying import say
@@ -49,7 +49,8 @@ def problem_of(
         settings: Where a trial's hyperparameters say nothing; their seed chooses what is held out.
         validation: What trials are judged on; a data set brings its own, of a pair ``(x, y)`` 20 % are held out.
         loss: Cross-entropy for integer targets, squared error for others by default.
-        metric: ``(outputs, targets)`` of the whole validation split to a number; accuracy or R² by default.
+        metric: ``(outputs, targets)`` of the whole validation split to a number; accuracy or R² by default, or the
+            loss where one of your own leaves open what the outputs mean.
         maximize: Whether a greater metric is a better one.
         device: Where models are trained.
 
@@ -147,20 +148,14 @@ def _require_module(model: object) -> None:
 
 
 def _task(loss: LossFunction | None, metric: Metric | None, targets: Tensor, *, maximize: bool) -> Task:
-    base = REGRESSION if targets.is_floating_point() else CLASSIFICATION
-    if loss is not None:
-        base = dataclasses.replace(base, loss=loss, loss_name=_name(loss))
+    base = task_under(loss, targets)
     if metric is None:
         return base
     if maximize:
-        return dataclasses.replace(base, metric=metric, score_name=_name(metric))
+        return dataclasses.replace(base, metric=metric, score_name=name_of(metric))
     return dataclasses.replace(
-        base, metric=lambda outputs, truth: -float(metric(outputs, truth)), score_name=f"−{_name(metric)}"
+        base, metric=lambda outputs, truth: -float(metric(outputs, truth)), score_name=f"−{name_of(metric)}"
     )
-
-
-def _name(function: object) -> str:
-    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def _hold_out(train: Examples, seed: int) -> tuple[Examples, Examples]:

@@ -47,7 +47,7 @@ def growing(outputs: Sequence[Tensor], sample: Sample) -> list[Result]:
         votes = [together(ring[first : first + count], CLASSIFICATION) for first in range(len(outputs))]
         found = [judge(vote, sample.held_out.y, CLASSIFICATION) for vote in votes]
         loss, score = (float(np.mean([getattr(one, name) for one in found])) for name in ("loss", "score"))
-        return Result(loss, score, len(sample.held_out))
+        return Result(loss, score, len(sample.held_out), merit=score)
 
     return [mean_result(count) for count in range(1, len(outputs) + 1)]
 

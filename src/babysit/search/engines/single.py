@@ -57,6 +57,6 @@ def judge(problem: Problem, trainer: Trainer, trial: TrialSpec, epochs: float) -
         result = evaluate(trainer.model, problem.validation, problem.task)
     if not math.isfinite(result.loss):
         return Outcome(*taken, math.inf, -math.inf, f"validation loss {result.loss} after step {trainer.step}")
-    if math.isnan(result.score):
+    if math.isnan(result.merit):
         return Outcome(*taken, math.inf, -math.inf, f"the score is NaN after step {trainer.step}")
-    return Outcome(*taken, result.loss, result.score)
+    return Outcome(*taken, result.loss, result.merit)

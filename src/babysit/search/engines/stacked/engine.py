@@ -146,11 +146,11 @@ class StackedEngine(Engine):
         result = judge(outputs, self.problem.validation.y, self.problem.task)
         if not math.isfinite(result.loss):
             return _stopped(ended.because(f"validation loss {result.loss} after step {ended.steps}"), epochs)
-        if math.isnan(result.score):
+        if math.isnan(result.merit):
             return _stopped(ended.because(f"the score is NaN after step {ended.steps}"), epochs)
         trained = ended.steps / ended.member.trainer.batches.steps_per_epoch
         number = ended.member.trial.number
-        return Outcome(number, epochs, trained, ended.steps, ended.initial_loss, result.loss, result.score)
+        return Outcome(number, epochs, trained, ended.steps, ended.initial_loss, result.loss, result.merit)
 
     def _alone(self, trials: Sequence[TrialSpec], epochs: float) -> list[Outcome]:
         return self._single.train(trials, epochs)
