@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import babysit as bs
 from babysit.data import read
@@ -77,3 +78,58 @@ def test_a_loader_of_something_else_than_pairs_of_tensors_is_refused_for_validat
 def test_words_are_refused() -> None:
     with pytest.raises(InputError, match="expected arrays of numbers, found values of type <U"):
         sources((np.array(["a"] * 4), np.zeros(4)), None, SETTINGS, CPU)
+
+
+def test_floats_become_those_of_the_model(mapped: tuple[np.memmap, np.ndarray]) -> None:
+    x, y = np.array(mapped[0], np.float64), mapped[1]
+    given = sources((x, y / 3), (mapped[0], y), SETTINGS, CPU, torch.float64)
+    inputs, targets = given.batches.batch(0)
+    assert inputs.dtype == targets.dtype == torch.float64
+    assert sources(mapped, None, SETTINGS, CPU, torch.float64).batches.batch(0)[0].dtype == torch.float64
+    assert given.examples["validation"].inputs(slice(0, 2)).dtype == torch.float64
+    assert sources((x, y), None, SETTINGS, CPU, torch.bfloat16).batches.batch(0)[0].dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("kind", ["tensors", "mapped", "loader"])
+def test_a_model_of_doubles_trains_as_its_twin_of_floats(kind: str, mapped: tuple[np.memmap, np.ndarray]) -> None:
+    x, y = mapped
+    if kind == "loader":
+        x, y = (torch.tensor(part) for part in (np.array(x, np.float64), y))
+        data = DataLoader(TensorDataset(x, y), 50)
+    else:
+        data = (torch.tensor(np.array(x), dtype=torch.float64), torch.tensor(y)) if kind == "tensors" else mapped
+    torch.manual_seed(0)
+    single, double = nn.Linear(5, 2), nn.Linear(5, 2).double()
+    double.load_state_dict(single.state_dict())
+    held = (np.array(mapped[0], np.float64), mapped[1])
+    best = bs.fit(double, data, validation=held, lr=0.1, epochs=2, batch_size=50, threads=1).best
+    if kind != "loader":
+        bs.fit(single, mapped, lr=0.1, epochs=2, batch_size=50, threads=1)
+        torch.testing.assert_close(double.weight.float(), single.weight, rtol=1e-4, atol=1e-5)
+    assert best.score > 0.6
+
+
+def test_a_loader_for_validation_draws_nothing_from_the_caller(mapped: tuple[np.memmap, np.ndarray]) -> None:
+    pairs = TensorDataset(torch.tensor(np.array(mapped[0])), torch.tensor(mapped[1]))
+    before = torch.get_rng_state()
+    first, second = (
+        sources(mapped, DataLoader(pairs, 50, shuffle=True), SETTINGS, CPU).examples["validation"] for _ in range(2)
+    )
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first.y, second.y)
+
+
+@pytest.mark.parametrize("validation", [False, True])
+def test_what_is_no_pair_of_batches_is_refused(validation: bool) -> None:
+    x, y = torch.zeros(20, 5), torch.zeros(20).long()
+    for given, found in [
+        (TensorDataset(x, y), "a single example"),
+        ([x, y], "Tensor"),
+        (DataLoader(TensorDataset(x, y, y), 10), "Tensor, Tensor, Tensor"),
+        ([({"x": x}, y)], "dict, Tensor"),
+    ]:
+        data, held = ((x, y), given) if validation else (given, None)
+        with pytest.raises(InputError, match=f"expected batches of two tensors, inputs and targets, found {found};"):
+            sources(data, held, SETTINGS, CPU).batches.batch(0)
+    with pytest.raises(InputError, match=r"expected a pair \(x, y\), found 3 values"):
+        sources((x, y, y), None, SETTINGS, CPU)

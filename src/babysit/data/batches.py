@@ -95,6 +95,7 @@ class ArrayBatches:
         seed: Of the order of the examples.
         rows: The rows to use, such as a training split; all by default.
         device: Where the batches are wanted.
+        dtype: Of the inputs, unless they are tokens.
 
     Raises:
         InputError: No examples, or inputs and targets of different length.
@@ -108,9 +109,11 @@ class ArrayBatches:
         seed: int,
         rows: np.ndarray | None = None,
         device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self._x = x
         self._device = device
+        self._dtype = dtype
         self._rows = np.arange(len(x)) if rows is None else rows
         self._numbers = TensorBatches(torch.arange(len(self._rows)), y.cpu(), batch_size, seed)
         self.batch_size = self._numbers.batch_size
@@ -121,19 +124,25 @@ class ArrayBatches:
         numbers, targets = self._numbers.batch(step)
         rows = self._rows[numbers.numpy()]
         order = np.argsort(rows, kind="stable")
-        inputs = as_inputs(self._x[rows[order]])
+        inputs = as_inputs(self._x[rows[order]], self._dtype)
         return inputs.to(self._device), targets[torch.from_numpy(order)].to(self._device)
 
 
-def as_inputs(values: np.ndarray) -> Tensor:
-    """What a model takes for some rows of an array: pixels and doubles as float32, other integers (tokens) as int64.
+def as_inputs(values: np.ndarray, dtype: torch.dtype = torch.float32) -> Tensor:
+    """What a model takes for some rows of an array: floats of its own type, also for pixels; tokens as int64.
+
+    Args:
+        values: Integers are tokens, but for uint8, which are pixels.
+        dtype: Of the model.
 
     Example:
         >>> as_inputs(np.array([1, 2], np.uint8)).dtype, as_inputs(np.array([1, 2], np.int32)).dtype
         (torch.float32, torch.int64)
     """
-    tokens = values.dtype.kind in "iu" and values.dtype != np.uint8
-    return torch.from_numpy(np.require(values, np.int64 if tokens else np.float32, ("C", "W")))
+    if values.dtype.kind in "iu" and values.dtype != np.uint8:
+        return torch.from_numpy(np.require(values, np.int64, ("C", "W")))
+    floats = np.float64 if dtype == torch.float64 else np.float32
+    return torch.from_numpy(np.require(values, floats, ("C", "W"))).to(dtype)
 
 
 class LoaderBatches:
@@ -187,7 +196,7 @@ class LoaderBatches:
     def _take(self) -> tuple[Tensor, Tensor]:
         epoch, position = divmod(self._next_step, self.steps_per_epoch)
         try:
-            x, y = next(self._batches) if position else self._begin(epoch)
+            batch = next(self._batches) if position else self._begin(epoch)
         except StopIteration:
             raise InputError(
                 "data",
@@ -196,7 +205,7 @@ class LoaderBatches:
                 todo="make its length agree; a generator can be read only once, a DataLoader every epoch",
             ) from None
         self._next_step += 1
-        return x, y
+        return pair_of(batch)
 
     def _begin(self, epoch: int) -> tuple[Tensor, Tensor]:
         """The first batch of an epoch: what the loader draws for its order, it draws by now."""
@@ -205,6 +214,27 @@ class LoaderBatches:
             torch.default_generator.manual_seed(int(seed))
             self._batches = iter(self._loader)
             return next(self._batches)
+
+
+def pair_of(batch: object) -> tuple[Tensor, Tensor]:
+    """What a loader gives, if it is a batch of inputs and targets.
+
+    Raises:
+        InputError: It is anything else, such as a single example of a data set that no loader is around.
+    """
+    parts = batch if isinstance(batch, (tuple, list)) else (batch,)
+    types = ", ".join(type(part).__name__ for part in parts)
+    if len(parts) == 2 and all(isinstance(part, Tensor) for part in parts):
+        x, y = parts
+        if y.dim():
+            return x, y
+        types = "a single example"
+    raise InputError(
+        "data",
+        expected="batches of two tensors, inputs and targets",
+        found=types,
+        todo="wrap a data set in a DataLoader that gives (x, y); pass arrays as (x, y)",
+    )
 
 
 def _length(loader: object) -> int:

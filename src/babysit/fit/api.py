@@ -90,9 +90,9 @@ def fit(
 
     Args:
         model: Any module from a batch of inputs to logits ``(N, C)`` or values ``(N,)`` / ``(N, 1)``; trained in place.
-        data: A :class:`~babysit.data.Dataset` (its inputs as they are, as float32), a pair of arrays or tensors
+        data: A :class:`~babysit.data.Dataset` (its inputs as they are, as floats), a pair of arrays or tensors
             ``(x, y)`` held in memory (a NumPy memory map is read batch by batch), or a DataLoader, whose order becomes
-            a function of the seed unless it has a generator of its own.
+            a function of the seed unless it has a generator of its own. Floats become those of the model.
         validation: A pair ``(x, y)`` or a loader, read once; a data set brings its own. Chooses the best weights: by
             accuracy, by R², or by the loss where one of your own leaves open what the outputs mean.
         loss: ``(outputs, targets) -> mean loss``; cross-entropy for integer targets, squared error for others.
@@ -133,7 +133,7 @@ def fit(
             stack.enter_context(interrupts)
         # before the first batch, as the workers that a loader starts for it are to leave signals to this process
         stack.enter_context(interrupts.deferred())
-        given = sources(data, validation, settings, device)
+        given = sources(data, validation, settings, device, _number_type(model))
         batches, examples = given.batches, given.examples
         first_targets = batches.batch(0)[1]
         task = task_under(loss, first_targets)
@@ -171,6 +171,11 @@ def fit(
     assert training.polyak is not None
     diagnosis = diagnose(record, config=config)
     return FitResult(model, best, record, diagnosis, training.polyak.weights, tuple(training.snapshots))
+
+
+def _number_type(model: nn.Module) -> torch.dtype:
+    floats = (parameter.dtype for parameter in model.parameters() if parameter.is_floating_point())
+    return next(floats, torch.float32)
 
 
 def _require_score(schedule: str, examples: dict[str, Examples]) -> None:

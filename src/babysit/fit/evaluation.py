@@ -25,11 +25,13 @@ class Examples:
         x: Inputs ``(N, …)``: a tensor, or an array that may be a memory map.
         y: Targets ``(N, …)``.
         rows: Which rows of ``x`` belong to ``y``; all by default.
+        dtype: What the model takes of an array, unless it holds tokens.
     """
 
     x: Tensor | np.ndarray
     y: Tensor
     rows: np.ndarray | None = None
+    dtype: torch.dtype = torch.float32
 
     def __len__(self) -> int:
         return len(self.y)
@@ -37,7 +39,7 @@ class Examples:
     def inputs(self, rows: slice) -> Tensor:
         """Inputs of some of the examples, as the model takes them."""
         taken = self.x[rows] if self.rows is None else self.x[self.rows[rows]]
-        return taken if isinstance(taken, Tensor) else as_inputs(taken).to(self.y.device)
+        return taken if isinstance(taken, Tensor) else as_inputs(taken, self.dtype).to(self.y.device)
 
 
 @dataclass(frozen=True)

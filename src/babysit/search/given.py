@@ -106,7 +106,7 @@ def require_takes(function: Callable[..., Any], subject: str, what: str) -> None
         raise InputError(
             subject,
             expected=f"a function of {what} alone",
-            found=f"{_name(function)}{signature}",
+            found=f"{name_of(function)}{signature}",
             todo="let it take that one argument",
         ) from error
 
