@@ -271,3 +271,29 @@ def test_extras_change_nothing_in_the_training_itself(make: Make, same: Same) ->
     plain.run()
     extra.run()
     assert same(copy.deepcopy(plain.trainer.state_dict()), copy.deepcopy(extra.trainer.state_dict()))
+
+
+@pytest.mark.parametrize(("saving", "saves"), [(0.0, 16), (0.25, 16), (2.5, 2), (60.0, 1)])
+def test_checkpoints_that_take_long_are_written_less_often(
+    saving: float, saves: int, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock:
+        now = 0.0
+        saves = 0
+
+        def monotonic(self) -> float:
+            return self.now
+
+        def save(self, *_: object) -> None:
+            self.now += saving
+            self.saves += 1
+
+        def step(self, _trainer: Trainer) -> None:
+            self.now += 1.0
+
+    clock = Clock()
+    monkeypatch.setattr(training_module, "time", clock)
+    monkeypatch.setattr(training_module, "save_checkpoint", clock.save)
+    make(20, checkpoint=tmp_path / "checkpoint.pt", between=clock.step).run()
+    assert clock.saves == saves
+    assert clock.saves * saving <= 0.06 * clock.now or clock.saves == 1

@@ -18,7 +18,9 @@ from babysit.fit.trainer import Trainer
 from babysit.measure.record import Evaluation, Records
 
 CHECKPOINT_SECONDS = 5.0
-"""At most this much work is lost to a kill."""
+"""At most this much work is lost to a kill, as long as saving is quick."""
+QUICK_SECONDS = 0.25
+"""Of a checkpoint; one that takes longer is written less often, so that saving takes a twentieth of the time."""
 
 
 @dataclass
@@ -97,6 +99,7 @@ class Training:
         self._checkpoint = checkpoint
         self._between = between
         self._last_saved = time.monotonic()
+        self._save_seconds = 0.0
 
     def run(self) -> Best:
         """Train to the end and leave the best weights in the model.
@@ -123,10 +126,12 @@ class Training:
         """Write the checkpoint, if there is a file for it."""
         if self._checkpoint is None:
             return
+        began = time.monotonic()
         if self._writer is not None:
             self._writer.sync()
         save_checkpoint(self._checkpoint, self.state_dict())
         self._last_saved = time.monotonic()
+        self._save_seconds = self._last_saved - began
 
     def resume(self) -> bool:
         """Go on from the checkpoint, if there is one.
@@ -183,7 +188,7 @@ class Training:
     def _after_step(self) -> None:
         if self.polyak is not None and self.trainer.step % POLYAK_EVERY == 0:
             self.polyak.update(self.trainer.model)
-        if self._checkpoint is not None and time.monotonic() - self._last_saved > CHECKPOINT_SECONDS:
+        if self._checkpoint is not None and time.monotonic() - self._last_saved > self._unsaved_seconds():
             self.save()
         if self._between is not None:
             try:
@@ -191,6 +196,9 @@ class Training:
             except Interrupted:
                 self.save()  # here alone: a second signal does not wait, and may come in the middle of an update
                 raise
+
+    def _unsaved_seconds(self) -> float:
+        return CHECKPOINT_SECONDS * max(1.0, self._save_seconds / QUICK_SECONDS)
 
     def _after_epoch(self) -> None:
         trainer = self.trainer
