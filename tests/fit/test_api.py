@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -174,6 +175,29 @@ def test_images_through_convolutions() -> None:
     x[y == 1, 0] += 2
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
     assert quick((x, y), model, validation=(x, y), epochs=8, batch_size=16).best.score > 0.9
+
+
+class Masked(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+        self.register_buffer("mask", torch.ones(1, 3, 8, 8))
+
+
+@pytest.mark.parametrize("steps", ["all", "none"])
+def test_the_layout_of_the_weights_is_the_callers(steps: str) -> None:
+    x, y = torch.randn(32, 3, 8, 8), torch.arange(32) % 2
+    model, innermost = Masked(), Masked().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if steps == "none":
+        with pytest.raises(IndexError):
+            quick((x, y + 2), model)
+    else:
+        result = quick((x, y), model, validation=(x, y), snapshots=1)
+        for weights in (model.state_dict(), result.best.weights, result.polyak, *result.snapshots):
+            assert save(weights)  # which wants them contiguous
+        quick((x, y), innermost)
+    assert all(tensor.is_contiguous() for tensor in model.state_dict().values())
+    assert innermost[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert not innermost[0].weight.is_contiguous()
 
 
 def test_convolutions_in_space_and_time_beside_plain_ones() -> None:

@@ -16,7 +16,7 @@ from babysit.diagnose import Diagnosis, diagnose
 from babysit.errors import InputError
 from babysit.fit.evaluation import Examples
 from babysit.fit.interrupts import Interrupts
-from babysit.fit.layout import put_channels_innermost
+from babysit.fit.layout import channels_innermost, contiguous
 from babysit.fit.losses import CLASSIFICATION, REGRESSION, LossFunction, Task, chance_loss, task_under
 from babysit.fit.recording import LayerRecorder
 from babysit.fit.run_folder import header_of_begun, open_records
@@ -138,7 +138,7 @@ def fit(
         first_targets = batches.batch(0)[1]
         task = task_under(loss, first_targets)
         _require_score(schedule, examples)
-        put_channels_innermost(model)
+        stack.enter_context(channels_innermost(model))
         work = step_work(model, batches.batch_size or len(first_targets))
         header = _header(settings, task, batches, given.targets, device, threads or choose_threads(work))
         begun = header_of_begun(Path(out), header) if out is not None and resume else None
@@ -170,7 +170,9 @@ def fit(
     record = collect(header, records.records) if isinstance(records, MemoryRecords) else read_run(Path(str(out)))
     assert training.polyak is not None
     diagnosis = diagnose(record, config=config)
-    return FitResult(model, best, record, diagnosis, training.polyak.weights, tuple(training.snapshots))
+    best.weights = contiguous(best.weights)
+    polyak, voters = contiguous(training.polyak.weights), tuple(map(contiguous, training.snapshots))
+    return FitResult(model, best, record, diagnosis, polyak, voters)
 
 
 def _number_type(model: nn.Module) -> torch.dtype:
