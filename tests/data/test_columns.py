@@ -85,3 +85,17 @@ def test_codes() -> None:
     assert np.array_equal(found, [1, -1, np.nan, 0], equal_nan=True)
     assert np.array_equal(cols.codes(column([7, 8]), ("7",)), [0, -1])
     assert cols.codes(column([[1]]), ("a",)) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        (["1.234,5", "950,25", "1.000"], [1234.5, 950.25, 1000.0]),
+        (["-1.234.567,8", "+12,5", "3"], [-1234567.8, 12.5, 3.0]),
+        (["1.234", "950,25"], [1.234, 950.25]),
+    ],
+)
+def test_decimal_commas(values: list[object], wanted: list[float]) -> None:
+    found = cols.numbers(column(values))
+    assert found is not None
+    assert found.tolist() == wanted

@@ -238,3 +238,49 @@ def test_prediction_for_features_matches_columns_by_name(tmp_path: Path) -> None
     assert np.array_equal(found.x, iris.x[:5])
     with pytest.raises(InputError, match="expected images, as the model was trained on, found a table"):
         read_for_prediction(str(csv(tmp_path, table)), read("digits").schema())
+
+
+def test_new_categories_are_noted_in_prediction(tmp_path: Path) -> None:
+    dataset = read(str(csv(tmp_path, columns())))
+    new = columns(3)
+    new["colour"] = ["RED", "blue", "pink"]
+    inputs = read_for_prediction(str(csv(tmp_path, new, "new.csv")), dataset.schema())
+    assert list(inputs.x[:, 1]) == [-1, 0, -1]
+    assert inputs.notes == ("column 'colour' has categories that training did not have, in 2 of 3 rows, such as 'RED'",)
+
+
+def test_a_boolean_target_is_two_classes_however_it_is_spelled(tmp_path: Path) -> None:
+    table = columns()
+    table["label"] = [("TRUE", "false", "True", "False")[i % 4] for i in range(40)]
+    dataset = read(str(csv(tmp_path, table)))
+    assert dataset.class_names == ("False", "True")
+    assert list(dataset.y[:4]) == [1, 0, 1, 0]
+    arrow = pa.table({**columns(2), "label": [True, False]})
+    pq.write_table(arrow, tmp_path / "new.parquet")
+    inputs = read_for_prediction(str(tmp_path / "new.parquet"), dataset.schema())
+    assert inputs.y is not None
+    assert list(inputs.y) == [1, 0]
+
+
+def test_what_makes_a_column_of_numbers_text_is_told(tmp_path: Path) -> None:
+    table = columns()
+    table["area"] = [i % 7 if i != 3 else "unknown" for i in range(40)]
+    dataset = read(str(csv(tmp_path, table)))
+    assert "column 'area' was read as text, as 'unknown' in it is no number" in dataset.notes
+    assert not any("colour" in note for note in dataset.notes)
+
+
+def test_text_that_differs_in_every_row_is_dropped_from_a_small_table_too(tmp_path: Path) -> None:
+    table = {"who": [f"Ann {i}" for i in range(40)], **columns()}
+    dataset = read(str(csv(tmp_path, table)))
+    assert dataset.feature_names == ("area", "colour", "garage")
+    assert "dropped mostly distinct text column 'who'" in dataset.notes
+
+
+def test_seconds_that_float32_cannot_tell_apart_are_noted(tmp_path: Path) -> None:
+    table = {"time": [1_700_000_000 + i for i in range(40)], **columns()}
+    dataset = read(str(csv(tmp_path, table)))
+    assert len(np.unique(dataset.x[:, 0])) < 3
+    assert dataset.notes[-1].startswith("'time' has large values close to each other")
+    table["time"] = [1_600_000_000 + 10_000_000 * i for i in range(40)]
+    assert len(read(str(csv(tmp_path, table))).notes) == 1

@@ -79,7 +79,11 @@ def test_parquet(tmp_path: Path) -> None:
         ("a,b\n", "expected rows under the header, found none"),
         ("a,b\n1,2\n3\n", "Expected 2 columns, got 1"),
         ("a,a\n1,2\n", "expected distinct column names, found more than one 'a'"),
-        ("1,2\n3,4\n", "expected column names in the first line, found numbers: 1, 2"),
+        ("1,2\n3,4\n", "expected column names in the first line, found what looks like a row: 1, 2"),
+        (
+            "5.1,3.5,setosa\n4.9,3.0,setosa\n7.0,3.2,versicolor\n",
+            "found what looks like a row: 5.1, 3.5, setosa; add a",
+        ),
         (b"\x00\x01\x02\x03", "expected a text table, found binary data"),
         (b"PK\x03\x04", "found binary data"),
         (os.urandom(4096), "found binary data"),
@@ -112,3 +116,39 @@ def test_a_long_row_is_no_obstacle(tmp_path: Path) -> None:
     cell = "x" * (3 << 20)  # beyond Arrow's usual block of a mebibyte
     table, _ = read_table(write(tmp_path, f"a,b\n1,{cell}\n2,{cell}\n"))
     assert table.column("b").to_pylist() == [cell, cell]
+
+
+def test_a_header_may_hold_numbers(tmp_path: Path) -> None:
+    table, _ = read_table(write(tmp_path, "country,2001,2002\nfr,1,2\nde,3,4\n"))
+    assert table.column_names == ["country", "2001", "2002"]
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", "|"])
+def test_commas_that_part_thousands_are_left_out(tmp_path: Path, delimiter: str) -> None:
+    rows = [
+        ("price", "words", "mixed", "decimal"),
+        ("1,234", "1,234", "1,234", "1,5"),
+        ("-2,345,678.5", "a, b", "0,5", "1,234"),
+        ("950", "", "7", "2"),
+        ("NA", "c", "8", "3"),
+    ]
+    with (tmp_path / "toy.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter=delimiter).writerows(rows)
+    table, notes = read_table(tmp_path / "toy.csv")
+    assert table.column("price").to_pylist() == ["1234", "-2345678.5", "950", "NA"]
+    for name in ("words", "mixed", "decimal"):
+        assert table.column(name).to_pylist() == [row[rows[0].index(name)] for row in rows[1:]]
+    assert notes == ("commas in column 'price' part thousands: 1,000 is 1000",)
+
+
+def test_where_semicolons_part_columns_a_comma_is_decimal(tmp_path: Path) -> None:
+    table, notes = read_table(write(tmp_path, "a;b\n1,234;x\n2,345;y\n"))
+    assert (table.column("a").to_pylist(), notes) == (["1,234", "2,345"], ())
+
+
+def test_empty_columns_without_a_name_are_dropped(tmp_path: Path) -> None:
+    table, notes = read_table(write(tmp_path, "a;b;;\n1;x;;\n2;y; ;\n"))
+    assert table.to_pylist() == [{"a": "1", "b": "x"}, {"a": "2", "b": "y"}]
+    assert notes == ("dropped 2 empty columns without a name",)
+    table, notes = read_table(write(tmp_path, ",b\n0,x\n1,y\n"))
+    assert (table.column_names, notes) == (["", "b"], ())

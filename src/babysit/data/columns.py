@@ -6,6 +6,7 @@ and the Parquet file made from it give the same columns.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -150,16 +151,54 @@ def _is_text(kind: Any) -> bool:
     return str(kind) in ("string", "large_string", "string_view")
 
 
-def _as_numbers(text: Any) -> Any | None:
-    """Text as float64 if all of it is numbers, also with a leading plus or a decimal comma."""
+def odd_one_out(text: Any) -> str | None:
+    """The first value that is no number in a cleaned text column of which most others are; None where they are not."""
+    import pyarrow.compute as pc
+
+    distinct = pc.unique(text.drop_null())
+    numeric = pc.match_substring_regex(distinct, r"^[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?$")
+    words = distinct.filter(pc.invert(numeric))
+    return str(words[0].as_py()) if 0 < 2 * len(words) < len(distinct) else None
+
+
+def ungrouped(column: Any) -> Any | None:
+    """A raw text column of numbers such as 1,234.5 without these commas; None where it is none.
+
+    A comma parts thousands only if all of the column agrees: groups of three digits, no leading zero.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    for pattern, repaired in ((None, ""), (r"^\+", ""), (r"^(-?\d+),(\d+)$", r"\1.\2")):
-        if pattern:
-            text = pc.replace_substring_regex(text, pattern, repaired)
+    marked = pc.match_substring(column, ",")
+    if not pc.any(marked).as_py():
+        return None
+    if not pc.all(
+        pc.match_substring_regex(column.filter(marked), r"^\s*[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?\s*$")
+    ).as_py():
+        return None
+    plain = pc.if_else(marked, pc.replace_substring(column, ",", ""), column)
+    return plain if pa.types.is_floating(parsed(plain)[1].type) else None
+
+
+def _as_numbers(text: Any) -> Any | None:
+    """Text as float64 if all of it is numbers, also with a leading plus or a decimal comma (and points before it)."""
+    import pyarrow as pa
+
+    for spelling in _spellings(text):
         try:
-            return text.cast(pa.float64())
+            return spelling.cast(pa.float64())
         except pa.ArrowInvalid:
             continue
     return None
+
+
+def _spellings(text: Any) -> Iterator[Any]:
+    import pyarrow.compute as pc
+
+    yield text
+    text = pc.replace_substring_regex(text, r"^\+", "")
+    yield text
+    if pc.any(pc.match_substring_regex(text, r"^-?\d{1,3}(\.\d{3})+,\d+$")).as_py():
+        grouped = pc.match_substring_regex(text, r"^-?\d{1,3}(\.\d{3})+(,\d+)?$")
+        text = pc.if_else(grouped, pc.replace_substring(text, ".", ""), text)
+    yield pc.replace_substring_regex(text, r"^(-?\d+),(\d+)$", r"\1.\2")

@@ -7,6 +7,7 @@ import numpy as np
 from babysit.errors import InputError
 
 CHANNELS = (1, 3, 4)
+LEAST_STEPS = 1000
 LARGEST_EXACT = 2**24  # the integers up to here are exact in float32
 
 
@@ -59,7 +60,21 @@ def to_float32(x: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
         overflowed = int(np.isinf(values).sum()) - int(np.isinf(x).sum())
         if overflowed:
             notes.append(f"{what!r} has {overflowed} values beyond float32's range, now infinite")
+        if _is_coarse(x, values):
+            notes.append(
+                f"{what!r} has large values close to each other, which float32 rounds: subtract their smallest"
+            )
     return values, tuple(notes)
+
+
+def _is_coarse(x: np.ndarray, values: np.ndarray) -> bool:
+    """Whether rounding leaves a column fewer than a thousand steps between its ends, such as seconds since 1970."""
+    rows, rounded = x.reshape(len(x), -1), values.reshape(len(x), -1)
+    low, high = np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)
+    with np.errstate(invalid="ignore"):
+        spread, largest = high - low, np.maximum(np.abs(low), np.abs(high))
+    suspects = np.flatnonzero((spread > 0) & (spread < LEAST_STEPS * np.finfo(np.float32).eps * largest))
+    return any(bool(np.any(rows[:, index] != rounded[:, index].astype(x.dtype))) for index in suspects)
 
 
 def _channels_first(x: np.ndarray, subject: str, what: str) -> tuple[np.ndarray, tuple[str, ...]]:

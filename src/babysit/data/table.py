@@ -7,6 +7,7 @@ which columns say nothing — comes from the training split alone.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,15 @@ from babysit.errors import InputError, suggest
 USUAL_TARGETS = ("target", "label", "class", "y")
 INDEX_NAMES = ("", "Unnamed: 0", "__index_level_0__")  # how pandas writes an index without a name
 FEW_CATEGORIES = 50
+UNKNOWN = -1  # the code of a category that the training split did not have
 
 
 def read_table_dataset(path: Path, options: ReadOptions) -> Dataset:
     """A ``.csv``, ``.tsv`` or ``.parquet`` file as a `Dataset`.
 
     Rows without a target are dropped. Columns are dropped that hold dates, nothing, one value only, row numbers without
-    a name, or text with more than 50 distinct values that are more than half of those present (names, ids). Each drop
-    is noted.
+    a name, or text that tells rows apart (names, ids): another one in every row, or more than 50 distinct values that
+    are more than half of those present. Each drop is noted.
 
     Raises:
         InputError: The file, its target or what is left of its columns cannot be used.
@@ -88,7 +90,20 @@ def read_table_for_prediction(path: Path, like: InputSchema, options: ReadOption
         kind, labels = cols.parsed(table.column(schema.target))
         if not labels.null_count and kind in (cols.NUMERIC, cols.BOOLEAN, cols.CATEGORICAL):
             y = known_targets(_raw(kind, labels, source, str(schema.target)), like)
-    return PredictionInputs(x=x, y=y, names=tuple(map(str, range(len(x)))), notes=notes + lost)
+    notes += lost + tuple(_new_categories(schema, table, x))
+    return PredictionInputs(x=x, y=y, names=tuple(map(str, range(len(x)))), notes=notes)
+
+
+def _new_categories(schema: TableSchema, table: Any, x: np.ndarray) -> Iterator[str]:
+    """A note on each column with categories that the training split did not have."""
+    for index, column in enumerate(schema.columns):
+        rows = np.flatnonzero(x[:, index] == UNKNOWN)
+        if column.kind == cols.CATEGORICAL and len(rows):
+            value = str(table.column(column.name)[int(rows[0])].as_py())
+            yield (
+                f"column {column.name!r} has categories that training did not have, in {len(rows)} of {len(x)} rows, "
+                f"such as {value[:40]!r}"
+            )
 
 
 def _choose_target(table: Any, wanted: str | None, source: str) -> tuple[str, tuple[str, ...]]:
@@ -113,7 +128,10 @@ def _raw(kind: str, labels: Any, source: str, target: str) -> np.ndarray:
     values = cols.numbers(labels) if kind == cols.NUMERIC else None
     if values is not None:
         return values
-    if kind == cols.BOOLEAN or kind == cols.CATEGORICAL:
+    truth = cols.booleans(labels) if kind == cols.BOOLEAN else None
+    if truth is not None:  # not their spelling, of which a file may have several
+        return truth.astype(np.bool_)
+    if kind == cols.CATEGORICAL:
         return np.array(cols.as_text(labels).to_pylist(), dtype=np.str_)
     raise InputError(
         source,
@@ -130,6 +148,7 @@ def _infer(table: Any, target: str, train: np.ndarray, source: str) -> tuple[Tab
     kept: list[Column] = []
     values: list[Any] = []
     dropped: dict[str, list[str]] = defaultdict(list)
+    mixed: list[str] = []
     rows = pa.array(train)
     for position, name in enumerate(table.column_names):
         kind, column = cols.parsed(table.column(position))
@@ -139,6 +158,8 @@ def _infer(table: Any, target: str, train: np.ndarray, source: str) -> tuple[Tab
         else:
             kept.append(Column(name, kind, categories))
             values.append(column)
+        if kind == cols.CATEGORICAL and (odd := cols.odd_one_out(column)) is not None:
+            mixed.append(f"column {name!r} was read as text, as {odd[:40]!r} in it is no number")
     notes = tuple(columns_dropped(reason, names) for reason, names in dropped.items())
     if not kept:
         raise InputError(
@@ -147,7 +168,7 @@ def _infer(table: Any, target: str, train: np.ndarray, source: str) -> tuple[Tab
             found="none that can be used" + (f" ({'; '.join(notes)})" if notes else ""),
             todo="add numeric, boolean or categorical columns",
         )
-    return TableSchema(tuple(kept), target), pa.table(values, [column.name for column in kept]), notes
+    return TableSchema(tuple(kept), target), pa.table(values, [column.name for column in kept]), (*notes, *mixed)
 
 
 def _judge(train: Any, kind: str, name: str) -> tuple[str, tuple[str, ...]]:
@@ -166,6 +187,6 @@ def _judge(train: Any, kind: str, name: str) -> tuple[str, tuple[str, ...]]:
         return "nameless row number", ()
     if kind != cols.CATEGORICAL:
         return "", ()
-    if len(distinct) > FEW_CATEGORIES and 2 * len(distinct) > len(present):
+    if len(distinct) == len(present) or (len(distinct) > FEW_CATEGORIES and 2 * len(distinct) > len(present)):
         return "mostly distinct text", ()
     return "", tuple(sorted(distinct.to_pylist()))

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from babysit.data import columns as cols
 from babysit.data.text import listed
 from babysit.errors import InputError
 
@@ -23,6 +24,7 @@ def read_table(path: Path) -> tuple[Any, tuple[str, ...]]:
         InputError: The file is empty, damaged, not a table, or its header is not one of distinct names.
     """
     table, notes = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
+    table, dropped = _without_padding(table)
     if table.num_rows == 0:
         raise InputError(str(path), expected="rows under the header", found="none", todo="add rows")
     twice = [name for name, count in Counter(table.column_names).items() if count > 1]
@@ -30,7 +32,21 @@ def read_table(path: Path) -> tuple[Any, tuple[str, ...]]:
         raise InputError(
             str(path), expected="distinct column names", found=f"more than one {twice[0]!r}", todo="rename them"
         )
-    return table, notes
+    return table, notes + dropped
+
+
+def _without_padding(table: Any) -> tuple[Any, tuple[str, ...]]:
+    """The table without the empty columns that spreadsheets write to the right of it, and a note."""
+    names = table.column_names
+    padding = {
+        index
+        for index, name in enumerate(names)
+        if not name and (column := cols.cleaned(table.column(index))).null_count == len(column)
+    }
+    if not padding:
+        return table, ()
+    note = f"dropped {len(padding)} empty column{'s' * (len(padding) > 1)} without a name"
+    return table.select([index for index in range(len(names)) if index not in padding]), (note,)
 
 
 def _read_parquet(path: Path) -> tuple[Any, tuple[str, ...]]:
@@ -54,14 +70,15 @@ def _read_csv(path: Path) -> tuple[Any, tuple[str, ...]]:
     if encoding == "utf8" and not CONTROL.isdisjoint(head):
         raise InputError(str(path), expected="a text table", found="binary data", todo="save it as CSV or Parquet")
     try:
-        return _parse(path, head, encoding), ()
+        return _parse(path, head, encoding)
     except (pa.ArrowException, OSError, ValueError) as error:
         if encoding == "utf-16" or "UTF8" not in str(error):
             raise _damaged(path, "a table of delimited text", error) from error
     try:
-        return _parse(path, head, "latin-1"), ("the text is not UTF-8: read as Latin-1",)
+        table, notes = _parse(path, head, "latin-1")
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _damaged(path, "a table of delimited text", error) from error
+    return table, ("the text is not UTF-8: read as Latin-1", *notes)
 
 
 def _head(path: Path) -> bytes:
@@ -75,8 +92,8 @@ def _head(path: Path) -> bytes:
     return head
 
 
-def _parse(path: Path, head: bytes, encoding: str) -> Any:
-    """All cells as text, named by the first record."""
+def _parse(path: Path, head: bytes, encoding: str) -> tuple[Any, tuple[str, ...]]:
+    """All cells as text, named by the first record; and notes."""
     import pyarrow as pa
     import pyarrow.csv
 
@@ -94,14 +111,38 @@ def _parse(path: Path, head: bytes, encoding: str) -> Any:
         ),
     )
     header = [column[0].as_py().strip().removeprefix("\ufeff") for column in table.columns]
-    if all(_is_number(name) for name in header):
+    table = table.slice(1)
+    if _is_no_header(header, table):
         raise InputError(
             str(path),
             expected="column names in the first line",
-            found=f"numbers: {listed(header)}",
+            found=f"what looks like a row: {listed(header)}",
             todo="add a header line",
         )
-    return table.slice(1).rename_columns(header)
+    table = table.rename_columns(header)
+    # where semicolons part the columns, a comma is a decimal one
+    return (table, ()) if delimiter == ";" else _ungrouped(table)
+
+
+def _is_no_header(header: list[str], table: Any) -> bool:
+    """Whether the first record is one of the rows: all of it numbers, or some of it, and the rest met again below."""
+    import pyarrow.compute as pc
+
+    words = [(name, index) for index, name in enumerate(header) if name and not _is_number(name)]
+    if not words or len(words) == len(header):
+        return not words
+    return any(pc.any(pc.equal(table.column(index), name)).as_py() for name, index in words)
+
+
+def _ungrouped(table: Any) -> tuple[Any, tuple[str, ...]]:
+    """The table with 1,234 as 1234, and a note on each column where that was."""
+    notes = []
+    for index, name in enumerate(table.column_names):
+        plain = cols.ungrouped(table.column(index))
+        if plain is not None:
+            table = table.set_column(index, name, plain)
+            notes.append(f"commas in column {name!r} part thousands: 1,000 is 1000")
+    return table, tuple(notes)
 
 
 def _sniff(text: str, fixed: str) -> tuple[str, int]:
