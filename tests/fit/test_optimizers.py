@@ -118,3 +118,17 @@ def test_a_frozen_layer_beside_a_trainable_one_stays_as_it_is() -> None:
     model(torch.ones(2, 3)).sum().backward()
     optimizer.step()
     assert torch.equal(frozen.weight, before)
+
+
+@pytest.mark.parametrize("name", ["momentum", "nesterov"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_has_momentum(name: str, dtype: torch.dtype) -> None:
+    model = nn.Linear(1, 1, bias=False).to(dtype)
+    nn.init.zeros_(model.weight)
+    optimizer = make_optimizer(name, model, lr=LR, momentum=MOMENTUM)
+    rule = Rule(np.zeros((1, 1)), 0.0)
+    for _ in range(8):
+        model.weight.grad = torch.ones_like(model.weight)
+        optimizer.step()
+        rule.step(name, np.ones((1, 1)), LR)
+    assert model.weight.item() == pytest.approx(rule.weights.item(), rel=0.03)

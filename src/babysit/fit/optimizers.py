@@ -19,11 +19,17 @@ def _sgd(groups: list[dict[str, Any]], lr: float, momentum: float) -> torch.opti
 
 
 def _momentum(groups: list[dict[str, Any]], lr: float, momentum: float) -> torch.optim.Optimizer:
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum, fused=True)
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, fused=_keeps_momentum(groups))
 
 
 def _nesterov(groups: list[dict[str, Any]], lr: float, momentum: float) -> torch.optim.Optimizer:
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=True, fused=True)
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=True, fused=_keeps_momentum(groups))
+
+
+def _keeps_momentum(groups: list[dict[str, Any]]) -> bool:
+    """Whether the fused kernel may be used: torch's for a CPU loses the momentum of half-precision parameters."""
+    parameters = (parameter for group in groups for parameter in group["params"])
+    return all(parameter.device.type != "cpu" or parameter.dtype.itemsize >= 4 for parameter in parameters)
 
 
 def _adagrad(groups: list[dict[str, Any]], lr: float, momentum: float) -> torch.optim.Optimizer:  # noqa: ARG001
