@@ -169,6 +169,17 @@ def test_a_model_may_give_more_than_the_targets_say(clouds: Data) -> None:
     assert result.best.score == -result.best.loss
 
 
+def test_inside_autocast_it_learns_as_outside(clouds: Data) -> None:
+    half, full = classifier(), classifier()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        result = quick(clouds, half, validation=clouds)
+        found = evaluate(half, Examples(*clouds), CLASSIFICATION)
+        assert torch.is_autocast_cache_enabled()
+    wanted = quick(clouds, full, validation=clouds)
+    assert result.best.score == found.score == pytest.approx(wanted.best.score, abs=0.03)
+    assert result.record.losses == pytest.approx(wanted.record.losses, rel=0.05)
+
+
 def test_images_through_convolutions() -> None:
     draw = torch.Generator().manual_seed(0)
     x, y = torch.randn(64, 3, 8, 8, generator=draw), torch.arange(64) % 2

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from babysit.data.batches import as_inputs
+from babysit.fit.casts import fresh_casts
 from babysit.fit.losses import Task, score
 
 BATCH = 1024
@@ -82,7 +83,7 @@ def predict(model: nn.Module, examples: Examples) -> Tensor:
     Returns:
         ``(N, C)`` logits, or the outputs as the model gives them.
     """
-    with evaluation_mode(model):
+    with evaluation_mode(model), fresh_casts():
         return torch.cat(
             [model(examples.inputs(slice(start, start + BATCH))) for start in range(0, len(examples), BATCH)]
         )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from babysit.data.batches import Batches
+from babysit.fit.casts import fresh_casts
 from babysit.fit.fast_linear import fast_linears
 from babysit.fit.fast_pooling import fast_pooling
 from babysit.fit.idle_bias import IdleBias
@@ -112,7 +113,7 @@ class Trainer:
             between: Called after every step; may raise to stop, with nothing lost.
         """
         self.model.train()
-        with self.own_randomness(), fast_linears(self.model), fast_pooling(self.model):
+        with self.own_randomness(), fresh_casts(), fast_linears(self.model), fast_pooling(self.model):
             while self.step < until and not self.stopped:
                 self._take_step()
                 if between is not None:
