@@ -80,8 +80,8 @@ def notes_of(babysit: Any, folder: Path, *arguments: object) -> list[str]:
         (["digits", "--search", "hiden"], "did you mean 'hidden'?"),
         (["digits", "--search", "dropout=2..1"], "the smaller first, found 2 to 1"),
         (["digits", "--preprocess", "mean-picture"], "preprocessing 'mean-picture': expected steps among"),
-        (["digits", "--epochs", "0"], "epochs: expected at least 1, found 0"),
-        (["digits", "--batch-size", "-1"], "batch_size: expected at least 1, found -1"),
+        (["digits", "--epochs", "0"], "epochs: expected a whole number of at least 1, found 0"),
+        (["digits", "--batch-size", "-1"], "batch_size: expected a whole number of at least 1, found -1"),
         (
             ["iris", "--batch-size", "1", "--batch-norm"],
             "--batch-size: expected batches that the network can be trained",

@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from babysit.errors import InputError
@@ -40,6 +41,11 @@ def test_changed_replaces_what_it_knows_and_passes_over_the_rest() -> None:
         {"seed": 2**63},
         {"schedule": "cosin"},
         {"optimizer": "adma"},
+        {"lr": "0.1"},
+        {"momentum": None},
+        {"epochs": 2.5},
+        {"batch_size": 64.0},
+        {"seed": True},
     ],
     ids=str,
 )
@@ -47,6 +53,11 @@ def test_a_value_out_of_range_is_refused_by_its_name(values: dict[str, Any]) -> 
     (name,) = values
     with pytest.raises(InputError, match=f"^{name}: expected .*{str(values[name])!s}"):
         TrainSettings(**values)
+
+
+def test_numbers_may_be_numpys() -> None:
+    settings = TrainSettings(lr=np.float32(0.5), epochs=np.int64(3))  # type: ignore[arg-type]
+    assert (settings.lr, settings.epochs) == (0.5, 3)
 
 
 def test_a_change_is_checked_as_well() -> None:

@@ -51,9 +51,9 @@ def test_options_of_a_later_version_are_passed_over() -> None:
         ({"search": ("droput",)}, "did you mean 'dropout'?"),
         ({"schedule": "sometimes"}, "schedule: expected one of constant"),
         ({"optimizer": "amsgrad"}, "--optimizer: expected one of sgd, momentum"),
+        ({"epochs": 0}, "epochs: expected a whole number of at least 1, found 0"),
+        ({"batch_size": -3}, "batch_size: expected a whole number of at least 1, found -3"),
         ({"search": ("momentum",), "optimizer": "rmsprop"}, "--search momentum: expected an optimizer that has one"),
-        ({"epochs": 0}, "epochs: expected at least 1, found 0"),
-        ({"batch_size": -3}, "batch_size: expected at least 1, found -3"),
         ({"ensemble": 0}, "--ensemble: expected at least 1 model, found 0"),
         ({"seed": -1}, "--seed: expected zero or more, found -1"),
         (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 from babysit.errors import InputError
@@ -47,12 +48,12 @@ class TrainSettings:
     def __post_init__(self) -> None:
         require_known(self.optimizer)
         schedule_factor(self.schedule, 0.0)
-        _require(0 < self.lr < math.inf, "lr", "a positive number", self.lr)
-        _require(0 <= self.l2 < math.inf, "l2", "zero or more", self.l2)
-        _require(0 <= self.momentum < 1, "momentum", "at least 0 and below 1", self.momentum)
-        _require(self.epochs >= 1, "epochs", "at least 1", self.epochs)
-        _require(self.batch_size >= 1, "batch_size", "at least 1", self.batch_size)
-        _require(0 <= self.seed < 2**63, "seed", "from 0 to 2**63 - 1", self.seed)
+        _require("lr", self.lr, Real, "a positive number", lambda lr: 0 < lr < math.inf)
+        _require("l2", self.l2, Real, "zero or more", lambda l2: 0 <= l2 < math.inf)
+        _require("momentum", self.momentum, Real, "at least 0 and below 1", lambda momentum: 0 <= momentum < 1)
+        _require("epochs", self.epochs, Integral, "a whole number of at least 1", lambda epochs: epochs >= 1)
+        _require("batch_size", self.batch_size, Integral, "a whole number of at least 1", lambda size: size >= 1)
+        _require("seed", self.seed, Integral, "a whole number from 0 to 2**63 - 1", lambda seed: 0 <= seed < 2**63)
 
     def changed(self, values: Mapping[str, Any]) -> TrainSettings:
         """The same settings with some replaced; names that are not settings are passed over."""
@@ -64,6 +65,6 @@ class TrainSettings:
         return dataclasses.asdict(self)
 
 
-def _require(holds: bool, name: str, expected: str, found: object) -> None:
-    if not holds:
-        raise InputError(name, expected=expected, found=repr(found), todo="choose another value")
+def _require(name: str, value: Any, kind: type, expected: str, holds: Callable[[Any], bool]) -> None:
+    if isinstance(value, bool) or not isinstance(value, kind) or not holds(value):
+        raise InputError(name, expected=expected, found=repr(value), todo="choose another value")
