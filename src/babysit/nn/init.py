@@ -136,8 +136,8 @@ def initialize(
 ) -> None:
     """Set the weights of every linear and convolutional layer by a scheme, and the biases to a constant.
 
-    Normalisation layers, embeddings and activations with parameters are left as they are. The wide layer inside a
-    Maxout is filled piece by piece, each with its own fan and Maxout's gain.
+    Normalisation layers, embeddings, transposed convolutions and activations with parameters are left as they are. The
+    wide layer inside a Maxout is filled piece by piece, each with its own fan and Maxout's gain.
 
     ==============  ==============================================================================================
     scheme          weights
