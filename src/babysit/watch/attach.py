@@ -6,7 +6,7 @@ Everything is undone by :meth:`Attachment.remove`. No wrapper changes what goes 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -29,8 +29,14 @@ Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 class Listener(Protocol):
     """What is told of the events of a training; no method may raise."""
 
-    def backward_begins(self, loss: Tensor, gradient: Tensor | None) -> None:
-        """A tensor is about to be differentiated."""
+    def trains(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether any of these leaves is trained, and not data."""
+
+    def data_differentiated(self) -> None:
+        """A loss is about to be differentiated with respect to data, as to attack a model."""
+
+    def backward_begins(self, losses: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+        """Tensors are about to be differentiated, with these gradients of their own where any were given."""
 
     def backward_ends(self) -> None:
         """It has been, or that failed."""
@@ -154,11 +160,11 @@ class Attachment:
 
     def _wrap_backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> Any:
-            tensor = tensors if isinstance(tensors, Tensor) else next(iter(tensors), None)
-            if not self._active or not isinstance(tensor, Tensor):
+            tensors, grad_tensors = _readable(tensors), _readable(grad_tensors)
+            losses = _all_of(tensors)
+            if not (self._active and losses) or _is_differentiating():
                 return original(tensors, grad_tensors, *args, **kwargs)
-            gradient = grad_tensors if isinstance(grad_tensors, Tensor | None) else next(iter(grad_tensors), None)
-            self._listener.backward_begins(tensor, gradient)
+            self._listener.backward_begins(losses, _all_of(grad_tensors))
             try:
                 return original(tensors, grad_tensors, *args, **kwargs)
             finally:
@@ -167,18 +173,18 @@ class Attachment:
         return backward
 
     def _wrap_grad(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Only a scalar's gradient with respect to leaves is a training's backward pass."""
+        """Only a scalar's gradient with respect to what is trained is a training's backward pass."""
 
         def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            tensor = outputs if isinstance(outputs, Tensor) else next(iter(outputs), None)
-            wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-            given = inputs if isinstance(inputs, Tensor) else wanted  # which may have been a generator
-            is_pass = isinstance(tensor, Tensor) and tensor.dim() == 0 and all(map(_is_parameter, wanted))
-            if not self._active or not isinstance(tensor, Tensor) or not is_pass or kwargs.get("create_graph"):
-                return original(outputs, given, *args, **kwargs)
-            self._listener.backward_begins(tensor, None)
+            outputs, inputs = _readable(outputs), _readable(inputs)
+            if not self._active or _is_differentiating() or not _is_pass(outputs, inputs, args, kwargs):
+                return original(outputs, inputs, *args, **kwargs)
+            if not self._listener.trains(_all_of(inputs)):
+                self._listener.data_differentiated()
+                return original(outputs, inputs, *args, **kwargs)
+            self._listener.backward_begins(_all_of(outputs)[:1], ())
             try:
-                return original(outputs, given, *args, **kwargs)
+                return original(outputs, inputs, *args, **kwargs)
             finally:
                 self._listener.backward_ends()
 
@@ -267,6 +273,31 @@ class Attachment:
             return original(loader)
 
         return __iter__
+
+
+def _readable(given: Any) -> Any:
+    """What was given, in a form that can be read more than once."""
+    return tuple(given) if isinstance(given, Iterator) else given
+
+
+def _all_of(given: Any) -> tuple[Any, ...]:
+    """One tensor or several as several; those given as `None` stay so, and what holds anything else gives none."""
+    if isinstance(given, Mapping):
+        given = given.values()
+    several = (given,) if isinstance(given, Tensor) else tuple(given) if isinstance(given, Iterable) else ()
+    return several if all(isinstance(item, Tensor | None) for item in several) else ()
+
+
+def _is_differentiating() -> bool:
+    """Whether a backward pass is going on in this thread, of which another one is a part, as with checkpoints."""
+    return torch._C._current_graph_task_id() != -1
+
+
+def _is_pass(outputs: Any, inputs: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a gradient is one of a scalar with respect to leaves, and no part of a loss as a penalty is."""
+    losses, wanted = _all_of(outputs), _all_of(inputs)
+    creates_graph = kwargs.get("create_graph") or any(args[2:3])
+    return not creates_graph and bool(losses and wanted) and losses[0].dim() == 0 and all(map(_is_parameter, wanted))
 
 
 def _is_parameter(tensor: Any) -> bool:

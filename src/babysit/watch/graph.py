@@ -26,6 +26,7 @@ _PRODUCTS = frozenset({"addmm", "mm", "linear", "convolution", "mkldnnconvolutio
 
 _ERRORS = frozenset({"neg", "mean", "sum", "mul", "div", "sqrt", "pow", "square", "abs", "add"} | _VIEWS)
 _FEW_NODES = 16
+_FACTORS = ("other", "self")
 
 _AVERAGES = frozenset({"neg", "mean", "sum", "mul", "div"} | _VIEWS)
 _LOG_PROBABILITIES = frozenset({"logsoftmax", "log", "sub"})
@@ -77,6 +78,30 @@ def made_by(tensor: Tensor) -> str:
     return "" if node is None or _variable(node) is not None else operation(node)
 
 
+def kept(node: Any, name: str) -> Any:
+    """What a node keeps for the backward pass under a name, a tensor or several; ``None`` where it cannot be had.
+
+    What hooks have packed is left alone: to unpack it would run the script's code, and in a checkpoint the whole part
+    of the model once more.
+
+    Example:
+        >>> kept(torch.ones(2, requires_grad=True).exp().grad_fn, "result").tolist()
+        [2.718..., 2.718...]
+    """
+    if _is_packed(node, name):
+        return None
+    try:
+        return getattr(node, f"_saved_{name}", None)
+    except RuntimeError:  # freed by an earlier backward pass
+        return None
+
+
+def _is_packed(node: Any, name: str) -> bool:
+    found = getattr(node, f"_raw_saved_{name}", None)
+    # torch 2.6 does not tell
+    return any(getattr(item, "unpack_hook", None) is not None for item in (found if type(found) is tuple else (found,)))
+
+
 def read_graph(loss: Tensor) -> GraphView | None:
     """All nodes below a loss; ``None`` where there is no graph or it is too large."""
     if loss.grad_fn is None:
@@ -110,10 +135,10 @@ def first_input(view: GraphView) -> Tensor | None:
             return rows
         layer = _layer(node)
         if layer is not None and layer.data is None:
-            for name in ("_saved_mat1", "_saved_self", "_saved_input", "_saved_mat2"):
-                kept = getattr(node, name, None)
-                if isinstance(kept, Tensor) and kept.dim() > 1:
-                    return kept
+            for name in ("mat1", "self", "input", "mat2"):
+                data = kept(node, name)
+                if isinstance(data, Tensor) and data.dim() > 1:
+                    return data
     return None
 
 
@@ -122,8 +147,8 @@ def _rows_of_data(node: Any) -> Tensor | None:
     if operation(node) != "mv":
         return None
     (matrix, _), (vector, _) = node.next_functions
-    kept = node._saved_self if matrix is None and leaf_of(vector) is not None else None
-    return kept if isinstance(kept, Tensor) else None
+    data = kept(node, "self") if matrix is None and leaf_of(vector) is not None else None
+    return data if isinstance(data, Tensor) else None
 
 
 def picked_classes(loss: Tensor) -> tuple[Tensor, int] | None:
@@ -156,10 +181,13 @@ def picked_classes(loss: Tensor) -> tuple[Tensor, int] | None:
 def _picked(node: Any, kind: str) -> tuple[Tensor, int] | None:
     """The column that is taken from each row of a matrix."""
     if kind == "gather":
-        source, index = node._saved_self, node._saved_index
+        source, index = kept(node, "self"), kept(node, "index")
+        if source is None or index is None:
+            return None
         single = source.dim() == 2 and index.dim() == 2 and index.shape[1] == 1 and node._saved_dim % 2 == 1  # or −1
         return (index.detach()[:, 0], source.shape[1]) if single and len(index) == len(source) else None
-    sizes, indices = node._saved_self_sym_sizes, node._saved_indices
+    sizes: Any = node._saved_self_sym_sizes
+    indices: Any = kept(node, "indices") or ()
     if len(sizes) != 2 or len(indices) != 2 or any(item is None or item.dim() != 1 for item in indices):
         return None
     rows, columns = indices
@@ -172,7 +200,9 @@ def _picked(node: Any, kind: str) -> tuple[Tensor, int] | None:
 
 def _is_by_a_number(node: Any) -> bool:
     """Whether a product or quotient is with a single number; true of other operations."""
-    factors = (getattr(node, name, None) for name in ("_saved_other", "_saved_self"))
+    if _is_out_of_reach(node):
+        return False
+    factors = (kept(node, name) for name in _FACTORS)
     return all(not isinstance(item, Tensor) or item.numel() == 1 for item in factors)
 
 
@@ -265,11 +295,16 @@ def _shape(node: Any) -> tuple[int, ...]:
 
 
 def _is_gated(node: Any, kind: str) -> bool:
-    """Whether a product is one with a comparison's outcome, as a ReLU is that is written out by hand."""
+    """Whether a product is one with a comparison's outcome, as a ReLU is that is written out by hand, or may be."""
     if kind != "mul":
         return False
-    factors = (getattr(node, name, None) for name in ("_saved_other", "_saved_self"))
-    return any(isinstance(item, Tensor) and item.dtype == torch.bool for item in factors)
+    factors = (kept(node, name) for name in _FACTORS)
+    return _is_out_of_reach(node) or any(isinstance(item, Tensor) and item.dtype == torch.bool for item in factors)
+
+
+def _is_out_of_reach(node: Any) -> bool:
+    """Whether the factors of a product are kept where they cannot be looked at."""
+    return any(_is_packed(node, name) for name in _FACTORS)
 
 
 def _variable(node: Any) -> Tensor | None:

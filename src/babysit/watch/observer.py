@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec
 
 import torch
@@ -23,7 +24,7 @@ from babysit.watch.names import Names
 from babysit.watch.sample import StepSample
 from babysit.watch.schedule import is_remembered
 from babysit.watch.store import Store
-from babysit.watch.training import Loss, Training
+from babysit.watch.training import Loss, Training, total
 
 SETTLED = 10
 """Steps after which an optimizer of other parameters, with a loss of their own, begins another training."""
@@ -193,15 +194,26 @@ class Observer:
         if self._current is not None:
             self._current.phases.loss_called(call, self._current.step, self._current.sample)
 
+    def trains(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether any of these leaves is trained, as far as is known."""
+        return self.failed or self._current is None or self._current.trains(tensors)
+
     @guarded
-    def backward_begins(self, loss: Tensor, gradient: Tensor | None) -> None:
-        """A tensor is about to be differentiated."""
+    def data_differentiated(self) -> None:
+        """A loss is about to be differentiated with respect to data."""
+        if self._current is not None:
+            self._current.phases.data_differentiated()
+
+    @guarded
+    def backward_begins(self, losses: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+        """Tensors are about to be differentiated."""
         self.saw_backward = True
         self._in_backward = True
         self._thread = self._thread or threading.get_ident()
-        self._loss = weakref.ref(loss)
+        self._loss = weakref.ref(losses[0])
         if self._current is not None:
-            self._current.backward_begins(loss, self._value(loss, gradient))
+            values = [self._value(*pair) for pair in itertools.zip_longest(losses, gradients[: len(losses)])]
+            self._current.backward_begins(losses[0], total(values))
         if self.is_compiled:
             self._leave_modules()  # the backward pass and the update run compiled, as at any step
 

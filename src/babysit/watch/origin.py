@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from babysit.measure.record import Origin
-from babysit.watch.graph import GraphView, leaf_of, nearest_parameters, operation, parameters_of, read_graph
+from babysit.watch.graph import GraphView, kept, leaf_of, nearest_parameters, operation, parameters_of, read_graph
 from babysit.watch.names import Names
 
 _OUTSIDE: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -111,14 +111,11 @@ def _nearest(node: Any, names: Names) -> str:
 
 def _saved(node: Any) -> Iterator[tuple[str, Tensor]]:
     for attribute in dir(node):
-        if not attribute.startswith("_saved_"):
-            continue
-        try:
-            value = getattr(node, attribute)
-        except RuntimeError:  # freed by an earlier backward pass
-            continue
-        if isinstance(value, Tensor):
-            yield attribute.removeprefix("_saved_"), value
+        if attribute.startswith("_saved_"):
+            name = attribute.removeprefix("_saved_")
+            value = kept(node, name)
+            if isinstance(value, Tensor):
+                yield name, value
 
 
 def _inputs_first(view: GraphView) -> list[Any]:

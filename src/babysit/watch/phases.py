@@ -176,6 +176,10 @@ class Phases:
         self._forwards.clear()
         self._calls.clear()
 
+    def data_differentiated(self) -> None:
+        """What was computed is no loss of the training: its gradient with respect to data is asked for."""
+        self._calls.clear()
+
     def targets_picked(self, targets: Targets) -> None:
         """A loss that is written out by hand has these targets."""
         self._observed += 1

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from babysit.measure.record import TRAIN, Forward, Graph, LossTail, Record, RunHeader
@@ -200,10 +200,15 @@ class Training:
             self._finish_step(_rate(optimizer))
         self._backwards = 0
 
+    def trains(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether any of these leaves is trained; before the first update also what cannot be data."""
+        known = any(isinstance(item, nn.Parameter) or self._is_trained(item) for item in tensors)
+        return known or not (self.optimizers or self.phases.has_seen_a_model)
+
     def shares(self, optimizer: Optimizer) -> bool:
         """Whether an optimizer is one of this training's, or trains some of the same parameters."""
         parameters = (item for group in optimizer.param_groups for item in group["params"])
-        return any((own := self._trained.get(id(item))) is not None and own() is item for item in parameters)
+        return any(map(self._is_trained, parameters))
 
     def take_over(self, other: Training) -> None:
         """The step that another training has begun to see is one of this training."""
@@ -344,12 +349,7 @@ class Training:
         return relate
 
     def _loss(self) -> Loss:
-        losses = self._step_losses
-        if len(losses) == 1 or self._takes_closures:
-            return losses[0]
-        if all(isinstance(item, float) for item in losses):
-            return math.fsum(float(item) for item in losses) if all(map(math.isfinite, losses)) else math.nan
-        return torch.stack([torch.as_tensor(item).float() for item in losses]).sum()
+        return self._step_losses[0] if self._takes_closures else total(self._step_losses)
 
     @property
     def _takes_closures(self) -> bool:
@@ -367,8 +367,21 @@ class Training:
         self._trained |= {id(item): weakref.ref(item) for group in optimizer.param_groups for item in group["params"]}
         self._by_hand = False
 
+    def _is_trained(self, tensor: Tensor) -> bool:
+        own = self._trained.get(id(tensor))
+        return own is not None and own() is tensor
+
     def _is_first(self, optimizer: Optimizer) -> bool:
         return self.optimizers[:1] == [optimizer]
+
+
+def total(losses: Sequence[Loss]) -> Loss:
+    """The sum of one or more losses."""
+    if len(losses) == 1:
+        return losses[0]
+    if all(isinstance(item, float) for item in losses):
+        return math.fsum(float(item) for item in losses) if all(map(math.isfinite, losses)) else math.nan
+    return torch.stack([torch.as_tensor(item).float() for item in losses]).sum()
 
 
 def _is_within(optimizer: Optimizer | None, parameters: set[int]) -> bool:

@@ -1,0 +1,137 @@
+"""Trainings that use torch in unusual ways: nothing in them changes, and watching does not end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from babysit.measure.record import RunRecord
+from babysit.watch import Monitor
+
+Step = Callable[[Tensor, Tensor], Tensor]
+STEPS = 4
+
+
+def mlp(inputs: int = 8, outputs: int = 3) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, 16), nn.ReLU(), nn.Linear(16, outputs))
+
+
+def train(
+    model: nn.Module, loss_of: Step | None = None, optimizer: torch.optim.Optimizer | None = None
+) -> list[Tensor]:
+    """A few steps on random data; losses, parameters and buffers at the end."""
+    optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=0.1)
+    losses = []
+    for _ in range(STEPS):
+        x, y = torch.randn(16, 8), torch.randint(0, 3, (16,))
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y) if loss_of is None else loss_of(x, y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    return [torch.stack(losses), *model.state_dict().values()]
+
+
+def watched(script: Callable[[], Sequence[Tensor]]) -> tuple[RunRecord, Sequence[Tensor]]:
+    """Run a script with and without watching; what was recorded and what came out, which must be the same."""
+    torch.manual_seed(0)
+    bare, state = script(), torch.get_rng_state()
+    torch.manual_seed(0)
+    with Monitor() as monitor:
+        seen = script()
+    assert monitor.notes == ()
+    torch.testing.assert_close(seen, bare, rtol=0, atol=0, equal_nan=True)
+    assert torch.equal(state, torch.get_rng_state())
+    return monitor.record, seen
+
+
+class Checkpointed(nn.Module):
+    """A part that is computed again in the backward pass; each time it counts batches and draws random numbers."""
+
+    def __init__(self, *, reentrant: bool, broken: bool = False) -> None:
+        super().__init__()
+        self.first, self.norm, self.second = nn.Linear(8, 8), nn.BatchNorm1d(8), nn.Linear(8, 3)
+        self.scale = nn.Parameter(torch.ones(8))
+        self.reentrant, self.broken = reentrant, broken
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = checkpoint(self.part, x.requires_grad_(), use_reentrant=self.reentrant, preserve_rng_state=False)
+        return self.second(x)
+
+    def part(self, x: Tensor) -> Tensor:
+        x = F.dropout(self.norm(self.first(x)), 0.3) * self.scale
+        return x.log() if self.broken else x
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_checkpoint_is_computed_again_once_and_no_more(broken: bool) -> None:
+    run, out = watched(lambda: train(Checkpointed(reentrant=False, broken=broken)))
+    assert run.losses == pytest.approx(out[0].tolist(), nan_ok=True)
+
+
+def test_a_backward_pass_within_another_is_no_loss_of_its_own() -> None:
+    run, out = watched(lambda: train(Checkpointed(reentrant=True)))
+    assert run.losses == pytest.approx(out[0].tolist())
+    assert run.header.loss_name == "cross_entropy"
+    assert {step.backwards for step in run.steps} == {1}
+
+
+@pytest.mark.parametrize("several", [list, iter])
+def test_several_losses_are_differentiated_at_once(several: Callable[[list[Tensor]], list[Tensor]]) -> None:
+    def script() -> list[Tensor]:
+        model, losses = mlp(), []
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        for _ in range(STEPS):
+            out = model(torch.randn(16, 8))
+            parts = [out.square().mean(), out.sum()]
+            optimizer.zero_grad()
+            torch.autograd.backward(several(parts))
+            optimizer.step()
+            losses.append((parts[0] + parts[1]).detach())
+        return [torch.stack(losses), *model.parameters()]
+
+    run, out = watched(script)
+    assert run.losses == pytest.approx(out[0].tolist(), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", [list, iter, dict])
+def test_gradients_are_asked_for_in_any_form(kind: type) -> None:
+    def script() -> list[Tensor]:
+        model, losses = mlp(), []
+        named = dict(model.named_parameters())
+        for _ in range(STEPS):
+            loss = F.cross_entropy(model(torch.randn(16, 8)), torch.randint(0, 3, (16,)))
+            gradients = torch.autograd.grad(loss, named if kind is dict else kind(named.values()))
+            with torch.no_grad():
+                for parameter, gradient in zip(
+                    named.values(), gradients.values() if kind is dict else gradients, strict=True
+                ):
+                    parameter -= 0.1 * gradient
+            losses.append(loss.detach())
+        return [torch.stack(losses), *named.values()]
+
+    run, out = watched(script)
+    assert run.losses == pytest.approx(out[0].tolist())
+
+
+def test_gradients_with_respect_to_data_are_no_losses_of_the_training() -> None:
+    def script() -> list[Tensor]:
+        model = mlp()
+
+        def attacked(x: Tensor, y: Tensor) -> Tensor:
+            for _ in range(3):
+                x = x.detach().requires_grad_()
+                (gradient,) = torch.autograd.grad(F.cross_entropy(model(x), y), x)
+                x = x + 0.1 * gradient.sign()
+            return F.cross_entropy(model(x.detach()), y)
+
+        return train(model, attacked)
+
+    run, out = watched(script)
+    assert run.losses == pytest.approx(out[0].tolist())
+    assert run.header.loss_name == "cross_entropy"
