@@ -135,3 +135,31 @@ def test_gradients_with_respect_to_data_are_no_losses_of_the_training() -> None:
     run, out = watched(script)
     assert run.losses == pytest.approx(out[0].tolist())
     assert run.header.loss_name == "cross_entropy"
+
+
+class OnFrozen(nn.Module):
+    """A layer that is trained on top of one that is not, which torch computes on a shorter way then."""
+
+    def __init__(self, frozen: nn.Module) -> None:
+        super().__init__()
+        self.frozen, self.top = frozen.eval().requires_grad_(False), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        words = x[:, None, :].repeat(1, 5, 1)
+        if isinstance(self.frozen, nn.MultiheadAttention):
+            out = self.frozen(words, words, words, need_weights=False)[0]
+        else:
+            out = self.frozen(words)
+        return self.top(F.relu(out).mean(1))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
+        lambda: nn.MultiheadAttention(8, 2, batch_first=True),
+    ],
+)
+def test_frozen_attention_is_computed_in_the_same_way(build: Callable[[], nn.Module]) -> None:
+    run, _ = watched(lambda: train(OnFrozen(build())))
+    assert "F.relu" in run.modules

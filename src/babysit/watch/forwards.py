@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.overrides import _get_current_function_mode_stack
 
 from babysit.measure.record import TRAIN, Forward
 from babysit.watch.activations import FunctionalActivations, first_tensor, is_activation
@@ -17,6 +18,10 @@ from babysit.watch.values import has_no_values
 
 SURE = 64
 """Sampled steps in a row without a functional activation, after which they are looked for at close looks alone."""
+
+
+_WITH_SHORT_CUTS = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder)
+"""Modules that compute otherwise, to the last digits, while functions are looked at, unless they are trained."""
 
 
 class Owner(Protocol):
@@ -56,6 +61,7 @@ class ForwardHooks:
         self._owner = owner
         self._stack: list[nn.Module] = []
         self._functions: FunctionalActivations | None = None
+        self._paused_in: nn.Module | None = None
         self._without_functions = 0
         self._handles: list[Any] = []
 
@@ -84,6 +90,8 @@ class ForwardHooks:
         self._stack.append(module)
         if len(self._stack) == 1 and next(module.parameters(), None) is not None:  # no transformation, no loss
             self._model_entered(module, inputs)
+        if isinstance(module, _WITH_SHORT_CUTS) and not module.training:
+            self._pause_functions(module)
 
     def left(self, module: nn.Module, inputs: Any, output: Any) -> None:
         """It was called, or raised."""
@@ -91,6 +99,8 @@ class ForwardHooks:
             return
         while self._stack.pop() is not module:
             pass  # those inside that were not told of, as they were stopped from outside
+        if module is self._paused_in:
+            self._resume_functions()
         sample = self._owner.sample
         # a trace would keep whatever is done to a tensor here
         if sample is not None and torch.is_grad_enabled() and not torch._C._is_tracing():
@@ -145,8 +155,23 @@ class ForwardHooks:
 
     def _stop_functions(self) -> None:
         functions, self._functions = self._functions, None
-        if functions is not None:
+        if functions is not None and self._paused_in is None:
             functions.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        self._paused_in = None
+
+    def _pause_functions(self, module: nn.Module) -> None:
+        functions = self._functions
+        if functions is None or self._paused_in is not None:
+            return
+        # a mode of the script's own above it has the same effect
+        if _get_current_function_mode_stack()[-1:] == [functions]:  # type: ignore[no-untyped-call]
+            functions.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            self._paused_in = module
+
+    def _resume_functions(self) -> None:
+        self._paused_in = None
+        if self._functions is not None:
+            self._functions.__enter__()  # type: ignore[no-untyped-call]
 
 
 def _layer_left(path: str, module: nn.Module, inputs: Any, output: Any, sample: StepSample) -> None:
