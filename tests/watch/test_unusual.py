@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_
 from torch.utils.checkpoint import checkpoint
 
 from babysit.measure.record import RunRecord
@@ -163,3 +165,75 @@ class OnFrozen(nn.Module):
 def test_frozen_attention_is_computed_in_the_same_way(build: Callable[[], nn.Module]) -> None:
     run, _ = watched(lambda: train(OnFrozen(build())))
     assert "F.relu" in run.modules
+
+
+class Scripted(nn.Module):
+    """Its losses are functions that are compiled with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.loss = nn.Linear(8, 3), nn.CrossEntropyLoss()
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        out = self.layer(x)
+        return self.loss(out, y) + F.mse_loss(out, x[:, :3])
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+def test_a_model_with_losses_is_compiled_by_jit() -> None:
+    torch.manual_seed(0)
+    with Monitor() as monitor:  # first, as what is compiled once is kept
+        seen = train_scripted()
+    torch.manual_seed(0)
+    bare = train_scripted()
+    assert all(map(torch.equal, bare, seen))
+    assert monitor.record.losses == pytest.approx(bare[0].tolist())
+
+
+def train_scripted() -> list[Tensor]:
+    model = torch.jit.script(Scripted())
+    return train(model, model)
+
+
+def test_a_warning_of_a_loss_blames_the_same_line() -> None:
+    def script() -> list[Tensor]:
+        out, target = torch.ones(4, 1, requires_grad=True), torch.zeros(4)
+        with pytest.warns(UserWarning, match="target size") as caught:
+            loss = F.mse_loss(out, target) + nn.MSELoss()(out, target)
+        lines.append([(item.filename, item.lineno) for item in caught])
+        loss.backward()
+        return [loss.detach()]
+
+    lines: list[list[tuple[str, int]]] = []
+    watched(script)
+    assert lines[0] == lines[1]
+    assert lines[0][0][0] == __file__
+
+
+def test_functions_that_were_imported_by_name_are_seen() -> None:
+    def clipped(model: nn.Module) -> None:
+        for _ in range(STEPS):
+            loss = cross_entropy(model(torch.randn(16, 8)), torch.randint(0, 3, (16,)))
+            loss.backward()
+            clip_grad_norm_(model.parameters(), 1e-3)
+            torch.optim.SGD(model.parameters(), lr=0.1).step()
+
+    originals = cross_entropy, clip_grad_norm_
+    with Monitor() as monitor:
+        clipped(mlp())
+    assert (cross_entropy, clip_grad_norm_) == originals
+    assert monitor.record.header.loss_name == "cross_entropy"
+    assert {step.clip_limit for step in monitor.record.steps} == {1e-3}
+
+
+def test_watchers_end_in_any_order_and_leave_nothing() -> None:
+    original = F.cross_entropy
+    first, second = Monitor(), Monitor()
+    first.start()
+    second.start()
+    train(mlp())
+    first.close()
+    train(mlp())
+    second.close()
+    assert F.cross_entropy is original
+    assert (first.steps, second.steps) == (STEPS, 2 * STEPS)
