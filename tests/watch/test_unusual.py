@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import torch
@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.checkpoint import checkpoint
 
+from babysit.diagnose import diagnose
 from babysit.measure.record import RunRecord
 from babysit.watch import Monitor
 
@@ -237,3 +238,128 @@ def test_watchers_end_in_any_order_and_leave_nothing() -> None:
     second.close()
     assert F.cross_entropy is original
     assert (first.steps, second.steps) == (STEPS, 2 * STEPS)
+
+
+class Complex(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 3, dtype=torch.cfloat)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layer(x).abs()
+        return out
+
+
+def test_complex_numbers_are_measured() -> None:
+    def script() -> list[Tensor]:
+        model = Complex()
+        before = model.layer.weight.detach().clone()
+        done = train(model, lambda x, y: F.cross_entropy(model(torch.fft.fft(x)), y))
+        steps.append((model.layer.weight.detach() - before).norm().item())
+        return done
+
+    steps: list[float] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"{__name__}.STEPS", 1)
+        run, _ = watched(script)
+    (layer,) = run.steps[0].layers
+    assert layer.update_norm == pytest.approx(steps[0])
+    assert run.steps[0].descent == pytest.approx(1.0)  # SGD goes straight down
+    assert run.forwards[0].examples == run.forwards[0].distinct == 16
+
+
+class Nothing(nn.Module):
+    """Has weights of no elements beside others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.none = nn.Linear(8, 3), nn.Parameter(torch.empty(0))
+        self.to_none, self.of_none = nn.Parameter(torch.empty(8, 0)), nn.Parameter(torch.empty(0, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layer(x) + x @ self.to_none @ self.of_none + self.none.sum()
+        return out
+
+
+class Words(nn.Module):
+    """Takes sequences of several lengths in one nested tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([item.mean(0) for item in self.layer(x).unbind()])
+
+
+def of_sparse() -> list[Tensor]:
+    model = mlp()
+    return train(model, lambda x, y: F.cross_entropy(model((x * (x > 1)).to_sparse()), y))
+
+
+def of_nested() -> list[Tensor]:
+    model = Words()
+
+    def loss_of(x: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(model(torch.nested.nested_tensor([x[:3], x[3:]], layout=torch.jagged)), y[:2])
+
+    return train(model, loss_of)
+
+
+def of_nothing() -> list[Tensor]:
+    model, turn = nn.Conv1d(8, 3, 1), iter(range(2 * STEPS))
+
+    def loss_of(x: Tensor, y: Tensor) -> Tensor:
+        size = 0 if next(turn) % 2 else 16
+        return F.cross_entropy(model(x[:size, :, None]), y[:size, None], reduction="sum")
+
+    return train(model, loss_of)
+
+
+def of_nothing_on_average() -> list[Tensor]:
+    model = mlp()
+    return train(model, lambda x, _: F.mse_loss(model(x[:0]), x[:0, :3]))
+
+
+def with_targets_in_vmap() -> list[Tensor]:
+    model = mlp()
+
+    def loss_of(x: Tensor, y: Tensor) -> Tensor:
+        out = model(x)
+        losses: Tensor = torch.func.vmap(lambda target: F.cross_entropy(out, target))(torch.stack([y, y]))
+        return losses.mean()
+
+    return train(model, loss_of)
+
+
+class Endless(torch.utils.data.IterableDataset[Tensor]):
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter([torch.ones(8)] * 4)
+
+    def __len__(self) -> int:
+        raise ValueError("nobody knows")
+
+
+def of_a_loader_without_length() -> list[Tensor]:
+    model = mlp()
+    (x,) = torch.utils.data.DataLoader(Endless(), batch_size=4)
+    return train(model, lambda _, y: F.cross_entropy(model(x), y[:4]))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        of_sparse,
+        of_nested,
+        of_nothing,
+        of_nothing_on_average,
+        with_targets_in_vmap,
+        of_a_loader_without_length,
+        lambda: train(Nothing()),
+    ],
+)
+def test_watching_goes_on(script: Callable[[], list[Tensor]]) -> None:
+    run, out = watched(script)
+    assert run.losses == pytest.approx(out[0].tolist(), nan_ok=True)
+    assert len(run.steps) == STEPS
+    assert "INI001" not in {finding.code for finding in diagnose(run).findings}

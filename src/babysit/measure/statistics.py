@@ -100,7 +100,7 @@ def has_comparable_units(parameter: Tensor) -> bool:
         >>> has_comparable_units(torch.zeros(10, 3)), has_comparable_units(torch.zeros(10))
         (True, False)
     """
-    return parameter.dim() > 1 and 2 <= len(parameter) <= _MOST_UNITS and parameter.numel() < _MOST_WEIGHTS
+    return parameter.dim() > 1 and 2 <= len(parameter) <= _MOST_UNITS and 0 < parameter.numel() < _MOST_WEIGHTS
 
 
 def identical_units(parameter: Tensor) -> Tensor:
@@ -113,7 +113,8 @@ def identical_units(parameter: Tensor) -> Tensor:
         >>> identical_units(torch.tensor([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]])).item()
         0.66...
     """
-    rows = parameter.detach().flatten(1)
+    weights = parameter.detach()
+    rows = (torch.view_as_real(weights) if weights.is_complex() else weights).flatten(1)
     # a fixed projection tells rows apart without comparing all pairs
     direction = torch.sin(torch.arange(1, rows.shape[1] + 1, device=rows.device, dtype=torch.float32)).to(rows.dtype)
     order = (rows * direction).sum(dim=1).argsort()

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from babysit.measure.record import DEAD_BATCHES, LayerStats
 from babysit.watch.gather import Gather, Values
 from babysit.watch.graph import made_by
-from babysit.watch.values import has_no_values
+from babysit.watch.values import has_no_values, is_array
 
 Alive = NDArray[np.bool_]
 
@@ -96,7 +96,9 @@ class ActivationSample:
     def add(self, path: str, kind: str, output: Any) -> None:
         """Take a sample of what a layer put out."""
         tensor = output if isinstance(output, Tensor) else first_tensor(output)
-        if tensor is None or has_no_values(tensor) or not tensor.is_floating_point() or tensor.numel() == 0:
+        if tensor is None or has_no_values(tensor) or not is_array(tensor):
+            return
+        if not tensor.is_floating_point() or tensor.numel() == 0:
             return
         calls = self._calls[path] = self._calls.get(path, 0) + 1
         if calls > CALLS:

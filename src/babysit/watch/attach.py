@@ -22,7 +22,7 @@ from torch.optim.optimizer import (
 from babysit.watch.aliases import replace_imported
 from babysit.watch.calls import LOSSES, Call
 from babysit.watch.parameters import largest_gradient
-from babysit.watch.values import has_no_values
+from babysit.watch.values import has_no_values, is_array
 
 # a warning that blames the caller looks for one outside of files with these two names
 _PASSED_OVER = f"{__file__} [as importlib._bootstrap]"
@@ -332,6 +332,8 @@ def _call(
 ) -> Call | None:
     given = dict(zip(("input", "target", *options), args, strict=False)) | dict(kwargs)
     outputs, targets = given.pop("input", None), given.pop("target", None)
-    if not (isinstance(outputs, Tensor) and isinstance(targets, Tensor)) or has_no_values(outputs):
+    if not (isinstance(outputs, Tensor) and isinstance(targets, Tensor)):
+        return None
+    if not all(is_array(item) and not item.is_complex() and not has_no_values(item) for item in (outputs, targets)):
         return None
     return Call(name, outputs, targets, given, result if isinstance(result, Tensor) else None)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from babysit.measure.record import Forward, Numbers
 from babysit.watch.gather import Gather
 from babysit.watch.numbers import put_numbers
+from babysit.watch.values import as_real
 
 MOST_REMEMBERED = 1 << 17
 """Training examples whose fingerprints are kept, 8 bytes each."""
@@ -102,11 +103,11 @@ def measure_inputs(batch: Tensor, gather: Gather) -> Callable[[], Inputs]:
         batch: The first tensor that a model was given.
         gather: Takes the numbers.
     """
-    some = batch.detach()[:MOST_LOOKED_AT] if batch.dim() else batch.detach().reshape(1)
+    some = as_real(batch.detach()[:MOST_LOOKED_AT] if batch.dim() else batch.detach().reshape(1))
     codes = gather.put_integers(fingerprints(some)) if some.numel() else None
     numbers = None
-    if some.is_floating_point() or some.is_complex():
-        numbers = put_numbers(torch.view_as_real(some) if some.is_complex() else some, gather)
+    if some.is_floating_point():
+        numbers = put_numbers(some, gather)
 
     def read() -> Inputs:
         found = codes() if codes is not None else np.empty(0, dtype=np.int64)

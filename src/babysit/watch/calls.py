@@ -153,7 +153,7 @@ def _rows(call: Call) -> tuple[Tensor, int]:
         flat = outputs.reshape(-1, 1)[:_BUDGET]
         return flat.float(), len(flat)
     if outputs.dim() > 2 and call.is_classification:
-        examples = outputs[: max(1, min(8, _BUDGET // max(outputs[0].numel(), 1)))]
+        examples = outputs[: max(1, min(8, _BUDGET // max(outputs.numel() // max(len(outputs), 1), 1)))]
         rows = examples.movedim(1, -1).reshape(-1, outputs.shape[1])
     else:
         rows = outputs[:1024].flatten(1)

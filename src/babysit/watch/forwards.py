@@ -14,7 +14,7 @@ from babysit.watch.activations import FunctionalActivations, first_tensor, is_ac
 from babysit.watch.batches import available_beside, modes_of, normalised_values
 from babysit.watch.names import Names
 from babysit.watch.sample import StepSample
-from babysit.watch.values import has_no_values
+from babysit.watch.values import has_no_values, is_array
 
 SURE = 64
 """Sampled steps in a row without a functional activation, after which they are looked for at close looks alone."""
@@ -124,6 +124,8 @@ class ForwardHooks:
         batch = first_tensor(inputs)
         if batch is not None and has_no_values(batch):
             return  # shapes are inferred, nothing is computed
+        if batch is not None and not is_array(batch):
+            batch = None
         root = self._names.add(module)
         gradient = torch.is_grad_enabled()
         if gradient and not any(parameter.requires_grad for parameter in module.parameters()):

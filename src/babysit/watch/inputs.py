@@ -32,7 +32,7 @@ class InputProbes:
 
     def add(self, batch: Tensor) -> None:
         """Take the inputs of a training batch, ``(N, …)``, into account."""
-        if batch.dim() == 0:
+        if batch.dim() == 0 or batch.numel() == 0:
             return
         self.batch_size = max(self.batch_size, len(batch))
         if self._batches >= BATCHES or not batch.is_floating_point() or batch.dim() < 2:

@@ -397,5 +397,5 @@ class Observer:
 def _examples_of(loader: Any) -> int:
     try:
         return len(loader.dataset)
-    except (TypeError, NotImplementedError, AttributeError):  # a stream has no length
+    except Exception:  # a stream has no length, and says so in any way
         return 0

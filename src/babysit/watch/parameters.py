@@ -13,6 +13,7 @@ from torch import Tensor
 from babysit.measure.record import Coverage, LayerStats
 from babysit.watch.gather import Gather
 from babysit.watch.names import Names
+from babysit.watch.values import as_real
 
 WHOLE = 1 << 16
 """Parameters up to this size are compared whole before and after a step; of larger ones, about half to all of so many
@@ -98,7 +99,7 @@ class UpdateSample:
             by_device.setdefault(item.part.device, []).append(item)
         for items in by_device.values():
             differences = torch._foreach_sub(
-                [_part_of(item.parameter.detach()) for item in items], [item.part for item in items]
+                [_part_of(as_real(item.parameter.detach())) for item in items], [item.part for item in items]
             )
             for item, change, norm in zip(items, differences, torch._foreach_norm(differences), strict=True):
                 item.update_norm = norm
@@ -134,7 +135,8 @@ class UpdateSample:
 
 def largest_gradient(parameters: Iterable[Tensor]) -> Tensor | None:
     """The largest element of all gradients; ``None`` where there are none, or they are on several devices."""
-    gradients = [item.grad.detach() for item in parameters if item.grad is not None and not item.grad.is_sparse]
+    found = [item.grad.detach() for item in parameters if item.grad is not None and not item.grad.is_sparse]
+    gradients = [item for item in found if item.numel()]
     if not gradients or len({item.device for item in gradients}) > 1:
         return None
     return torch.stack(list(torch._foreach_norm(gradients, float("inf")))).max()
@@ -228,7 +230,7 @@ def _downhill(parameter: Tensor, change: Tensor) -> Tensor | None:
     gradient = parameter.grad
     if gradient is None or gradient.is_sparse:
         return None
-    part = _part_of(gradient.detach()).flatten()
+    part = _part_of(as_real(gradient.detach())).flatten()
     return torch.dot(change.flatten(), part if part.dtype is change.dtype else part.to(change.dtype))
 
 
@@ -238,8 +240,9 @@ def _dense(gradient: Tensor) -> Tensor:
 
 def _part(parameter: Tensor) -> tuple[Tensor, float]:
     """The numbers of a parameter that are compared, and what their norm is to be multiplied by."""
-    part = _part_of(parameter.detach())
-    return part, math.sqrt(parameter.numel() / max(part.numel(), 1))
+    data = as_real(parameter.detach())
+    part = _part_of(data)
+    return part, math.sqrt(data.numel() / max(part.numel(), 1))
 
 
 def _part_of(data: Tensor) -> Tensor:

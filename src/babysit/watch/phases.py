@@ -138,6 +138,8 @@ class Phases:
 
     def loss_called(self, call: Call, step: int, sample: StepSample | None) -> None:
         """A loss function was called."""
+        if not call.outputs.numel():  # of nothing, nothing can be said
+            return
         if call.result is None:  # the script is about to end with an error: what is known is written at once
             gather = Gather()
             make = measure_call(call, gather)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from babysit.measure.record import Replica
 from babysit.watch.names import Names
+from babysit.watch.values import as_real
 
 _PARAMETERS = 16
 _EXAMPLES = 256
@@ -27,7 +28,7 @@ def replica(step: int, parameters: list[Tensor], names: Names, examples: frozens
     world = torch.distributed.get_world_size()
     if world < 2:
         return None
-    weights = [item.detach().double().sum() for item in parameters[:_PARAMETERS] if item.device.type != "meta"]
+    weights = [as_real(item.detach()).double().sum() for item in parameters[:_PARAMETERS] if item.device.type != "meta"]
     return Replica(
         step,
         torch.distributed.get_rank(),

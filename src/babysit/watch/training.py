@@ -37,6 +37,7 @@ from babysit.watch.phases import Phases
 from babysit.watch.replicas import replica
 from babysit.watch.sample import StepSample
 from babysit.watch.schedule import is_detailed, is_structural
+from babysit.watch.values import is_array
 
 Loss = float | Tensor
 """On the host, or still on its device."""
@@ -282,7 +283,7 @@ class Training:
         """The inputs of a model that is no module, from the graph."""
         view = read_graph(loss)
         batch = None if view is None else first_input(view)
-        if batch is not None:
+        if batch is not None and is_array(batch):
             forward = Forward(self.step, TRAIN, "", True, tuple(batch.shape), available=available_beside(batch))
             self.phases.forward_seen(forward, batch, self.sample)
 

@@ -1,4 +1,4 @@
-"""Tensors that have no values to look at."""
+"""Tensors that have no values to look at, and those whose values are not in the usual order."""
 
 from __future__ import annotations
 
@@ -17,3 +17,23 @@ def has_no_values(tensor: Tensor) -> bool:
     is_wrapped: bool = torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     is_fake = tensor.is_meta or (kind is not Tensor and kind.__name__ == "FakeTensor")
     return is_wrapped or is_fake or torch._C._is_tracing()
+
+
+def is_array(tensor: Tensor) -> bool:
+    """Whether a tensor holds all its values in rows and columns: not where it is sparse or nested.
+
+    Example:
+        >>> is_array(torch.ones(2, 2)), is_array(torch.ones(2, 2).to_sparse())
+        (True, False)
+    """
+    return tensor.layout is torch.strided and not tensor.is_nested
+
+
+def as_real(tensor: Tensor) -> Tensor:
+    """Complex numbers as pairs of real ones; anything else as it is.
+
+    Example:
+        >>> as_real(torch.tensor([1 + 2j])).tolist()
+        [[1.0, 2.0]]
+    """
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
