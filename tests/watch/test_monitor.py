@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import copy
+import gc
 import os
 import resource
 import shutil
@@ -9,6 +13,8 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +22,16 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.overrides import BaseTorchFunctionMode, _get_current_function_mode_stack
 
 import babysit
 from babysit.diagnose import diagnose
 from babysit.errors import RunFolderError
-from babysit.measure.record import read_run, read_runs
+from babysit.measure.record import has_tail, read_run, read_runs
 from babysit.rules._config import Config
 from babysit.watch import Monitor
+from babysit.watch.names import MOST_SEARCHES, Names
+from babysit.watch.training import Training
 
 LOOP = """
 import sys, torch
@@ -243,3 +252,153 @@ def test_a_live_display_is_told_of_every_step() -> None:
         losses = train(70)
     assert [step for step, _ in told] == [*range(1, 71), -1]
     assert [loss for _, loss in told[:-1]] == pytest.approx(losses)
+
+
+def test_a_script_goes_to_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    with babysit.watch(out="run") as monitor:
+        first = train(4)
+        monkeypatch.chdir(elsewhere)
+        first += train(20)
+        train(20)
+    assert monitor.notes == ()
+    assert [len(run.losses) for run in read_runs(tmp_path / "run")] == [24, 20]
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_watching_ends_with_the_interpreter_at_the_latest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_exit: list[Callable[[], None]] = []
+    monkeypatch.setattr(atexit, "register", at_exit.append)
+    babysit.watch(out=tmp_path / "run")
+    losses = train(10)
+    assert has_tail(tmp_path / "run")
+    for call in at_exit:
+        call()
+    assert not has_tail(tmp_path / "run")
+    assert read_run(tmp_path / "run").losses == tuple(losses)
+
+
+def test_a_forked_child_ends_nothing_of_its_parents(tmp_path: Path) -> None:
+    with Monitor(out=tmp_path) as monitor:
+        losses = train(10)
+        child = os.fork()
+        if child == 0:
+            monitor.close()
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert has_tail(tmp_path)
+        assert read_run(tmp_path).losses == tuple(losses)
+
+
+def test_trainings_in_threads_one_after_the_other() -> None:
+    turns = [threading.Event() for _ in range(3)]
+    # all are there from the start, as the number of one that has ended goes to the next that begins
+    threads = [threading.Thread(target=lambda turn=turn: turn.wait(10) and train(20)) for turn in turns]
+    for thread in threads:
+        thread.start()
+    with Monitor() as monitor:
+        for turn, thread in zip(turns, threads, strict=True):
+            turn.set()
+            thread.join()
+    assert [len(run.losses) for run in monitor.records] == [20, 20, 20]
+
+
+@pytest.mark.parametrize("out", [None, "run"])
+def test_a_fault_of_the_watching_costs_no_loss_before(
+    out: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monitor = Monitor(out=tmp_path / out if out else None)
+    with monitor:
+        losses = train(100)
+        monkeypatch.setattr(Training, "step_ends", None)
+        train(1)
+    assert "watching ended at step 100" in capsys.readouterr().err
+    assert monitor.records[0].losses == tuple(losses)
+
+
+class Interrupted(nn.Module):
+    """A layer that somebody interrupts in its third call."""
+
+    calls = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        if self.calls == 3:
+            raise KeyboardInterrupt
+        return x
+
+
+def test_after_an_interruption_the_next_step_is_as_any_other() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), Interrupted(), nn.ReLU(), nn.Linear(4, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Monitor() as monitor:
+        for _ in range(6):
+            optimizer.zero_grad()
+            with contextlib.suppress(KeyboardInterrupt):
+                model(torch.randn(8, 4)).square().mean().backward()
+                optimizer.step()
+        assert _get_current_function_mode_stack() == []
+    assert [layer.module for layer in monitor.record.steps[-1].layers] == ["0", "1", "2", "3"]
+    assert len(monitor.record.steps) == 5
+
+
+def test_a_mode_that_a_script_has_entered_since_stays() -> None:
+    model = nn.Sequential(nn.Linear(4, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    mode = BaseTorchFunctionMode()
+    with Monitor():
+        handle = model[0].register_forward_hook(lambda *_: (mode.__enter__(), None)[1])
+        model(torch.randn(8, 4)).square().mean().backward()
+        handle.remove()
+        optimizer.step()
+        assert _get_current_function_mode_stack() == [mode]
+    mode.__exit__(None, None, None)
+
+
+def test_after_a_step_that_raised_evaluation_is_seen() -> None:
+    class Failing(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            if len(monitor.record.steps) == 3 and not failed:
+                failed.append(True)
+                raise RuntimeError("out of memory")
+            return super().step(closure)
+
+    failed: list[bool] = []
+    model, x = nn.Linear(4, 2), torch.randn(8, 4)
+    optimizer = Failing(model.parameters(), lr=0.1)
+    with Monitor() as monitor:
+        for _ in range(130):  # the step after is not sampled
+            optimizer.zero_grad()
+            model(x).square().mean().backward()
+            with contextlib.suppress(RuntimeError):
+                optimizer.step()
+        assert failed
+        with torch.no_grad():
+            model(x)
+    assert [forward.phase for forward in monitor.record.forwards][-1] == "evaluation"
+
+
+def test_of_trainings_that_are_over_nothing_is_kept() -> None:
+    with Monitor() as monitor:
+        train(20)
+        seen = weakref.ref(monitor._observer.trainings[0].phases)
+        train(20)
+        gc.collect()
+        assert seen() is None
+    assert [len(run.losses) for run in monitor.records] == [20, 20]
+
+
+def test_models_made_anew_all_the_time_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(gc, "get_referrers", lambda item: asked.append(item) or [])
+    names, model = Names(), nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    names.add(model)
+    for _ in range(200):
+        copied = copy.deepcopy(model)
+        names.add(copied)
+        assert names.path(copied[0]).endswith(".0")
+    assert names.path(model[0]) == "0"
+    assert len(asked) <= MOST_SEARCHES
+    assert len(names._modules) < 200

@@ -66,7 +66,7 @@ def watch(
 
     monitor = Monitor(
         out=None if out is None else Path(out),
-        command=command or sys.argv[0],
+        command=command or "".join(sys.argv[:1]),
         config=read_config(Path.cwd()),
         live=None if quiet else LiveLine(),
         models=[item for item in watched if isinstance(item, nn.Module)],

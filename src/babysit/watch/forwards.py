@@ -75,6 +75,12 @@ class ForwardHooks:
                 register_module_forward_hook(owner.module_left, always_call=True),
             ]
 
+    def begin(self) -> None:
+        """Put them in place for a step that begins; of a pass that was interrupted before nothing is left then."""
+        self._stop_functions()
+        self._stack.clear()
+        self.install()
+
     def remove(self) -> None:
         """Take them away."""
         if not self._handles:  # as before most steps
@@ -158,7 +164,7 @@ class ForwardHooks:
     def _stop_functions(self) -> None:
         functions, self._functions = self._functions, None
         if functions is not None and self._paused_in is None:
-            functions.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            _leave(functions)
         self._paused_in = None
 
     def _pause_functions(self, module: nn.Module) -> None:
@@ -174,6 +180,16 @@ class ForwardHooks:
         self._paused_in = None
         if self._functions is not None:
             self._functions.__enter__()  # type: ignore[no-untyped-call]
+
+
+def _leave(mode: FunctionalActivations) -> None:
+    """Take a mode away, also where the script has entered others since that are to stay."""
+    stack = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+    place = next((place for place, item in enumerate(stack) if item is mode), len(stack))
+    for _ in stack[place:]:
+        torch._C._pop_torch_function_stack()
+    for item in stack[place + 1 :]:
+        torch._C._push_on_torch_function_stack(item)
 
 
 def _layer_left(path: str, module: nn.Module, inputs: Any, output: Any, sample: StepSample) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
 import sys
@@ -95,6 +96,7 @@ class Monitor:
         self._codes: tuple[str, ...] = ()
         self._diagnosis: Diagnosis | None = None
         self._started = False
+        self._process = os.getpid()
         names = Names()
         for model in models:
             names.add(model)
@@ -123,26 +125,17 @@ class Monitor:
         self._started = True
         self._store.open()
         self._observer.start()
+        atexit.register(self._end)
         observer = weakref.ref(self._observer)  # what is registered for forks is never forgotten
         os.register_at_fork(after_in_child=lambda: _silence(observer))
 
     def close(self) -> Diagnosis:
         """Detach, write what is left, and judge all that was recorded; again and again the same."""
-        if self._diagnosis is not None:
-            return self._diagnosis
-        self._observer.stop()
-        if self._live is not None:
-            self._live.close()
-        try:
-            if not self._observer.failed:
-                for training in self._observer.trainings:
-                    training.close()
-        except Exception as error:  # the records so far are as good as ever
-            self._failed(error)
-        self._store.close()
-        if self._observer.is_compiled:
-            self._notes.append(_COMPILED_EAGER if self._eager else _COMPILED)
-        self._diagnosis = self._judge()
+        if self._diagnosis is None:
+            self._end()
+            if self._observer.is_compiled:
+                self._notes.append(_COMPILED_EAGER if self._eager else _COMPILED)
+            self._diagnosis = self._judge()
         return self._diagnosis
 
     @property
@@ -179,6 +172,22 @@ class Monitor:
     def saw_backward(self) -> bool:
         """Whether anything was differentiated."""
         return self._observer.saw_backward
+
+    def _end(self) -> None:
+        """Detach, and write what is left; at the latest when the interpreter ends."""
+        atexit.unregister(self._end)
+        self._observer.stop()
+        if self._live is not None:
+            self._live.close()
+        if os.getpid() != self._process:  # what a forked child shares is its parent's
+            return
+        for training in self._observer.trainings:
+            try:
+                training.write_losses() if self._observer.failed else training.close()
+            except Exception as error:  # the records so far are as good as ever
+                if not self._observer.failed:
+                    self._failed(error)
+        self._store.close()
 
     def _judge(self) -> Diagnosis:
         try:

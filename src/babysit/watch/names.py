@@ -9,6 +9,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+MOST_SEARCHES = 32
+"""Models whose owners are looked for among all objects, which takes its time; a script that makes more makes them anew
+all the time."""
+
 _WRAPPERS = ("module.", "_orig_mod.", "_fsdp_wrapped_module.")
 
 
@@ -25,7 +29,8 @@ class Names:
         self._modules: dict[int, tuple[weakref.ref[nn.Module], str]] = {}
         self._parameters: dict[int, tuple[weakref.ref[Tensor], str]] = {}
         self._anonymous: dict[int, tuple[weakref.ref[Tensor], str]] = {}
-        self._sizes: dict[int, int] = {}
+        self._searches = 0
+        self._kept = 0
 
     @property
     def roots(self) -> list[nn.Module]:
@@ -37,7 +42,9 @@ class Names:
         known = self._modules.get(id(module))
         if known is not None and known[0]() is module:
             return self._root_of(module)
-        root = _owner(module)
+        self._forget()
+        self._searches += 1
+        root = _owner(module) if self._searches <= MOST_SEARCHES else module
         prefix = ""
         if self.roots:
             taken = set(self._prefixes)
@@ -89,6 +96,17 @@ class Names:
             if root is not None:
                 for name, module in root.named_modules():
                     yield _clean(prefix + name), module
+
+    def _forget(self) -> None:
+        """Forget the models that exist no longer, where there are as many as others."""
+        if len(self._modules) + len(self._parameters) <= 2 * self._kept + MOST_SEARCHES:
+            return
+        alive = [pair for pair in zip(self._roots, self._prefixes, strict=True) if pair[0]() is not None]
+        self._roots, self._prefixes = [root for root, _ in alive], [prefix for _, prefix in alive]
+        self._modules = {key: item for key, item in self._modules.items() if item[0]() is not None}
+        self._parameters = {key: item for key, item in self._parameters.items() if item[0]() is not None}
+        self._anonymous = {key: item for key, item in self._anonymous.items() if item[0]() is not None}
+        self._kept = len(self._modules) + len(self._parameters)
 
     def _root_of(self, module: nn.Module) -> nn.Module:
         path = self._modules[id(module)][1]

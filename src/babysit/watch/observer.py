@@ -43,7 +43,7 @@ def guarded(
 
     @functools.wraps(method)
     def safely(self: Observer, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
-        if self.failed or self._busy or self._thread not in (None, threading.get_ident()):
+        if self.failed or self._busy or self._is_elsewhere():
             return
         self._busy = True
         try:
@@ -100,9 +100,9 @@ class Observer:
         self._compiled: list[weakref.ref[nn.Module]] = []
         self._current: Training | None = None
         self._busy = False
-        self._thread: int | None = None
+        self._thread: threading.Thread | None = None
         self._in_backward = False
-        self._in_step = 0
+        self._stepping: list[weakref.ref[Optimizer]] = []
         self._depth = 0
         self._blocks = 0
         self._evaluations = 0
@@ -153,7 +153,7 @@ class Observer:
         if training is None:
             return
         if forward.gradient:
-            self._thread = self._thread or threading.get_ident()
+            self._thread = self._thread or threading.current_thread()
             if self._loader_examples and not forward.available:
                 forward = dataclasses.replace(forward, available=self._loader_examples)
         training.phases.forward_seen(forward, batch, training.sample)
@@ -209,7 +209,7 @@ class Observer:
         """Tensors are about to be differentiated."""
         self.saw_backward = True
         self._in_backward = True
-        self._thread = self._thread or threading.get_ident()
+        self._thread = self._thread or threading.current_thread()
         self._loss = weakref.ref(losses[0])
         if self._current is not None:
             values = [self._value(*pair) for pair in itertools.zip_longest(losses, gradients[: len(losses)])]
@@ -233,7 +233,8 @@ class Observer:
     @guarded
     def step_begins(self, optimizer: Optimizer) -> None:
         """An optimizer is about to take a step."""
-        self._in_step += 1
+        self._leave_step(optimizer)  # which an exception has ended before, where it is still in one
+        self._stepping.append(weakref.ref(optimizer))
         self._name_compiled()
         self._choose(optimizer)
         if self._current is not None:
@@ -242,7 +243,7 @@ class Observer:
     @guarded
     def step_ends(self, optimizer: Optimizer) -> None:
         """An optimizer has taken a step."""
-        self._in_step = max(0, self._in_step - 1)
+        self._leave_step(optimizer)
         self._optimizer_steps += 1
         training = self._current
         if training is not None:
@@ -289,7 +290,7 @@ class Observer:
     def gradients_off(self) -> None:
         """A block without gradients was entered."""
         self._depth += 1
-        if self._depth == 1 and not self._in_step and not self._in_backward:
+        if self._depth == 1 and not self._is_stepping and not self._in_backward:
             self._blocks += 1
             self._watch_evaluation(is_remembered(self._blocks, _DENSE_BLOCKS))
 
@@ -297,7 +298,7 @@ class Observer:
     def gradients_on(self) -> None:
         """It was left."""
         self._depth = max(0, self._depth - 1)
-        if self._depth == 0 and self.sample is None and not self._in_step:
+        if self._depth == 0 and self.sample is None and not self._is_stepping:
             self._hooks.remove()
 
     @guarded
@@ -317,6 +318,26 @@ class Observer:
 
     # -- details -------------------------------------------------------------------------------------------------
 
+    def _is_elsewhere(self) -> bool:
+        """Whether this is another thread than the one that trains; where that has ended, another one may train."""
+        thread = self._thread
+        if thread is None or thread.ident == threading.get_ident():
+            return False
+        if thread.is_alive():
+            return True
+        self._thread = None
+        return False
+
+    @property
+    def _is_stepping(self) -> bool:
+        """Whether an optimizer is taking a step."""
+        return any(reference() is not None for reference in self._stepping)
+
+    def _leave_step(self, optimizer: Optimizer) -> None:
+        """The step of an optimizer is over, and those within it."""
+        places = [place for place, reference in enumerate(self._stepping) if reference() is optimizer]
+        del self._stepping[places[0] if places else len(self._stepping) :]
+
     def _value(self, loss: Tensor, gradient: Tensor | None) -> Loss:
         """What is differentiated as one number, without a scaler's factor; on the host only where that is free."""
         scaled, self._scaled = self._scaled, None
@@ -332,7 +353,7 @@ class Observer:
     def _watch_next(self) -> None:
         """Module hooks for the step that begins now, where it is sampled; none where it is not."""
         if self.sample is not None and (not self.is_compiled or self._runs_uncompiled()):
-            self._hooks.install()
+            self._hooks.begin()
         else:
             self._leave_modules()
 
@@ -385,6 +406,9 @@ class Observer:
         elif current.step >= SETTLED and not self._is_connected(current):
             self._current = self._new_training()
             self._current.take_over(current)
+            for item in self.trainings[:-1]:
+                if item.is_over:
+                    item.release()
 
     def _is_connected(self, training: Training) -> bool:
         """Whether the last loss depends on a training's parameters, too."""

@@ -69,6 +69,7 @@ class Store:
         if self.folder is None:
             return
         try:
+            self.folder = self.folder.absolute()  # wherever the script goes
             self.folder.mkdir(parents=True, exist_ok=True)
             taken = self._rank == 0 and any((self.folder / name).exists() for name in ("run.json", "steps.jsonl"))
         except OSError as error:

@@ -230,8 +230,25 @@ class Training:
         if not self._optimizers and self._movement.happened:
             self._finish_step(None)
         self.phases.close(self.step)
-        self._losses.flush()
+        self.write_losses()
         self.publish(closing=True)
+
+    def write_losses(self) -> None:
+        """Write the losses that are not written yet."""
+        self._losses.flush()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing that was trained exists any longer."""
+        return bool(self._trained) and all(reference() is None for reference in self._trained.values())
+
+    def release(self) -> None:
+        """Keep nothing in memory of what is over."""
+        self.close()
+        self.phases = Phases(self._write, self.facts)
+        self.sample = self._graph = self._leaves = None
+        self._trained.clear()
+        self._alive.clear()
 
     def publish(self, *, closing: bool = False) -> None:
         """Tell what is known of the whole training."""
