@@ -363,3 +363,29 @@ def test_watching_goes_on(script: Callable[[], list[Tensor]]) -> None:
     assert run.losses == pytest.approx(out[0].tolist(), nan_ok=True)
     assert len(run.steps) == STEPS
     assert "INI001" not in {finding.code for finding in diagnose(run).findings}
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+def test_a_compiled_step_holds_nothing_of_the_watching() -> None:
+    def script() -> list[Tensor]:
+        torch.compiler.reset()
+        model = mlp()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        step = torch.compile(lambda: optimizer.step(), backend="eager")
+        losses = []
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(torch.randn(16, 8)), torch.randint(0, 3, (16,)))
+            loss.backward()
+            step()
+            losses.append(loss.detach())
+        return [torch.stack(losses), *model.parameters()]
+
+    torch.manual_seed(0)
+    bare = script()
+    torch.manual_seed(0)
+    with Monitor() as monitor:
+        seen = script()
+    assert all(map(torch.equal, bare, seen))
+    assert monitor.record.losses == pytest.approx(bare[0].tolist())
+    assert [note[:21] for note in monitor.notes] == ["the model is compiled"]

@@ -23,8 +23,8 @@ def watch(
     """Watch a training from here on, and change nothing in it.
 
     Models and optimizers are found by themselves; naming them makes names of parts known before they are called.
-    Watching ends with the ``with`` block, or at :meth:`~babysit.watch.Monitor.close`; `[tool.babysit]` of the nearest
-    pyproject.toml configures the rules.
+    Watching ends with the ``with`` block, at :meth:`~babysit.watch.Monitor.close`, or with the interpreter;
+    `[tool.babysit]` of the nearest pyproject.toml configures the rules.
 
     Args:
         *watched: Models, and optimizers for the reader's sake.

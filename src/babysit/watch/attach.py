@@ -156,14 +156,13 @@ class Attachment:
         self._replaced.append((owner, name, original, wrapper))
 
     def _tell(self, tell: Callable[..., None], *arguments: Any) -> None:
-        if self._active:
+        if self._active and not torch.compiler.is_compiling():  # which would make what is told a part of the code
             tell(*arguments)
 
     def _after(self, original: Callable[..., Any], tell: Callable[[], None]) -> Callable[..., Any]:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             result = original(*args, **kwargs)
-            if self._active and not torch.compiler.is_compiling():
-                tell()
+            self._tell(tell)
             return result
 
         return wrapper
