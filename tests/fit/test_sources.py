@@ -71,7 +71,7 @@ def test_pixels_become_floats_and_tokens_stay_whole(given: type, wanted: torch.d
 
 @pytest.mark.parametrize("batch", [3, {"x": 1, "y": 2}, (torch.zeros(2, 3), [0, 1])])
 def test_a_loader_of_something_else_than_pairs_of_tensors_is_refused_for_validation(batch: object) -> None:
-    with pytest.raises(InputError, match=r"validation: expected a loader of \(x, y\), both tensors"):
+    with pytest.raises(InputError, match="data: expected batches of two tensors, inputs and targets, found "):
         sources((torch.zeros(4, 3), torch.zeros(4)), [batch], TrainSettings(), torch.device("cpu"))
 
 
