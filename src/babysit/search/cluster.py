@@ -11,11 +11,9 @@ from __future__ import annotations
 import importlib.util
 import re
 import socket
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from babysit.errors import BabysitError, InputError, Interrupted
@@ -23,6 +21,7 @@ from babysit.search.engines import Between, Engine, nothing_between
 from babysit.search.runners import Finished
 from babysit.search.states import MemoryStates
 from babysit.search.trials import Outcome, Unit, failed
+from babysit.search.users_modules import users_modules
 
 POLL_SECONDS = 0.2
 PATIENCE = 15.0
@@ -261,9 +260,5 @@ def _send_users_modules() -> None:
     """Let what is imported from the user's own folders travel along: other machines cannot import it."""
     from ray import cloudpickle
 
-    homes = {Path.cwd(), Path(sys.path[0]).resolve()}
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        # what is run as a script always travels; this package has to be installed there
-        if file and name.partition(".")[0] not in ("__main__", "babysit") and Path(file).parent in homes:
-            cloudpickle.register_pickle_by_value(module)
+    for module in users_modules():
+        cloudpickle.register_pickle_by_value(module)
