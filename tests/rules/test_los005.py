@@ -62,6 +62,19 @@ def test_a_cycle_on_one_batch() -> None:
         assert list(RULE.check(dataclasses.replace(run, forwards=forwards))) == []
 
 
+def test_points_that_stay_beside_points_drawn_anew_are_no_single_batch() -> None:
+    """An equation's inner points, which require a gradient or are read, and its two boundary points, in every step."""
+    run = record([0.4, 0.7, 0.35, 0.42] * 50, batch_size=64)
+    boundary = Forward(0, "train", "Net", True, (2, 1), examples=2, distinct=2, repeated=2)
+    unread = Forward(0, "train", "Net", True, (64, 1))
+    read = dataclasses.replace(unread, examples=64, distinct=64)
+    latent = dataclasses.replace(unread, shape=(2, 8))
+    for beside, count in ((None, 1), (latent, 1), (unread, 0), (read, 0)):
+        calls = (boundary, boundary, *([beside] if beside else ()))
+        steps = tuple(dataclasses.replace(call, step=step) for step in range(40) for call in calls)
+        assert len(list(RULE.check(dataclasses.replace(run, forwards=steps)))) == count, beside
+
+
 def test_pure_noise_is_silent() -> None:
     rng = np.random.default_rng(0)
     for seed_scale in (1, 8, 64):

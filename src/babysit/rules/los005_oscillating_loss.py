@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from babysit.measure.record import TRAIN, RunRecord
+from babysit.measure.record import TRAIN, Forward, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve, count_rises, repeated_losses
 from babysit.rules._updates import late_ratio
@@ -139,9 +139,22 @@ class OscillatingLoss(Rule):
 def _is_one_batch(run: RunRecord) -> bool:
     """Whether every step is given the same examples, and leaves nothing out at random: losses without noise.
 
-    Batches that hold few different examples, such as the states of a small world, may be alike and are not the same.
+    Batches that hold few different examples, such as the states of a small world, may be alike and are not the same. A
+    step that gives the model several batches is told by the one that repeats least: beside points on a boundary, which
+    stay, others are drawn anew.
     """
-    forwards = [item for item in run.forwarded(TRAIN) if item.examples]
-    if len(forwards) < _ENOUGH or any(item.dropouts_training for item in forwards):
+    forwards = run.forwarded(TRAIN)
+    if any(item.dropouts_training for item in forwards if item.examples):
         return False
-    return median(min(item.repeated, item.distinct) / item.examples for item in forwards) > _SAME
+    unknown = {_kind(item) for item in forwards if not item.examples}
+    shares: dict[int, float] = {}
+    for item in forwards:
+        if item.examples:
+            share = 0.0 if _kind(item) in unknown else min(item.repeated, item.distinct) / item.examples
+            shares[item.step] = min(share, shares.get(item.step, 1.0))
+    return len(shares) >= _ENOUGH and median(shares.values()) > _SAME
+
+
+def _kind(forward: Forward) -> tuple[object, ...]:
+    """What two calls of a model in one step have in common, where they are given other examples of the same kind."""
+    return forward.step, forward.model, forward.shape[1:]
