@@ -523,3 +523,27 @@ def test_it_can_be_interrupted() -> None:
     with pytest.raises(KeyboardInterrupt):
         probe_gradient(nothing_known(nn.Linear(10, 3), loss))
     assert torch.get_default_dtype() == torch.float32
+
+
+class Padded(nn.Module):
+    """Reads sequences to their last position, which is mostly padding; that row of the embedding is never trained."""
+
+    def __init__(self, *, tied: bool) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(6, 4, padding_idx=5)
+        nn.init.normal_(self.embed.weight)
+        self.read, self.head = nn.GRU(4, 4, batch_first=True), nn.Linear(4, 6)
+        if tied:
+            self.head.weight = self.embed.weight
+
+    def forward(self, words: Tensor) -> Tensor:
+        return self.head(self.read(self.embed(words))[1][0])
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_row_of_an_embedding_for_padding_is_left_out(tied: bool) -> None:
+    torch.manual_seed(0)
+    words = torch.randint(5, (8, 2)).index_fill_(1, torch.tensor([1]), 5)
+    probe = probe_gradient(subject(Padded(tied=tied), words, classes()), entries=2)
+    assert probe.numbers["error"] < 1e-5
+    assert "embed.weight" in probe.texts["names"].split()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -183,6 +183,7 @@ class _Comparison:
             name: item for name, item in model.named_parameters() if item.requires_grad and item.is_floating_point()
         }
         self.still, self.found, self.when, self.until = still, found, when, until
+        self.padding = _padding(model)
         self.generator = torch.Generator().manual_seed(0)
         for item in self.parameters.values():
             item.grad = None
@@ -215,14 +216,19 @@ class _Comparison:
         gradient = self.gradients[name]
         largest = int(gradient.abs().argmax())
         if len(gradient) <= SMALL:
-            return iter([largest, *(place for place in range(len(gradient)) if place != largest)])
+            others = (place for place in range(len(gradient)) if place != largest)
+            return self._without_padding(name, [largest, *others])
         some = 4 * entries
         nonzero = gradient.nonzero().flatten()
         drawn = torch.randint(len(gradient), (some,), generator=self.generator).tolist()
         if len(nonzero):
             places = torch.randint(len(nonzero), (some,), generator=self.generator)
             drawn = list(itertools.chain(*zip(nonzero[places].tolist(), drawn, strict=True)))
-        return iter(dict.fromkeys([largest, *drawn[:some]]))
+        return self._without_padding(name, dict.fromkeys([largest, *drawn[:some]]))
+
+    def _without_padding(self, name: str, places: Iterable[int]) -> Iterator[int]:
+        padding = self.padding.get(name, range(0))
+        return (place for place in places if place not in padding)
 
     def _entry(self, name: str, candidates: Iterator[int]) -> None:
         """The next entry that is no kink."""
@@ -252,6 +258,8 @@ class _Comparison:
         places = torch.arange(size)
         if size > BLOCK:
             places = torch.randperm(size, generator=self.generator)[:BLOCK]
+        padding = self.padding.get(name, range(0))
+        places = places[(places < padding.start) | (places >= padding.stop)]
         signs = torch.randint(0, 2, (len(places),), generator=self.generator) * 2 - 1
         values = signs / len(places) ** 0.5
         root_mean_square = float(self.gradients[name][places].square().mean().sqrt())
@@ -318,6 +326,17 @@ class _Comparison:
     def _floor(self, step: float) -> float:
         """Gradients below this are not told from zero: the differences' rounding is far less."""
         return max(self.negligible, 1e5 * EPSILON * self.found.largest_loss / step)
+
+
+def _padding(model: nn.Module) -> dict[str, range]:
+    """Places of the row that an embedding never trains, by the name of its weights: its gradient is zero on purpose."""
+    rows = {
+        id(module.weight): range(module.padding_idx * width, (module.padding_idx + 1) * width)
+        for module in model.modules()
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.padding_idx is not None
+        for width in [module.embedding_dim]
+    }
+    return {name: rows[id(item)] for name, item in model.named_parameters() if id(item) in rows}
 
 
 def _taken(parameter: Tensor) -> Tensor:
