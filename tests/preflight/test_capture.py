@@ -115,6 +115,25 @@ def test_parts_of_a_model_called_one_by_one_and_data_drawn_between() -> None:
     assert torch.equal(subject.batch.targets[-1], x)
 
 
+def test_embeddings_normalised_outside_the_model() -> None:
+    """Their similarities are the logits: nothing of it is drawn at random, whatever the function is called."""
+    torch.manual_seed(0)
+    model, x = nn.Linear(4, 3), torch.randn(16, 4)
+    losses: list[float] = []
+
+    def train() -> None:
+        z = F.normalize(model(x), dim=1)
+        loss = F.cross_entropy(z @ z.T / 0.2, torch.arange(16).flip(0))
+        losses.append(loss.item())
+        loss.backward()
+
+    subject = captured(train)
+    assert loss_of(subject) == pytest.approx(losses[0], rel=1e-6)
+    with isolated(subject.model) as other:
+        nn.init.eye_(next(iter(other.parameters())))
+        assert subject.loss(other, subject.batch).item() != pytest.approx(losses[0], rel=1e-3)
+
+
 def test_lbfgs() -> None:
     torch.manual_seed(0)
     model = nn.Linear(4, 3)

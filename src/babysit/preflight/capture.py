@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from babysit.watch.names import Names
 
 TODO = "write a function that returns (model, loss_fn, batch), and check FILE.py:FUNCTION"
 _MOST = 20_000
-_RANDOM = ("rand", "normal", "bernoulli", "multinomial", "exponential", "poisson")
+_RANDOM = re.compile(r"rand|normal(?!ize)|bernoulli|multinomial|exponential|poisson")
 
 
 @dataclass
@@ -151,7 +152,7 @@ class Capture(TorchFunctionMode):
 
     def _depends_on_a_model(self, function: Callable[..., Any], given: Any) -> bool:
         name = getattr(function, "__name__", "")
-        if name not in LOSSES and any(word in name for word in _RANDOM):
+        if name not in LOSSES and _RANDOM.search(name):
             return False
         return any(id(item) in self._made or item.requires_grad for item in tensors_of(given))
 
