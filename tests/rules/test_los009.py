@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 
 from babysit.measure.record import LossCall, Numbers, RunRecord
 from babysit.rules.los009_loss_domain import LossDomain
@@ -52,7 +53,9 @@ def test_logits_and_probabilities_are_told_apart() -> None:
     "changes",
     [
         {"count": 2},
-        {"output_op": "logsoftmax"},
+        {"output_op": "logsoftmax", "log_row_error": 0.01},
+        {"output_op": "logsoftmax", "output_shape": (32, 10, 5)},
+        {"output_op": "logsoftmax", "name": "kl_div"},
         {"outputs": Numbers(-3, 1, -9, 0), "log_row_error": 1e-6},
         {"log_row_error": None},
         {"name": "cross_entropy"},
@@ -61,6 +64,16 @@ def test_logits_and_probabilities_are_told_apart() -> None:
 )
 def test_each_condition_is_needed(changes: dict[str, Any]) -> None:
     assert list(RULE.check(recorded(**changes))) == []
+
+
+def test_log_softmax_along_the_examples() -> None:
+    """Of 64 examples and 10 classes: the exponentials of a row add up to about 10/64."""
+    error = abs(float(torch.log_softmax(torch.zeros(64, 10), dim=0).exp()[0].sum()) - 1)
+    outputs = Numbers(-4.2, 0.03, -4.3, -4.0)
+    (finding,) = RULE.check(recorded(output_op="logsoftmax", outputs=outputs, row_error=42.0, log_row_error=error))
+    assert "given those of a log_softmax along the examples" in finding.message
+    assert finding.evidence[0].value == pytest.approx(54 / 64)
+    assert finding.remedies[0] == "take log_softmax along the classes, dim=1, before nll_loss"
 
 
 def test_losses_that_have_no_value() -> None:

@@ -13,6 +13,7 @@ from babysit.rules._calls import by_name
 from babysit.rules._words import number
 
 _PROBABILITIES = "probabilities"
+_LOGARITHM = "logsoftmax"
 _WANTS = {
     "nll_loss": "log-probabilities",
     "kl_div": "log-probabilities",
@@ -27,8 +28,9 @@ class LossDomain(Rule):
 
     ## What it measures
     `nll_loss` and `kl_div` expect log-probabilities: their exponentials must add up to 1 over the classes and none may
-    be above 0. `binary_cross_entropy` expects probabilities between 0 and 1. A Poisson or Gaussian likelihood that is
-    NaN in a call that was given finite numbers was given a rate or variance it is not defined for.
+    be above 0; a `log_softmax` along the wrong dimension adds up over the examples. `binary_cross_entropy` expects
+    probabilities between 0 and 1. A Poisson or Gaussian likelihood that is NaN in a call that was given finite numbers
+    was given a rate or variance it is not defined for.
 
     ## Why it hurts
     torch does not check it. The value is no likelihood, it falls without end or sits at a wrong level, and the gradient
@@ -71,15 +73,21 @@ class LossDomain(Rule):
                     yield self._undefined(name, broken, len(calls))
 
     def _is_no_logarithm(self, call: LossCall) -> bool:
-        if call.output_op == "logsoftmax" or call.log_row_error is None:
+        if call.log_row_error is None:
             return False
+        if call.output_op == _LOGARITHM:  # of which dimension; where there are two, the classes are the second one
+            return call.name == "nll_loss" and len(call.output_shape) == 2 and call.log_row_error > self.error
         return call.log_row_error > self.error or call.outputs.high > self.error
 
     def _no_logarithm(self, name: str, bad: Sequence[LossCall], calls: int) -> Finding:
         last = bad[-1]
         are_probabilities = last.row_error is not None and last.row_error < self.error and last.outputs.low >= 0
-        given = f"{_PROBABILITIES}, without a logarithm" if are_probabilities else "logits"
-        remedy = "take log_softmax in place of softmax" if are_probabilities else "apply log_softmax to the outputs"
+        given, remedy = "logits", "apply log_softmax to the outputs"
+        if last.output_op == _LOGARITHM:
+            given = "those of a log_softmax along the examples, not along the classes"
+            remedy = "take log_softmax along the classes, dim=1,"
+        elif are_probabilities:
+            given, remedy = f"{_PROBABILITIES}, without a logarithm", "take log_softmax in place of softmax"
         error = float(last.log_row_error or 0.0)
         return self.finding(
             f"{name} expects log-probabilities and is given {given}: between {number(last.outputs.low)} and "
