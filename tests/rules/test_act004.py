@@ -60,6 +60,13 @@ def test_bottlenecks_are_no_alarm(chain: LinearChain) -> None:
     assert list(RULE.check(run(chain))) == []
 
 
+def test_an_autoencoder_without_any_activation() -> None:
+    chain = LinearChain(("enc.0", "enc.1", "dec.0", "dec.1"), 64, 12, 64)
+    (finding,) = RULE.check(run(chain, kinds={"head": "Linear"}))
+    assert "they can do no more than two layers of 12 between them could" in finding.message
+    assert finding.remedies[1] == "or make them two layers of 12 between them, if the model is meant to be linear there"
+
+
 def test_convolutions_are_narrower_than_their_patches_by_nature() -> None:
     chain = LinearChain(("conv1", "conv2"), 9, 8, 16)  # 1 → 8 → 16 channels, 3 × 3
     kinds = {"conv1": "Conv2d", "conv2": "Conv2d"}

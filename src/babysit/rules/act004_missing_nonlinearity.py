@@ -13,6 +13,9 @@ from babysit.rules._passes import Passes, carries
 _SOURCE = "Goodfellow, Bengio and Courville, Deep Learning, 2016, section 6.1: why hidden layers are nonlinear"
 
 
+_ENOUGH = 2
+
+
 @dataclass(frozen=True)
 class MissingNonlinearity(Rule):
     """Two or more linear or convolutional layers follow each other with no activation function between.
@@ -31,12 +34,12 @@ class MissingNonlinearity(Rule):
     normalisation; or make them one layer.
 
     ## When it is a false alarm
-    Rows with a bottleneck are no alarm, because one full layer has more parameters: low-rank factors, LoRA, the narrow
-    code of an autoencoder, linear bottlenecks of MobileNet. Nor are depthwise-separable convolutions, embeddings, a
-    vector that is projected into feature maps (the first layer of an image generator), and layers of two models (a
-    generator's output goes straight into its critic). The end of one part of a model that meets the beginning of
-    another, as an encoder before a projection head, is information only. Factorised convolutions, k×1 and then 1×k,
-    and the study of deep linear networks are true exceptions.
+    Two layers with a bottleneck are no alarm, because one full layer has more parameters: low-rank factors, LoRA, the
+    narrow code of an autoencoder, linear bottlenecks of MobileNet. A third linear layer adds nothing to them. Nor are
+    depthwise-separable convolutions, embeddings, a vector that is projected into feature maps (the first layer of an
+    image generator), and layers of two models (a generator's output goes straight into its critic). The end of one part
+    of a model that meets the beginning of another, as an encoder before a projection head, is information only.
+    Factorised convolutions, k×1 and then 1×k, and the study of deep linear networks are true exceptions.
 
     ## Options
     `share` is how many of the looks, at steps 0, 1, 4, 16, 64 …, have to show the row.
@@ -71,11 +74,13 @@ class MissingNonlinearity(Rule):
         layers = len(chain.modules)
         weighted = {layer.module for step in run.steps for layer in step.layers if layer.weight_norm is not None}
         whole = len(weighted) > 0 and weighted <= set(chain.modules)
+        rank = _is_narrow(chain) and all(_kinds(run).get(item, "").startswith("Linear") for item in chain.modules)
+        enough = f"two layers of {chain.width} between them" if rank else "one layer"
         row = " → ".join(chain.modules if layers <= 5 else (*chain.modules[:2], "…", *chain.modules[-2:]))
         return self.finding(
             f"{layers} linear layers in a row with nothing nonlinear between them: {row}; from {chain.inputs} inputs "
             f"to {chain.outputs} outputs, over {chain.width} at the narrowest, "
-            + ("so that the whole model is linear" if whole else "they can do no more than one layer could"),
+            + ("so that the whole model is linear" if whole else f"they can do no more than {enough} could"),
             evidence=(
                 Evidence("linear layers in a row", float(layers), 1.0, "layers"),
                 Evidence("narrowest width between them", float(chain.width), float(min(chain.inputs, chain.outputs))),
@@ -85,7 +90,7 @@ class MissingNonlinearity(Rule):
                 f"put an activation function between them: F.relu after {' and after '.join(chain.modules[:-1])}"
                 if layers <= 4
                 else "put an activation function such as nn.ReLU() after each of them but the last",
-                "or make them one layer, if the model is meant to be linear there",
+                f"or make them {enough}, if the model is meant to be linear there",
             ),
             module=chain.modules[0],
             steps=(seen[0][0], seen[-1][0]),
@@ -106,10 +111,14 @@ def _is_bottleneck(chain: LinearChain, convolutions: bool) -> bool:
     """Whether the row has a rank that one layer would have to be held down to.
 
     A filter takes a whole patch, so that nearly every convolution is narrower than its inputs: among them a bottleneck
-    has to save parameters.
+    has to save parameters. Any rank takes two linear layers, and no more.
     """
     if convolutions:
         return chain.width * (chain.inputs + chain.outputs) < chain.inputs * chain.outputs
+    return _is_narrow(chain) and len(chain.modules) == _ENOUGH
+
+
+def _is_narrow(chain: LinearChain) -> bool:
     return chain.width < min(chain.inputs, chain.outputs)
 
 
