@@ -42,7 +42,7 @@ EXPLAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "DAT004": (*_OUTCOME, *_UNITS, *_GRADIENTS, "DAT006"),
         "LOS009": (*_OUTCOME, *_UNITS, "GRD002", "GRD003", "LOS001", "LOS006", "PRE001", "PRE003", "PRE006"),
         "LOS007": (*_OUTCOME, *_UNITS, "GRD001", "INI004", "PRE003"),
-        "LOS006": (*_OUTCOME, *_UNITS, "GRD002", "GRD003", "LOS001"),
+        "LOS006": (*_OUTCOME, *_UNITS, "GRD002", "GRD003", "INI004", "LOS001"),
         "GRD005": (*_OUTCOME, *_UNITS, "GRD002", "LOS001"),
         "UPD003": ("LOS003", "LOS004", "LOS008", "UPD001", "GEN002", "INI001", "GRD004"),
         "GRD004": ("LOS003", "LOS004", "LOS008", "UPD001", "UPD004", "GEN002", "GRD001", "ACT005"),

@@ -192,3 +192,16 @@ def test_uphill_needs_a_loss_that_rises() -> None:
     assert not list(RULE.check(climbing(falling, -0.7)))
     assert not list(RULE.check(climbing(rising, 0.1)))
     assert not list(RULE.check(climbing(rising, -0.7, optimizer="LBFGS")))
+
+
+def test_a_loss_that_falls_without_end() -> None:
+    """A divergence that is subtracted: exponential growth, as its gradient grows with it."""
+    steps = np.arange(130)
+    run = record(list(43 - np.exp(steps / 3)), lr=0.001, batch_size=64)
+    (finding,) = RULE.check(run)
+    assert "falls without end, from 42 to -" in finding.message
+    diagnosis = diagnose(run)
+    assert [item.code for item in diagnosis.findings] == ["LOS006"]
+    # densities have no floor either, and come down by the size of their data
+    for healthy in (43 - 300 * (1 - np.exp(-steps / 30)), 3000 - 40 * steps, -0.01 - steps):
+        assert not list(RULE.check(record(list(healthy), lr=0.001, batch_size=64)))

@@ -41,3 +41,14 @@ def test_no_beginning_of_a_flat_curve_is_a_fall(steps: int) -> None:
 def test_too_much_noise_says_nothing() -> None:
     wild = np.abs(SADDLE * (1 + np.random.default_rng(0).normal(size=600)))
     assert flat_start(record(list(wild), lr=0.1, batch_size=64)) is None
+
+
+def test_a_plateau_below_the_chance_level_was_learnt() -> None:
+    """A tenth of the way down from guessing is the limit, as it is for the departure."""
+    for chance, is_start in ((2.3, True), (2.45, True), (2.6, False)):
+        run = record(list(SADDLE), lr=0.1, batch_size=64, chance_loss=chance)
+        assert (flat_start(run) is not None) is is_start, chance
+
+
+def test_a_fall_without_end_has_no_flat_start() -> None:
+    assert flat_start(record(list(40 - np.exp((STEPS - 200) / 10)), lr=0.1, batch_size=64)) is None

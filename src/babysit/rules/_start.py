@@ -55,19 +55,24 @@ class FlatStart:
 def flat_start(run: RunRecord) -> FlatStart | None:
     """How the curve leaves its first level; ``None`` where it is not flat, hardly falls, or is too short or noisy.
 
+    Likewise where it lies clearly below the chance level, as the network has learnt to come there, and where it falls
+    below zero: without a floor the last of a fall is all of it, and what came before looks flat.
+
     Levels are running medians over a twentieth of the curve, so that no single mini-batch decides. A warm-up of the
     learning rate does not count: the curve is read from the first step at 90 % of the largest rate.
     """
     first, last = working_range(run)
     curve = Curve.of(run).part(first, last)
     blocks = curve.blocks() if len(curve.losses) else np.empty(0)
-    if len(blocks) < _FEWEST_BLOCKS:
+    if len(blocks) < _FEWEST_BLOCKS or not curve.initial > 0:
         return None
     window = max(5, len(blocks) // _WINDOW_SHARE)
     levels = running_median(blocks, window)
     level, lowest = float(levels[0]), float(levels.min())
     fall = level - lowest
     if fall <= _SUBSTANTIAL * abs(level) or _LEAVES * fall < _CLEAR * _level_error(blocks, window):
+        return None
+    if curve.chance is not None and curve.chance - level > _LEAVES * (curve.chance - lowest):
         return None
     halfway = int(np.argmax(levels < level - _HALF * fall))
     # the last time it was up there, not the first dip of a noisy curve below the line

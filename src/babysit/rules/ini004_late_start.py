@@ -32,7 +32,8 @@ class LateStart(Rule):
 
     ## When it is a false alarm
     When no single input says anything about the targets (parity): such a task has a flat start of its own. A warm-up
-    of the learning rate is taken into account; without recorded learning rates nothing is reported.
+    of the learning rate is taken into account; without recorded learning rates nothing is reported. Nor is a plateau
+    clearly below the loss of guessing, which the network has learnt to come to, or a loss that falls below zero.
 
     ## Options
     `flat_steps` and `share` are how long the loss has to be flat, in steps and as a share of the whole training;

@@ -23,14 +23,15 @@ class RisingLoss(Rule):
     """The training goes uphill: the loss's sign is wrong, or the optimizer maximises it.
 
     ## What it measures
-    One of four things. What is backpropagated is a loss function's value, or a mean square of differences, with its
+    One of five things. What is backpropagated is a loss function's value, or a mean square of differences, with its
     sign turned, as autograd's graph and the calls of the loss functions tell. Or the weights go along the gradient and
     not against it (the cosine between minus the update and the gradient is far below zero from the start) while the
     loss rises. Or the loss is negative from its first level on, although such a loss cannot be: it is called
     `cross_entropy`, `mse_loss` or the like; or it belongs to a classification, starts as far below zero as guessing
     costs, falls further, and the accuracy stays at guessing or below. Or the loss rises from the start, level by level
     and without leaps, while the training accuracy is far below guessing: only a network that is taught to avoid the
-    right class gets there.
+    right class gets there. Or the loss ends further below zero than any loss with a use for it falls, as a penalty or a
+    divergence that is subtracted does.
 
     ## Why it hurts
     Every step makes the network worse, and a loss has no largest value to come to rest at: the weights grow for good.
@@ -46,8 +47,9 @@ class RisingLoss(Rule):
     is left to LOS002, as its curve alone cannot tell the two apart.
 
     ## Options
-    `worse` times the accuracy of guessing is what a network has to fall below, where guessing would have been right on
-    at least `expected_hits` of the evaluated examples: at 20 expected, 4 or fewer come by chance once in 60,000 times.
+    `endless` is how far below zero the loss ends, in units of what it was in its first steps. `worse` times the
+    accuracy of guessing is what a network has to fall below, where guessing would have been right on at least
+    `expected_hits` of the evaluated examples: at 20 expected, 4 or fewer come by chance once in 60,000 times.
 
     ## References
     CS231n 2017, lecture 6: the loss goes down, or something is wrong. Gradient descent steps along −∇L.
@@ -65,6 +67,7 @@ class RisingLoss(Rule):
     guessing: float = threshold(1.5, unit="× accuracy of guessing")
     worse: float = threshold(0.2, unit="× accuracy of guessing")
     expected_hits: float = threshold(20.0, unit="examples that guessing gets right", source="Poisson: P(≤ 4) = 1.7e-5")
+    endless: float = threshold(1e4, unit="× largest of the first losses, or 1, below zero")
     leap: float = threshold(2.0, unit="× the level before")
     uphill: float = threshold(-0.2, unit="cosine between −update and gradient")
     min_samples: int = threshold(8, unit="sampled steps")
@@ -116,7 +119,21 @@ class RisingLoss(Rule):
             return
         score = _score(run, len(curve.losses))
         steps = (0, len(curve.losses) - 1)
-        if levels.max() < 0:
+        # of the first steps, as what doubles with every few of them fills a level with its end
+        begins = float(np.abs(curve.losses[: self.min_steps]).max())
+        if run.header.progress and levels[-1] == levels.min() < -self.endless * max(begins, 1.0):
+            yield self.finding(
+                f"the loss falls without end, from {number(float(curve.losses[0]))} to {number(float(levels[-1]))}: a "
+                "part of it has the wrong sign, or nothing that keeps it from below",
+                evidence=(Evidence("final loss", float(levels[-1]), -self.endless * max(begins, 1.0)),),
+                remedies=(
+                    "look at each part of the loss by itself: one of them is subtracted that should be added, as a "
+                    "penalty or a divergence",
+                    *_REMEDIES[1:],
+                ),
+                steps=steps,
+            )
+        elif levels.max() < 0:
             yield from self._below_zero(run, curve, score, steps)
         elif score and self._far_below_guessing(run, score) and self._climbs(curve):
             guess = 1 / run.header.classes
