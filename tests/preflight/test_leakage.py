@@ -35,6 +35,12 @@ def sequences(s: ModuleType, model: nn.Module) -> Subject:
 
 
 LEAKS: dict[str, tuple[Build, str]] = {
+    "beside class weights": (
+        lambda s: s.subject(
+            s.MLP(lambda h: h - h.mean(0)), torch.randn(12, 10), (torch.ones(3), torch.randint(3, (12,))), size=12
+        ),
+        "two",
+    ),
     "centred over the batch": (lambda s: s.table(s.MLP(lambda h: h - h.mean(0))), "two"),
     "softmax over the batch": (lambda s: s.table(s.MLP(lambda h: h.softmax(0))), "two"),
     "neighbours": (lambda s: s.table(s.MLP(lambda h: h + h.roll(1, 0))), "two"),
@@ -83,6 +89,18 @@ NOT_APPLICABLE: dict[str, tuple[Build, str]] = {
         lambda s: s.subject(Graph(), (torch.randn(12, 4), torch.randint(12, (2, 30))), torch.randint(3, (12,))),
         "edges of a graph",
     ),
+    "a graph, of which the model holds the adjacency": (
+        lambda s: s.subject(Convolved(buffer=True), torch.randn(12, 4), torch.randint(3, (12,))),
+        "adjacency matrix",
+    ),
+    "a graph, some of whose nodes have labels": (
+        lambda s: s.subject(Convolved(), torch.randn(12, 4), (torch.arange(5), torch.randint(3, (5,))), size=12),
+        "some of the outputs' rows",
+    ),
+    "a graph, whose labels are masked": (
+        lambda s: s.subject(Convolved(), torch.randn(12, 4), (torch.arange(12) < 5, torch.randint(3, (5,))), size=12),
+        "some of the outputs' rows",
+    ),
     "fails": (lambda s: s.table(nn.Linear(7, 3)), "the model failed: RuntimeError"),
     "not finite": (lambda s: s.table(s.MLP(lambda h: h / 0)), "not finite"),
 }
@@ -125,6 +143,22 @@ class Graph(nn.Module):
     def forward(self, x: Tensor, edges: Tensor) -> Tensor:
         h = self.layer(x)
         return h.index_add(0, edges[1], h[edges[0]])
+
+
+class Convolved(nn.Module):
+    """A graph convolution over all nodes; the adjacency is a buffer or a plain tensor."""
+
+    def __init__(self, *, buffer: bool = False) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+        adjacency = torch.ones(12, 12) / 12
+        if buffer:
+            self.register_buffer("adjacency", adjacency)
+        else:
+            self.adjacency = adjacency
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.adjacency @ self.layer(x)
 
 
 def largest(numbers: Any) -> float:

@@ -6,8 +6,10 @@ replaced. The second also sees what has no gradient, the first what replacing ha
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from babysit.measure.record import Probe
@@ -175,6 +177,10 @@ def _refuse_explained(subject: Subject, batch: Batch, axis: int, base: Tensor) -
             raise NotApplicable("an input without a row for every example may connect them, as the edges of a graph do")
         if item.dim() == 2 and item.shape[0] == item.shape[1] == batch.size and len(batch.tensors()) > 1:
             raise NotApplicable("an input may connect the examples, as an adjacency matrix does")
+    if any(tuple(item.shape) == (batch.size, batch.size) for item in subject.model.buffers()):
+        raise NotApplicable("the model holds a matrix that may connect the examples, as an adjacency matrix does")
+    if _takes_some_rows(batch):
+        raise NotApplicable("the loss takes some of the outputs' rows only, as of the nodes of a graph")
     first = next(item for item in batch.tensors() if item.dim() > axis and item.shape[axis] == batch.size)
     sequences = first.dim() > 2 or (first.dim() == 2 and not first.is_floating_point())
     if axis or not sequences:
@@ -191,6 +197,18 @@ def _refuse_explained(subject: Subject, batch: Batch, axis: int, base: Tensor) -
             "rows depend on each other and columns do not: the inputs are time-major, or the model takes them for that "
             "(batch_first)"
         )
+
+
+def _takes_some_rows(batch: Batch) -> bool:
+    """Whether there are targets for some of the rows only, beside the mask or the index that picks these."""
+    targets = [item for item in tensors_of(batch.targets) if item.dim()]
+    is_mask = [item.dtype is torch.bool and tuple(item.shape) == (batch.size,) for item in targets]
+    lengths = Counter(len(item) for item, mask in zip(targets, is_mask, strict=True) if not mask)
+    if batch.size in lengths:
+        return False
+    picked = [int(item.sum()) for item, mask in zip(targets, is_mask, strict=True) if mask]
+    indexed = any(item.dtype is torch.int64 and item.dim() == 1 and lengths[len(item)] > 1 for item in targets)
+    return indexed or any(count in lengths for count in picked)
 
 
 def _columns_leak(subject: Subject, batch: Batch, length: int) -> bool:
