@@ -73,10 +73,12 @@ def guessing(run: RunRecord) -> float | str:
     call = run.calls[0]
     if not run.header.loss_name:
         return f"the loss is more than {call.name}: what guessing loses is unknown"
-    level = _level(call)
-    if level is None:
+    # of every batch that was seen, as targets spread otherwise in the next one
+    firsts = {item.step: item for item in reversed(run.calls) if item.name == call.name}
+    levels = [level for item in firsts.values() if (level := _level(item)) is not None]
+    if not levels:
         return f"what guessing loses with {call.name} is unknown"
-    return level * _scale(run, call)
+    return statistics.fmean(levels) * _scale(run, call)
 
 
 def _level(call: LossCall) -> float | None:
@@ -94,6 +96,9 @@ def _scale(run: RunRecord, call: LossCall) -> float:
     ratio = run.losses[0] / call.value if call.value else 1.0
     examples = max(1, call.output_shape[0] if call.output_shape else 1)
     elements = math.prod(call.target_shape) or 1
+    own = elements / examples  # a sum over an example's own numbers, and a mean over the batch, is a usual loss
+    if own > 1 and abs(ratio / own - 1) < _SAME:
+        return ratio
     sums = (examples, elements, math.prod(call.output_shape) or 1)
     is_sum = any(abs(ratio / size - 1) < _SAME or abs(ratio * size - 1) < _SAME for size in sums if size > 1)
     return 1.0 if is_sum or not 0 < ratio < math.inf else ratio
