@@ -176,6 +176,41 @@ def test_a_loss_that_raw_inputs_make_is_folded_under_them(data: tuple[Tensor, Te
     assert {"DAT002", "PRE001"} <= {item.code for item in summed.findings}
 
 
+def initial(report: Report) -> dict[str, float]:
+    found = report.record.probe("initial-loss")
+    assert found is not None, report.checks
+    return dict(found.numbers)
+
+
+def test_a_sum_over_an_examples_own_numbers_is_no_sum_over_the_batch(data: tuple[Tensor, Tensor]) -> None:
+    """Of as many features as examples, as an autoencoder of 64 pixels has in batches of 64."""
+    x = data[0][:20]
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(20, 8), nn.Tanh(), nn.Linear(8, 20))
+    report = check(model, lambda outputs, y: F.mse_loss(outputs, y, reduction="sum") / len(y), (x, x), seconds=0.5)
+    assert initial(report)["expected"] == pytest.approx(20 * x.var(correction=0).item(), rel=1e-3)
+    assert "PRE001" not in {item.code for item in report.findings}
+    summed = check(mlp(), lambda outputs, y: F.cross_entropy(outputs, y, reduction="sum"), data, seconds=0.5)
+    assert "sums over the batch" in next(item.message for item in summed.findings if item.code == "PRE001")
+
+
+def test_what_guessing_loses_is_that_of_all_batches(data: tuple[Tensor, Tensor]) -> None:
+    """Easy examples first, whose targets spread little."""
+    x = data[0]
+    y = torch.cat([0.1 * x[:16, :1], 3.0 * x[16:, :1]])
+    model = nn.Sequential(nn.Linear(20, 16), nn.Tanh(), nn.Linear(16, 1))
+    loader = DataLoader(TensorDataset(x, y), batch_size=16)
+    numbers = initial(check(model, F.mse_loss, loader, seconds=0.5))
+    expected = np.mean([float(part.var(correction=0)) for part in y.split(16)])
+    assert numbers["expected"] == pytest.approx(expected, rel=0.2)
+
+
+def test_a_single_example_over_and_over_has_no_spread() -> None:
+    torch.manual_seed(0)
+    report = check(mlp(), F.cross_entropy, (5 * torch.randn(1, 20), torch.tensor([2])), seconds=0.5)
+    assert {"DAT001", "DAT002"}.isdisjoint(item.code for item in report.findings)
+
+
 def test_a_later_batch_that_raises_is_explained(data: tuple[Tensor, Tensor]) -> None:
     x, y = data
     report = check(mlp(), F.cross_entropy, [(x, y), (x, y + 1)])

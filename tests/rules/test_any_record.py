@@ -35,7 +35,7 @@ PROBES = {
     "input-ignored": ("initial_loss", "real_loss", "blank_loss", "variation", "steps"),
     "determinism": ("difference", "repeat", "precision", "per_example", "dropout", "forced"),
     "future-leakage": ("difference", "gradient", "control", "precision", "shifted"),
-    "inputs": ("mean", "std", "largest_offset", "smallest_std", "largest_std"),
+    "inputs": ("mean", "std", "largest_offset", "largest_shift", "smallest_std", "largest_std"),
     "data": ("nonfinite", "imbalance_ratio", "overlap_train_validation", "examples_validation", "examples_test"),
 }
 

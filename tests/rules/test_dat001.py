@@ -18,6 +18,7 @@ def statistics(x: np.ndarray) -> dict[str, float]:
         "mean": float(x.mean()),
         "std": float(x.std()),
         "largest_offset": float((np.abs(x.mean(0)[varying]) / std[varying]).max()),
+        "largest_shift": float(np.abs(x.mean(0)[varying]).max() / np.sqrt(np.mean(std[varying] ** 2))),
         "smallest_std": float(std[varying].min()),
         "largest_std": float(std.max()),
     }
@@ -61,6 +62,18 @@ def test_a_nearly_constant_feature_does_no_harm() -> None:
     x[:, 0] = -0.4
     x[0, 0] = 1.0
     assert statistics(x)["largest_offset"] > 10
+    assert check(x) == []
+
+
+def test_pixels_that_hardly_vary_beside_pixels_that_do() -> None:
+    """Digits turned by quarters, centred as a whole: the corners are dark nearly always, a usual spread from zero."""
+    images = DIGITS[:900].reshape(-1, 8, 8)
+    x = np.concatenate([np.rot90(images, turns, axes=(1, 2)) for turns in range(4)]).reshape(-1, 64)
+    x = (x - x.mean()) / x.std() + 0.2 * np.random.default_rng(0).normal(size=x.shape)
+    numbers = statistics(x)
+    assert numbers["largest_offset"] > 3
+    assert numbers["largest_std"] < 10 * numbers["smallest_std"]
+    assert numbers["largest_shift"] < 1.5
     assert check(x) == []
 
 

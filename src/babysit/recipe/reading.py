@@ -150,6 +150,8 @@ def _input_probe(prepared: Prepared) -> Probe:
     inputs = prepared.sample(rows)[0].flatten(1).double()
     std, mean = torch.std_mean(inputs, dim=0, correction=0)
     varying = std > 1e-8
+    typical = std[varying].square().mean().sqrt()
+    shift = mean[varying].abs().max() / typical if bool(varying.any()) else torch.zeros(1, dtype=torch.float64)
     offsets = (mean[varying].abs() / std[varying]) if bool(varying.any()) else torch.zeros(1, dtype=torch.float64)
     spread = std[varying] if bool(varying.any()) else torch.zeros(1, dtype=torch.float64)
     return Probe(
@@ -158,6 +160,7 @@ def _input_probe(prepared: Prepared) -> Probe:
             "mean": inputs.mean().item(),
             "std": math.sqrt(inputs.var(correction=0).item()),
             "largest_offset": offsets.max().item(),
+            "largest_shift": shift.item(),
             "smallest_std": spread.min().item(),
             "largest_std": spread.max().item(),
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -29,8 +30,9 @@ class UncentredInput(Rule):
 
     ## When it is a false alarm
     Sparse inputs (counts, one-hot codes, white pixels on black) lie near zero although none is negative, and are
-    within the limit. A single nearly constant feature has a large ratio and does no harm, so features are judged one
-    by one only where their spreads are alike.
+    within the limit. A single nearly constant feature has a large ratio and does no harm, as the pixels at the border
+    of images: features are judged one by one only where their spreads are alike, and where one lies as far from zero
+    by the usual spread as well.
 
     ## Options
     Pixels between 0 and 1 have a ratio of about 0.4 for MNIST, which trains well, and of 1.9 for CIFAR-10.
@@ -72,4 +74,6 @@ class UncentredInput(Rule):
     def _feature_offset(self, run: RunRecord) -> float:
         numbers = numbers_of(run, "inputs")
         smallest, largest = numbers.get("smallest_std", 0.0), numbers.get("largest_std", 0.0)
-        return numbers.get("largest_offset", 0.0) if 0 < largest <= self.alike * smallest else 0.0
+        if not 0 < largest <= self.alike * smallest or numbers.get("largest_shift", math.inf) <= self.feature_offset:
+            return 0.0
+        return numbers.get("largest_offset", 0.0)

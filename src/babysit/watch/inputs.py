@@ -13,6 +13,8 @@ from babysit.watch.facts import Facts
 
 BATCHES = 64
 _MOST_FEATURES = 1 << 16
+_ROUNDING = 1e-6
+"""A feature whose variance is a smaller share of its mean square is constant: sums of single precision end there."""
 
 
 class InputProbes:
@@ -76,10 +78,11 @@ class InputProbes:
         if self._sums is None or self._rows < 2:
             return
         means, squares = self._sums / self._rows
-        stds = (squares - means.square()).clamp_min(0).sqrt()
+        variances = (squares - means.square()).clamp_min(0)
+        stds = variances.sqrt()
         mean = float(means.mean())
         std = math.sqrt(max(float(squares.mean()) - mean * mean, 0.0))
-        varying = stds > 1e-6 * max(std, 1e-30)
+        varying = (stds > 1e-6 * max(std, 1e-30)) & (variances > _ROUNDING * squares)
         if not bool(varying.any()):
             return
         yield Probe(
@@ -88,6 +91,7 @@ class InputProbes:
                 "mean": mean,
                 "std": std,
                 "largest_offset": float((means[varying].abs() / stds[varying]).max()),
+                "largest_shift": float(means[varying].abs().max() / variances[varying].mean().sqrt()),
                 "smallest_std": float(stds[varying].min()),
                 "largest_std": float(stds[varying].max()),
             },
