@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from babysit.errors import BabysitError, InputError
 from babysit.preflight.capture import Capture
+from babysit.preflight.gradient import probe_gradient
 from babysit.preflight.isolation import isolated
 from babysit.preflight.subject import Subject
 
@@ -132,6 +133,31 @@ def test_embeddings_normalised_outside_the_model() -> None:
     with isolated(subject.model) as other:
         nn.init.eye_(next(iter(other.parameters())))
         assert subject.loss(other, subject.batch).item() != pytest.approx(losses[0], rel=1e-3)
+
+
+def test_points_by_which_a_model_is_differentiated_are_data() -> None:
+    """They require a gradient, and nothing trains them; a factor that no optimizer holds was forgotten."""
+    torch.manual_seed(0)
+    scale, ends = torch.ones(1, requires_grad=True), torch.zeros(2, 3, requires_grad=True)
+    model, code = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1)), torch.zeros(1, 2, requires_grad=True)
+    optimizer = torch.optim.Adam([*model.parameters(), code], 0.01)
+    losses: list[float] = []
+
+    def train() -> None:
+        x = torch.rand(16, 1, requires_grad=True)
+        u = model(torch.cat([x, code.expand(16, 2)], dim=1)) * scale
+        slope = torch.autograd.grad(u.sum(), x, create_graph=True)[0]
+        loss = (slope - 2 * x).square().mean() + model(ends).square().mean()
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    subject = captured(train)
+    assert loss_of(subject) == pytest.approx(losses[0], rel=1e-6)
+    loose = [tuple(item.shape) for name, item in subject.model.named_parameters() if name.startswith("tensor")]
+    assert sorted(loose) == [(1,), (1, 2)]
+    assert probe_gradient(subject, time_limit=0.2).numbers["error"] < 1e-5
 
 
 def test_lbfgs() -> None:

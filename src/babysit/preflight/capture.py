@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import gc
 import re
 import sys
@@ -90,6 +91,7 @@ class Capture(TorchFunctionMode):
 
         grad = self._grad
 
+        @functools.wraps(grad)
         def gradient(outputs: Any, *args: Any, **kwargs: Any) -> Any:
             if self._done or kwargs.get("create_graph"):  # a part of the loss, as a gradient penalty is
                 return grad(outputs, *args, **kwargs)
@@ -194,10 +196,7 @@ class Capture(TorchFunctionMode):
         """Whether there is an optimizer for what was called."""
         own = {id(item) for call in self._calls if call.module is not None for item in call.module.parameters()}
         own |= {id(item) for call in self._calls for item in tensors_of((call.args, call.kwargs)) if _is_loose(item)}
-        optimizers = [item for item in gc.get_objects() if issubclass(type(item), Optimizer)]
-        return any(
-            id(item) in own for optimizer in optimizers for group in optimizer.param_groups for item in group["params"]
-        )
+        return bool(own & _optimized())
 
     def _step_begins(self, optimizer: Optimizer) -> None:
         if self._done:
@@ -321,9 +320,24 @@ def _model_of(kept: list[_Seen]) -> tuple[nn.Module, dict[int, str]]:
         model = roots[0]
     else:
         named = {f"{type(root).__name__.lower()}_{number}": root for number, root in enumerate(roots, 1)}
-        model = Container(named, loose)
+        data = _read_only(kept, loose)
+        model = Container(named, [item for item in loose if id(item) not in data], list(data.values()))
     paths = {id(module): path for path, module in model.named_modules()}
     return model, {id(module): paths[id(module)] for module in modules}
+
+
+def _read_only(kept: list[_Seen], loose: list[Tensor]) -> dict[int, Tensor]:
+    """Of loose leaves those that are data: no optimizer has them, and a module or a differentiation is given them."""
+    readers = [call for call in kept if call.module is not None or getattr(call.function, "__name__", "") == "grad"]
+    given = {id(item) for call in readers for item in tensors_of((call.args, call.kwargs))}
+    trained = _optimized()
+    return {id(item): item for item in loose if id(item) in given - trained and not isinstance(item, nn.Parameter)}
+
+
+def _optimized() -> set[int]:
+    """The parameters of all optimizers there are."""
+    optimizers = [item for item in gc.get_objects() if issubclass(type(item), Optimizer)]
+    return {id(item) for optimizer in optimizers for group in optimizer.param_groups for item in group["params"]}
 
 
 def _is_loose(tensor: Tensor) -> bool:

@@ -55,10 +55,15 @@ class Container(nn.Module):
     Args:
         models: By name.
         tensors: Leaves that require a gradient; they are parameters as they are, not copies.
+        data: Leaves that require one though nothing trains them, as the points at which an equation is to hold.
     """
 
-    def __init__(self, models: Mapping[str, nn.Module], tensors: Sequence[Tensor] = ()) -> None:
+    def __init__(
+        self, models: Mapping[str, nn.Module], tensors: Sequence[Tensor] = (), data: Sequence[Tensor] = ()
+    ) -> None:
         super().__init__()
+        for number, tensor in enumerate(data):
+            self.register_buffer(f"data_{number}", tensor)
         for number, tensor in enumerate(tensors):
             self._parameters[f"tensor_{number}"] = tensor  # type: ignore[assignment]
         for name, model in models.items():

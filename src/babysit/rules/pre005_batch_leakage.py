@@ -42,7 +42,7 @@ class BatchLeakage(Rule):
     ## When it is a false alarm
     Models that compare the examples of a batch on purpose: graph networks on one large graph, processes and attention
     over a whole data set, a discriminator that looks at the spread of a batch, experts of limited capacity. A batch
-    that is one sequence has no examples. Outputs that compare all pairs, edge lists, adjacency matrices (of the batch or
+    that is one sequence has no examples. Outputs that compare all pairs, edge lists, adjacency matrices (of a batch or
     among the model's buffers), targets for some of the rows beside the index or mask of these, and time-major sequences
     are recognised and not judged. Dynamic quantization scales by the whole batch.
 
