@@ -205,6 +205,16 @@ def test_what_guessing_loses_is_that_of_all_batches(data: tuple[Tensor, Tensor])
     assert numbers["expected"] == pytest.approx(expected, rel=0.2)
 
 
+@pytest.mark.parametrize(("offset", "codes"), [(1.5, set()), (6.0, {"PRE001"})])
+def test_targets_off_zero(data: tuple[Tensor, Tensor], offset: float, codes: set[str]) -> None:
+    torch.manual_seed(0)
+    y = torch.randn(64, 1) + offset
+    model = nn.Sequential(nn.Linear(20, 16), nn.Tanh(), nn.Linear(16, 1))
+    report = check(model, F.mse_loss, (data[0], y), seconds=0.5)
+    assert initial(report)["target_offset"] == pytest.approx((y.mean() / y.std(correction=0)).item(), rel=1e-3)
+    assert {item.code for item in report.findings} & {"PRE001"} == codes
+
+
 def test_a_single_example_over_and_over_has_no_spread() -> None:
     torch.manual_seed(0)
     report = check(mlp(), F.cross_entropy, (5 * torch.randn(1, 20), torch.tensor([2])), seconds=0.5)

@@ -63,6 +63,17 @@ def test_a_loss_that_scaled_inputs_mend_is_the_inputs(scaled: float, severity: S
     assert ("scale makes it" in finding.message) is (severity is Severity.WARNING)
 
 
+@pytest.mark.parametrize(("offset", "loss", "said"), [(1.2, 2.5, ""), (5.0, 27.0, "lie 5 of"), (1.2, 9.0, "too large")])
+def test_targets_off_zero(offset: float, loss: float, said: str) -> None:
+    """Of spread 1: outputs near zero lose 1 + offset²; what is above that is the outputs'."""
+    run = probed(loss, 1.0, task="regression")
+    numbers = {**run.probes[0].numbers, "target_offset": offset}
+    probe = replace(run.probes[0], numbers=numbers, texts={"loss_name": "mse_loss"})
+    found = list(RULE.check(replace(run, probes=(probe,))))
+    assert [said in item.message for item in found] == [True] * bool(said)
+    assert [item.severity for item in found] == [Severity.WARNING if "lie" in said else Severity.ERROR] * bool(said)
+
+
 def test_real_sum_in_place_of_a_mean() -> None:
     (finding,) = RULE.check(measured(1.0, reduction="sum"))
     assert "sums over the batch" in finding.message

@@ -46,6 +46,9 @@ def probe_start(subject: Subject, batches: Sequence[Batch], run: RunRecord) -> P
     if loss < level and _knows_already(call, loss / level):
         return Probe("initial-loss", texts={"reason": "the model does better than guessing: it is trained already"})
     probe = beside(losses, level, size=subject.batch.size, loss_name=call.name)
+    shift = _shift(run)
+    if shift is not None:
+        probe = dataclasses.replace(probe, numbers={**probe.numbers, "target_offset": shift})
     if not abs(loss - level) > _NEAR * level or not subject.batch.floating():
         return probe
     scaled = statistics.fmean(_losses(subject, [batch.with_inputs(_standardised) for batch in batches]))
@@ -79,6 +82,16 @@ def guessing(run: RunRecord) -> float | str:
     if not levels:
         return f"what guessing loses with {call.name} is unknown"
     return statistics.fmean(levels) * _scale(run, call)
+
+
+def _shift(run: RunRecord) -> float | None:
+    """How far from zero the targets of a squared error lie, in their standard deviations."""
+    first = run.calls[0]
+    targets = [item.targets for item in run.calls if item.name == first.name == "mse_loss" and item.targets.std > 0]
+    if not targets:
+        return None
+    squares, variances = (sum(values) for values in zip(*((t.mean**2, t.std**2) for t in targets), strict=True))
+    return math.sqrt(squares / variances)
 
 
 def _level(call: LossCall) -> float | None:

@@ -19,7 +19,8 @@ class UnexpectedInitialLoss(Rule):
     ## What it measures
     The loss before the first update over that of guessing: ln C for C balanced classes, the variance of the targets
     for squared error. The difference must also exceed twice the spread of the loss over batches. A loss that is as
-    expected once the inputs are scaled is a warning, which unscaled inputs explain.
+    expected once the inputs are scaled is a warning, which unscaled inputs explain. Squared error of targets that lie
+    off zero is as much higher as their mean squared, which is learnt soon unless it is many times their spread.
 
     ## Why it hurts
     Too high: the first part of the training is spent on bringing the outputs back down. Too low: the loss is not what
@@ -32,10 +33,11 @@ class UnexpectedInitialLoss(Rule):
 
     ## When it is a false alarm
     A pretrained model starts below guessing. He-initialised outputs add up to half a unit of loss, which is allowed
-    for.
+    for. A loss with a margin and a scale of its own, as ArcFace, starts above guessing on purpose.
 
     ## Options
-    Factors above and below the expected loss, for a warning and for an error.
+    Factors above and below the expected loss, for a warning and for an error; `offset` is how far from zero targets may
+    lie.
 
     ## References
     CS231n 2017, lecture 6: "if we have 10 classes, it'll be something like negative log of one over 10". torchtest2
@@ -54,6 +56,7 @@ class UnexpectedInitialLoss(Rule):
     far_low: float = threshold(0.5, unit="× expected loss")
     allowed: float = threshold(0.5, unit="of cross-entropy", source="He-initialised outputs of spread 1 add so much")
     spreads: float = threshold(2.0, unit="× spread over batches")
+    offset: float = threshold(3.0, unit="standard deviations of the targets", source="DAT001's, of a feature")
     summed: float = threshold(0.25, unit="relative difference from the batch size")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
@@ -71,6 +74,11 @@ class UnexpectedInitialLoss(Rule):
         is_entropy = run.header.task == "classification" or "cross_entropy" in name or name == "nll_loss"
         if self._is_near(loss, expected, is_entropy) or not certain:
             return
+        offset = probe.numbers.get("target_offset", 0.0)
+        if factor > 1 and self._is_near(loss, (1 + offset**2) * expected, is_entropy):
+            if offset > self.offset:
+                yield self._off_centre(name, loss, expected, offset)
+            return
         far = not self.far_low <= factor <= self.far_high
         cause, remedies = self._cause(run, factor)
         if scaled is not None and self._is_near(scaled, expected, is_entropy):
@@ -87,6 +95,21 @@ class UnexpectedInitialLoss(Rule):
             remedies=remedies,
             steps=(0, 0),
             severity=Severity.ERROR if far else Severity.WARNING,
+        )
+
+    def _off_centre(self, name: str, loss: float, expected: float, offset: float) -> Finding:
+        return self.finding(
+            f"the initial {name} is {number(loss)}, expected {number(expected)} (loss of guessing), as the targets lie "
+            f"{number(offset)} of their standard deviations from zero: the training begins by learning their mean",
+            evidence=(
+                Evidence("mean / standard deviation of the targets", offset, self.offset),
+                Evidence("initial loss", loss, expected),
+            ),
+            remedies=(
+                "centre the targets and scale them to unit spread",
+                "or start the last layer's bias from the targets' mean",
+            ),
+            steps=(0, 0),
         )
 
     def _is_near(self, loss: float, expected: float, is_entropy: bool) -> bool:
