@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,13 @@ from rich.console import Console
 
 from babysit.cli._display import RichDisplay
 from babysit.cli._output import console, fail, print_json
+from babysit.diagnose import Diagnosis
 from babysit.errors import InputError, StorageError
+from babysit.measure.record import RunRecord
+from babysit.preflight import Report
 from babysit.recipe.steps import StepResult
+from babysit.report.checks import render_report
+from babysit.report.summary import parse_summary
 from babysit.rules import Evidence, Finding, Severity
 
 STEP = StepResult(8, "search", "Search", "28 trials; best lr 0.08: R² 0.97 → 0.98", "inside [the] ranges")
@@ -92,6 +98,32 @@ def test_a_failed_step_is_marked() -> None:
     display, file = shown(terminal=False)
     display.end(StepResult(6, "overfit", "Overfit", "loss 1.2", "", passed=False), [])
     assert text_of(file) == " 6 ✗ Overfit\n     loss 1.2\n"
+
+
+@pytest.mark.parametrize(
+    ("severities", "said"),
+    [
+        (["error", "warning", "warning", "info"], "1 error, 2 warnings; loss curve: stays flat"),
+        (["warning"], "1 warning; loss curve: stays flat"),
+        (["info"], "healthy: loss curve: stays flat"),
+    ],
+)
+def test_the_end_says_how_many_findings_of_which_kind(severities: list[str], said: str) -> None:
+    found = tuple(replace(FINDING, severity=Severity(severity)) for severity in severities)
+    report = Diagnosis(found).to_json("train") | {"curve": "stays flat"}
+    display, file = shown(terminal=False)
+    display.close_with(parse_summary(report), Path("runs/digits-1/report.html"))
+    assert text_of(file) == f"{said}\nreport: runs/digits-1/report.html\n"
+
+
+@pytest.mark.parametrize(("encoding", "note"), [("utf-8", "lr 0.1 → 1"), ("ascii", "lr 0.1 -> 1")])
+def test_a_check_ends_with_how_many_there_are_and_its_notes(encoding: str, note: str) -> None:
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    diagnosis = Diagnosis((FINDING, FINDING), broken={"LOS001": "1 → 2"})
+    report = Report((), diagnosis, RunRecord(), seconds=1.0, notes=("lr 0.1 → 1",))
+    render_report(report, Console(file=file, width=80, highlight=False))
+    assert "\n\n2 warnings\n0 rules asked; 1.0 s\nnote: LOS001 failed" in text_of(file)
+    assert text_of(file).endswith(f"note: {note}\n")
 
 
 @pytest.mark.parametrize("terminal", [True, False])

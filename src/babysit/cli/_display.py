@@ -18,6 +18,7 @@ from rich.progress import (
 from rich.text import Text
 
 from babysit.recipe.steps import StepResult
+from babysit.report.summary import Summary
 from babysit.report.terminal import plain, render_findings
 from babysit.report.verdict import verdict_of, with_curve
 from babysit.rules import Finding
@@ -81,10 +82,10 @@ class RichDisplay:
         """Something worth knowing, in one line."""
         self._indented(text, "italic")
 
-    def close_with(self, verdict: str, curve: str, page: Path) -> None:
+    def close_with(self, summary: Summary, page: Path) -> None:
         """The run is over: what the rules say of it, and where its report is."""
-        said = verdict_of(verdict, (), has_numbers=True)
-        sentence = with_curve(said, curve).removeprefix(said.words)
+        said = verdict_of(summary.verdict, summary.findings, has_numbers=True)
+        sentence = with_curve(said, summary.curve).removeprefix(said.words)
         self._console.print(Text.assemble((said.words, said.style), self._plain(sentence)))
         self._console.print(Text(self._plain(f"report: {page}")), soft_wrap=True)
 

@@ -143,6 +143,7 @@ def train(
 def _run(options: TrainOptions | None, folder: Path, display: RichDisplay, json_file: str | None) -> None:
     from babysit.recipe import procedure
     from babysit.report.html import write_report
+    from babysit.report.summary import parse_summary
     from babysit.rules._config import read_config
 
     config = read_config(Path.cwd())
@@ -160,7 +161,7 @@ def _run(options: TrainOptions | None, folder: Path, display: RichDisplay, json_
         display.close()
     page = write_report(result.folder)
     print_json(result.report, json_file)
-    display.close_with(result.report["verdict"], result.report.get("curve", ""), page)
+    display.close_with(parse_summary(result.report), page)
     if not result.finished:
         raise typer.Exit(1)
 

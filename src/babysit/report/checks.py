@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from babysit.report.terminal import plain, render_findings
-from babysit.report.verdict import STYLES
+from babysit.report.verdict import verdict_of
 
 if TYPE_CHECKING:
     from babysit.preflight import Check, Report
@@ -25,6 +25,10 @@ def render_report(report: Report, screen: Console) -> None:
         screen: Where to.
     """
     ascii_only = screen.options.ascii_only
+
+    def say(text: str, style: str) -> None:
+        screen.print(Text(plain(text, ascii_only=ascii_only), style=style))
+
     table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
@@ -45,12 +49,13 @@ def render_report(report: Report, screen: Console) -> None:
     asked = f"{len(report.diagnosis.asked)} rules asked"
     if report.suggestion:
         asked += "; suggested: " + ", ".join(f"{name} {value:.2g}" for name, value in report.suggestion.items())
-    screen.print(Text(report.verdict, style=STYLES[report.verdict]))
-    screen.print(Text(f"{asked}; {report.seconds:.1f} s", style="dim"))
+    said = verdict_of(report.verdict, report.findings, has_numbers=True)
+    say(said.words, said.style)
+    say(f"{asked}; {report.seconds:.1f} s", "dim")
     for code, error in report.diagnosis.broken.items():
-        screen.print(Text(f"note: {code} failed and was left out: {error}", style="italic"))
+        say(f"note: {code} failed and was left out: {error}", "italic")
     for note in (*report.notes, *report.diagnosis.unused):
-        screen.print(Text(f"note: {note}", style="italic"))
+        say(f"note: {note}", "italic")
 
 
 def _said(item: Check) -> str:
