@@ -236,11 +236,15 @@ def test_an_output_folder_that_cannot_be_made(refused: Refused, tmp_path: Path) 
     assert "expected to be able to write there" in refused("train", "iris")
 
 
-def test_a_json_file_that_cannot_be_written_loses_no_run(refused: Refused, tmp_path: Path) -> None:
-    assert "nowhere/r.json: expected to be able to write there" in refused(
-        "train", "iris", *SMALL, "--quiet", "--json", "nowhere/r.json"
-    )
-    assert (tmp_path / "run" / "report.html").exists()
+@pytest.mark.parametrize("command", [("train", "iris"), ("search", "model.py:build", "--space", "lr=log:1e-4..1")])
+def test_a_json_file_that_cannot_be_written_is_refused_before_anything_runs(
+    refused: Refused, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    (tmp_path / "model.py").write_text("open('imported', 'w').close()")
+    for out in ((), ("--out", "run")):
+        said = refused(*command, *out, "--quiet", "--json", "nowhere/r.json")
+        assert said.startswith("babysit: nowhere/r.json: expected to be able to write there, found no folder nowhere")
+    assert [item.name for item in tmp_path.iterdir()] == ["model.py"]
 
 
 def test_what_cannot_be_gone_on_with(refused: Refused, tmp_path: Path) -> None:

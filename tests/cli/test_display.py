@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from babysit.cli._display import RichDisplay
-from babysit.cli._output import console, fail, print_json
+from babysit.cli._output import console, fail, prepared_json, print_json
 from babysit.diagnose import Diagnosis
 from babysit.errors import InputError, StorageError
 from babysit.measure.record import RunRecord
@@ -145,6 +145,20 @@ def test_json_is_strict_and_plain(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert capsys.readouterr().out == ""
     with pytest.raises(StorageError):
         print_json(value, str(tmp_path / "nowhere" / "r.json"))
+
+
+def test_json_may_go_into_a_folder_that_is_made_before_it(tmp_path: Path) -> None:
+    run = tmp_path / "new" / "run"
+    for place in (run / "r.json", tmp_path / "new" / "r.json", run / ".." / "run" / "r.json", tmp_path / "r.json"):
+        assert prepared_json(str(place), run) == str(place)
+    for place in (run / "deeper" / "r.json", tmp_path / "other" / "r.json"):
+        with pytest.raises(StorageError, match="found no folder"):
+            prepared_json(str(place), run)
+    with pytest.raises(StorageError, match="found no folder"):
+        prepared_json(str(run / "r.json"))
+    with pytest.raises(StorageError, match="found a folder"):
+        prepared_json(str(tmp_path), run)
+    assert not run.parent.exists()
 
 
 def test_people_read_nothing_where_json_goes(capsys: pytest.CaptureFixture[str]) -> None:

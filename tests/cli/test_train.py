@@ -45,9 +45,10 @@ def test_json_on_standard_output_stands_there_alone(babysit: Any, tumours: Path,
 
 
 def test_json_in_a_file(babysit: Any, tmp_path: Path) -> None:
-    ended = babysit.run("train", "iris", *SMALL, "--out", tmp_path / "run", "--json", tmp_path / "r.json", "--quiet")
+    run = tmp_path / "run"
+    ended = babysit.run("train", "iris", *SMALL, "--out", run, "--json", run / "r.json", "--quiet")
     assert ended.code == 0
-    assert json.loads((tmp_path / "r.json").read_text()) == json.loads((tmp_path / "run" / "report.json").read_text())
+    assert json.loads((run / "r.json").read_text()) == json.loads((run / "report.json").read_text())
 
 
 def test_quiet_prints_nothing(babysit: Any, tmp_path: Path) -> None:

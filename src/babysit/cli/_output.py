@@ -25,8 +25,12 @@ def console(*, quiet: bool = False, json_file: str | None = None) -> Console:
     return Console(quiet=quiet or json_file == "-", highlight=False, soft_wrap=False)
 
 
-def prepared_json(json_file: str | None) -> str | None:
+def prepared_json(json_file: str | None, run: Path | None = None) -> str | None:
     """The file of the ``--json`` option wherever a script goes meanwhile; looked at before there is anything to lose.
+
+    Args:
+        json_file: The option.
+        run: A folder that is made before the file is written, so that the file may go into it.
 
     Raises:
         StorageError: It could not be written at the end.
@@ -35,7 +39,7 @@ def prepared_json(json_file: str | None) -> str | None:
         return json_file
     from babysit.cli._places import check_file
 
-    check_file(Path(json_file))
+    check_file(Path(json_file), run)
     return str(Path(json_file).absolute())
 
 

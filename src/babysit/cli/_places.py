@@ -8,15 +8,19 @@ from pathlib import Path
 from babysit.errors import StorageError
 
 
-def check_file(path: Path) -> None:
+def check_file(path: Path, run: Path | None = None) -> None:
     """Refuse a file that could not be written at the end.
+
+    Args:
+        path: The file.
+        run: A folder that is made before it, with those it lies in.
 
     Raises:
         StorageError: There is no folder for it, or it is a folder itself.
     """
     if path.is_dir():
         raise _refused(path, "a folder")
-    if not path.parent.is_dir():
+    if not path.parent.is_dir() and not _comes_with(run, path.parent):
         raise _refused(path, f"no folder {path.parent}")
     check_folder(path.parent)
 
@@ -32,6 +36,11 @@ def check_folder(path: Path) -> None:
         raise _refused(path, f"a file, {nearest}")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise _refused(path, f"that {nearest} may not be written")
+
+
+def _comes_with(run: Path | None, folder: Path) -> bool:
+    """Whether a folder is there once ``run`` has been made."""
+    return run is not None and folder.resolve() in (run.resolve(), *run.resolve().parents)
 
 
 def _refused(path: Path, found: str) -> StorageError:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from babysit.cli._output import console, print_json
+from babysit.cli._options import JsonReport, Quiet
+from babysit.cli._output import console, prepared_json, print_json
 from babysit.cli._resuming import refuse_options
 from babysit.errors import InputError, Interrupted, RunFolderError
 
@@ -89,10 +90,8 @@ def search(
     resume: Annotated[
         Path | None, typer.Option(help="Go on with a search, or join one that is going on.", show_default=False)
     ] = None,
-    json_file: Annotated[
-        str | None, typer.Option("--json", help="Write the report as JSON ('-': standard output).")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+    json_file: JsonReport = None,
+    quiet: Quiet = False,
 ) -> None:
     """Search hyperparameters, coarse to fine, many trials at a time; write a run folder with report.html."""
     if (target is None) == (resume is None):
@@ -104,7 +103,7 @@ def search(
         )
     if resume is not None:
         refuse_options(context, "a search", "search anew")
-        _run(_options_of(resume), resume, json_file, quiet=quiet, again=True)
+        _run(_options_of(resume), resume, prepared_json(json_file), quiet=quiet, again=True)
         return
     assert target is not None
     options = _Options(
@@ -136,7 +135,7 @@ def search(
     from babysit.recipe.folder import new_folder
 
     with new_folder(out, _name_of(target)) as folder:
-        _run(options, folder, json_file, quiet=quiet, again=False)
+        _run(options, folder, prepared_json(json_file, folder), quiet=quiet, again=False)
 
 
 @dataclass(frozen=True)

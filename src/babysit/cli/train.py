@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from babysit.cli._output import console, print_json
+from babysit.cli._options import JsonReport, Quiet
+from babysit.cli._output import console, prepared_json, print_json
 from babysit.cli._resuming import refuse_options
 from babysit.errors import InputError, Interrupted
 
@@ -86,10 +87,8 @@ def train(
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with an interrupted run.", show_default=False)] = None,
     force: Annotated[bool, typer.Option("--force", help="Go on after a step that fails.")] = False,
-    json_file: Annotated[
-        str | None, typer.Option("--json", help="Write the report as JSON ('-': standard output).")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+    json_file: JsonReport = None,
+    quiet: Quiet = False,
 ) -> None:
     """Take a data set through the whole procedure: check, search, train, test; write a run folder with report.html."""
     if (data is None) == (resume is None):
@@ -105,7 +104,7 @@ def train(
     display = RichDisplay(screen)
     if resume is not None:
         refuse_options(context, "a run", "train anew")
-        _run(None, resume, display, json_file)
+        _run(None, resume, display, prepared_json(json_file))
         return
     from babysit.recipe.folder import new_folder
     from babysit.recipe.options import TrainOptions
@@ -137,7 +136,7 @@ def train(
         force=force,
     )
     with new_folder(out, _name_of(data)) as folder:
-        _run(options, folder, display, json_file)
+        _run(options, folder, display, prepared_json(json_file, folder))
 
 
 def _run(options: TrainOptions | None, folder: Path, display: RichDisplay, json_file: str | None) -> None:
