@@ -121,7 +121,7 @@ class Summary:
 
     def difference(self, value: float) -> str:
         """A difference of two scores as text: points for accuracies."""
-        return f"{100 * value:.1f} points" if self.classifies else number(value)
+        return f"{100 * value:.1f} points".replace("-", "−") if self.classifies else number(value)
 
 
 def read_summary(folder: Path, runs: Sequence[RunRecord] = (), config: Config = DEFAULTS) -> Summary:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from babysit.fit.training import Best
 from babysit.measure.record import Evaluation, LossBlock, RunHeader, RunRecord, StepRecord, read_run
 from babysit.report.plots.curves import decimate, loss_curve, running_median, score_curve
 from babysit.report.summary import Summary
@@ -96,6 +97,19 @@ def test_scores_name_the_best_epoch_and_the_gap(summary: Summary) -> None:
     title = "Validation accuracy peaks at 98.1 % in epoch 2; gap to training 1.2 points"
     assert svg.attrib["aria-label"] == f"Line chart: {title}"
     assert "best: epoch 2" in "".join(svg.itertext())
+
+
+def test_of_equal_scores_the_epoch_is_best_that_the_training_kept(summary: Summary) -> None:
+    best = Best()
+    losses = {1: 0.3, 2: 0.2, 3: 0.1, 4: 0.15, 5: 0.05}
+    scores = {1: 0.9, 2: 0.974, 3: 0.974, 4: 0.974, 5: 0.9}
+    for epoch, loss in losses.items():
+        if best.improves(scores[epoch], loss):
+            best = Best(scores[epoch], loss, epoch)
+    run = RunRecord(
+        evaluations=tuple(Evaluation(e * 10, float(e), "validation", losses[e], scores[e], 270) for e in losses)
+    )
+    assert f"peaks at 97.4 % in epoch {best.epoch}" in score_curve(run, summary)
 
 
 def test_a_hopeless_start_does_not_flatten_the_rest() -> None:

@@ -38,6 +38,7 @@ def said(svg: str) -> str:
         ({"a": [1e-3] * 3, "b": [2e-6] * 3}, "b moves by only 2e-6 of its weights a step; about 1e-3 is usual"),
         ({"a": [0.5] * 3, "b": [2e-3] * 3}, "a moves by 0.5 of its weights a step; about 1e-3 is usual"),
         ({"a": [0.0, 1e-3, math.nan, 1e-3]}, "a moves by 0.001 of its weights a step, about as much as usual"),
+        ({"a": [1e-3] * 2 + [0.0] * 5, "b": [0.0] * 7}, "a moves by only 0 of its weights a step; about 1e-3 is usual"),
     ],
 )
 def test_the_title_names_the_layer_that_is_off(series: dict[str, list[float]], title: str) -> None:

@@ -55,7 +55,7 @@ def score_curve(run: RunRecord, summary: Summary) -> str:
     scored = [evaluation for evaluation in validation if np.isfinite(evaluation.score)]
     if not scored:
         return ""
-    best = max(scored, key=lambda evaluation: evaluation.score)
+    best = max(scored, key=_merit)
     values = [evaluation.score for evaluation in (*validation, *train)]
     fit = scale.percent if summary.classifies else scale.linear
     panel = Panel(
@@ -191,6 +191,11 @@ def _score_title(best: Evaluation, train: Sequence[Evaluation], summary: Summary
     peak = f"{name} peaks at {summary.score(best.score)} in epoch {number(best.epoch)}"
     same = next((evaluation.score for evaluation in train if evaluation.epoch == best.epoch), None)
     return peak if same is None else f"{peak}; gap to training {summary.difference(same - best.score)}"
+
+
+def _merit(evaluation: Evaluation) -> tuple[float, float]:
+    """What the best epoch has most of, as for the training that keeps its weights: of equal scores, the lower loss."""
+    return evaluation.score, -evaluation.loss if np.isfinite(evaluation.loss) else -np.inf
 
 
 def _lowest(scores: Sequence[float]) -> float:

@@ -74,12 +74,15 @@ def activation_histograms(run: RunRecord) -> str:
 
 
 def _traces(run: RunRecord) -> dict[str, tuple[Floats, Floats]]:
-    """Steps and positive, finite update ratios of each layer that has any, by what it is called."""
+    """Steps and finite update ratios of each layer that moves at all, by what it is called.
+
+    Zeros among them count: a layer that has stopped moving is not one that moves as much as usual.
+    """
     traces, called = {}, labels(run)
     for module in run.modules:
         points = [(step, layer.update_ratio) for step, layer in run.layer(module) if layer.update_ratio is not None]
-        array = np.asarray([point for point in points if np.isfinite(point[1]) and point[1] > 0], dtype=np.float64)
-        if array.size:
+        array = np.asarray([point for point in points if np.isfinite(point[1])], dtype=np.float64)
+        if array.size and array[:, 1].any():
             traces[called[module]] = (array[:, 0], array[:, 1])
     return traces
 
