@@ -17,6 +17,7 @@ CURVES = {
     "overshoots, then a plateau at 1": [2.3, *[5.0] * 20, *[1.0] * 279],
     "steep fall that keeps decreasing, from 2.3 to 0.0": list(2.3 * 0.98**STEPS),
     "steep fall that keeps decreasing, from 2.3 to 0.4": list(2.3 / (1 + STEPS / 70)),
+    "steep fall to a low level, from 2.3 to 0.006": list(2.3 * 0.8**STEPS + 0.006 * np.minimum(1, STEPS / 250)),
     "steep fall, then flat, from 2.3 to 0.9": list(0.9 + 1.4 * 0.9**STEPS),
     "flat until about step 2": [2.3] * 200 + list(2.3 * 0.97 ** STEPS[:100]),
     "falls steadily and still almost linearly at its end, from 2.3 to 1": list(2.3 - 4.2e-3 * STEPS),

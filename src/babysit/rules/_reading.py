@@ -17,6 +17,7 @@ _LATE = 0.1
 _STRAIGHT = 0.4
 _NEAR_ZERO = 0.1
 _STILL_FALLING = 0.02
+_RISEN = 2.0
 
 
 def reading(run: RunRecord, codes: Collection[str]) -> str:
@@ -68,7 +69,9 @@ def _shape(curve: Curve) -> str:
     if start - third < _LATE * fall and fall > _LATE * abs(start):
         return f"flat until about step {_departure(curve, start, fall)}, then falls, {span}"
     if curve.initial > 0 and last < _NEAR_ZERO * curve.initial:
-        return f"steep fall that keeps decreasing, {span}{share}: good"
+        # with a logarithmic axis everybody sees what has risen again, as weight decay has it
+        how = "that keeps decreasing" if last < _RISEN * float(levels.min()) else "to a low level"
+        return f"steep fall {how}, {span}{share}: good"
     if late_share(levels) > _STRAIGHT:
         return f"falls steadily and still almost linearly at its end, {span}: more steps would take it further"
     if float(np.median(levels[-4:-2])) - last > _STILL_FALLING * fall:
