@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from babysit.cli._options import json_option
 from babysit.cli._output import console, prepared_json, print_json
 from babysit.errors import InputError, suggest
+
+if TYPE_CHECKING:
+    from rich.markdown import Markdown
 
 
 def rules(
@@ -40,4 +43,21 @@ def rule(code: Annotated[str, typer.Argument(help="Such as LOS001.", show_defaul
         )
     from rich.markdown import Markdown
 
-    console().print(Markdown(page(known[code.upper()])))
+    screen, shown = console(), Markdown(page(known[code.upper()]))
+    if screen.options.ascii_only:
+        screen.print(_in_ascii(shown, screen.width), markup=False, end="")
+    else:
+        screen.print(shown)
+
+
+def _in_ascii(shown: Markdown, width: int) -> str:
+    """What a page looks like, for an encoding that knows none of its marks and lines."""
+    import io
+
+    from rich.console import Console
+
+    from babysit.report.terminal import plain
+
+    page = io.StringIO()
+    Console(file=page, width=width).print(shown)
+    return "".join(f"{plain(line, ascii_only=True).rstrip()}\n" for line in page.getvalue().splitlines())
