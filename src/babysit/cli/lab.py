@@ -21,7 +21,7 @@ from babysit.errors import InputError
 def lab(
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID]...", help="Sections (C) or claims (C2 D4); all by default.", show_default=False),
+        typer.Argument(metavar="ID", help="Sections (C) or claims (C2 D4); all by default.", show_default=False),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Smaller and shorter: all claims in minutes.")] = False,
     seeds: Annotated[

@@ -62,7 +62,7 @@ def search(
     optimizer: Annotated[
         str, typer.Option(help="sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw.")
     ] = "momentum",
-    lr: Annotated[float, typer.Option(help="Where the space does not name it; so are the four below.")] = 0.01,
+    lr: Annotated[float, typer.Option(help="Of trials whose space does not name it, as the four below.")] = 0.01,
     l2: Annotated[float, typer.Option(help="Strength of the L2 regularisation.")] = 0.0,
     momentum: Annotated[float, typer.Option(help="Of the update rules that have one.")] = 0.9,
     schedule: Annotated[str, typer.Option(help="constant, step, exponential, 1/t, cosine.")] = "cosine",
@@ -70,7 +70,7 @@ def search(
     minimize: Annotated[bool, typer.Option("--minimize", help="A smaller value of a loop's report is better.")] = False,
     sampler: Annotated[str, typer.Option(help="random, sobol, tpe, grid.")] = "random",
     moves: Annotated[int, typer.Option(help="How often ranges may move past an edge the best trials sit at.")] = 3,
-    engine: Annotated[str, typer.Option(help="auto measures which is the fastest; or its name.")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto measures which is the fastest; or single, stacked, vmap.")] = "auto",
     workers: Annotated[
         int | None, typer.Option(help="Processes; one for each idle core by default.", show_default=False)
     ] = None,
