@@ -126,6 +126,14 @@ def test_a_check_ends_with_how_many_there_are_and_its_notes(encoding: str, note:
     assert text_of(file).endswith(f"note: {note}\n")
 
 
+def test_the_lines_of_a_long_finding_are_not_filled_up() -> None:
+    display, file = shown(terminal=False)
+    display.end(STEP, [replace(FINDING, message="the best sit at an edge of the range; " * 5)])
+    lines = text_of(file).splitlines()
+    assert len([line for line in lines if line.startswith("  ") and "edge" in line]) > 2
+    assert all(line == line.rstrip() and len(line) <= 80 for line in lines)
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_quiet_shows_nothing(terminal: bool) -> None:
     display, file = shown(terminal=terminal, quiet=True)

@@ -127,14 +127,15 @@ class _Printer:
         return Text(plain(content, ascii_only=self._ascii), style=style)
 
     def line(self, *parts: tuple[str, str], indent: int = 0) -> None:
-        from rich.padding import Padding
         from rich.text import Text
 
         if not parts:
             self._console.print()
             return
         joined = Text.assemble(*(self.text(content, style) for content, style in parts))
-        self._console.print(Padding(joined, (0, 0, 0, indent), expand=False))
+        for row in joined.wrap(self._console, max(1, self._console.width - indent)):
+            row.rstrip()  # a file or a mail would keep what fills the line
+            self._console.print(Text(" " * indent) + row)
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> None:
         """A blank line and the table of cells and their styles; nothing at all when it has no rows."""
