@@ -171,11 +171,12 @@ class Panel:
         path = f"M{low_x} {low_y}L{high_x} {high_y}M{low_x} {high_y}L{high_x} {low_y}"
         return tag("path", tip(hint), class_=f"cross {class_}", d=path)
 
-    def level(self, y: float, class_: str, label: str = "") -> str:
-        """A horizontal line across the panel, its label above its right end."""
+    def level(self, y: float, class_: str, label: str = "", *, under: bool = False) -> str:
+        """A horizontal line across the panel, its label above its right end, or ``under`` it."""
         at = self.y.at(y)
         drawn = tag("line", class_=class_, x1=self.x.start, x2=self.x.end, y1=at, y2=at)
-        above = at - 5 if at > self.y.end + 14 else at + 13
+        high, low = at > self.y.end + 14, at < self.y.start - 17
+        above = at - 5 if high and not (under and low) else at + 13
         return drawn + (text(self.x.end - 4, above, label, "mark-label halo", "end") if label else "")
 
     def upright(self, x: float, class_: str, label: str = "") -> str:

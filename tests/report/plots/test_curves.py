@@ -71,6 +71,16 @@ def test_an_exploding_loss_gets_a_logarithmic_axis() -> None:
     assert "10⁹" not in loss_curve(RunRecord(blocks=(LossBlock(0, exploding[:4]),)), "", ())
 
 
+@pytest.mark.parametrize(("last", "under"), [(4.0, True), (1.0, False)])
+def test_the_chance_level_is_named_where_the_curve_is_not(last: float, under: bool) -> None:
+    losses = tuple(np.concatenate([np.linspace(0.0, 6.0, 50), np.linspace(6.0, last, 50), np.full(100, last)]))
+    run = RunRecord(RunHeader(chance_loss=2.3), blocks=(LossBlock(0, losses),))
+    svg = ElementTree.fromstring(loss_curve(run, "", ()))
+    (level,) = [line for line in svg.iter("line") if line.attrib["class"] == "level"]
+    (name,) = [words for words in svg.iter("text") if words.text == "chance 2.3"]
+    assert (float(name.attrib["y"]) > float(level.attrib["y1"])) is under
+
+
 def test_steps_begin_where_the_blocks_say() -> None:
     drawn = loss_curve(RunRecord(blocks=(LossBlock(1000, (1.0, 0.5)), LossBlock(2000, (0.4, 0.3)))), "", ())
     assert "step 1,000: loss 1" in drawn

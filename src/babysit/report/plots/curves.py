@@ -39,7 +39,7 @@ def loss_curve(run: RunRecord, curve: str, findings: Sequence[Finding]) -> str:
         panel.axes(_step_label(run), "loss"),
         panel.line(*decimate(steps, losses, _RAW_POINTS), "c0 thin"),
         panel.line(steps[centres], smooth, "c0"),
-        panel.level(chance, "level", f"chance {number(chance, 4)}") if chance and panel.y.holds(chance) else "",
+        _chance(panel, chance, smooth),
         *(_broken(panel, steps, losses)),
         _hover(panel, steps[centres], smooth),
         _marks(panel, findings),
@@ -119,6 +119,14 @@ def _losses(run: RunRecord) -> tuple[Floats, Floats]:
         return np.array([float(step.step) for step in run.steps]), np.array([step.loss for step in run.steps])
     steps = [np.arange(block.first, block.first + len(block.losses), dtype=np.float64) for block in run.blocks]
     return np.concatenate(steps), np.asarray(run.losses, dtype=np.float64)
+
+
+def _chance(panel: Panel, chance: float | None, smooth: Floats) -> str:
+    """The chance level, its name on that side of it where the curve does not end."""
+    if not chance or not panel.y.holds(chance):
+        return ""
+    ends_above = _median(smooth[-max(1, smooth.size // 5) :]) > chance
+    return panel.level(chance, "level", f"chance {number(chance, 4)}", under=ends_above)
 
 
 def _loss_scale(losses: Floats, smooth: Floats) -> Scale:
