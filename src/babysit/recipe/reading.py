@@ -53,7 +53,7 @@ def read_data(run: Run) -> Dataset:
             "data",
             "Read the data",
             _say_data(dataset, summary),
-            "two classes or more, nothing missing, no example in two splits",
+            "two classes or more, nothing missing, hardly an example in two splits",
         ),
         judged_by=DATA_RULES,
     )
