@@ -42,7 +42,6 @@ UNLIKE = (
     "checkpoint_resume",
     "gradient_accumulation",
     "kfold",
-    "lbfgs_closure",
     "manual_sgd",
     "mlp_batchnorm_steplr",
     "triplet",
