@@ -228,6 +228,28 @@ def test_watch_is_a_function_and_a_package(tmp_path: Path, monkeypatch: pytest.M
     assert babysit.watch.__name__ == "babysit.watch"
 
 
+def test_a_line_that_begins_it_anew_ends_what_it_began_before() -> None:
+    """As a cell of a notebook that is run again."""
+    begun = []
+    for _ in range(3):
+        begun.append(babysit.watch())
+        train(2)
+    assert [monitor.steps for monitor in begun] == [2, 2, 2]
+    begun[-1].close()
+    train(2)
+    assert begun[-1].steps == 2
+
+
+def test_a_block_lasts_as_long_as_it_says() -> None:
+    def train_within(depth: int) -> list[int]:
+        with babysit.watch() as monitor:
+            inner = train_within(depth - 1) if depth else []
+            train(2)
+        return [monitor.steps, *inner]
+
+    assert train_within(2) == [6, 4, 2]
+
+
 def test_findings_can_be_asked_for_while_it_goes_on() -> None:
     monitor = Monitor(config=Config(select=("LOS001",)))
     monitor.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from babysit.watch.monitor import Monitor
+
+_begun: weakref.WeakValueDictionary[tuple[str, int], Monitor] = weakref.WeakValueDictionary()
+"""The last monitor that was begun in each line of the user's."""
 
 
 def watch(
@@ -23,8 +27,9 @@ def watch(
     """Watch a training from here on, and change nothing in it.
 
     Models and optimizers are found by themselves; naming them makes names of parts known before they are called.
-    Watching ends with the ``with`` block, at :meth:`~babysit.watch.Monitor.close`, or with the interpreter;
-    `[tool.babysit]` of the nearest pyproject.toml configures the rules.
+    Watching ends with the ``with`` block, at :meth:`~babysit.watch.Monitor.close`, with the interpreter, or where the
+    same line begins it anew, as when a cell of a notebook is run again. `[tool.babysit]` of the nearest pyproject.toml
+    configures the rules.
 
     Args:
         *watched: Models, and optimizers for the reader's sake.
@@ -64,6 +69,11 @@ def watch(
     from babysit.watch.live import LiveLine
     from babysit.watch.monitor import Monitor
 
+    caller = sys._getframe(1)
+    place = caller.f_code.co_filename, caller.f_lineno
+    before = _begun.pop(place, None)
+    if before is not None and not before.is_block:
+        before.close()
     monitor = Monitor(
         out=None if out is None else Path(out),
         command=command or "".join(sys.argv[:1]),
@@ -73,4 +83,5 @@ def watch(
         eager=eager,
     )
     monitor.start()
+    _begun[place] = monitor
     return monitor

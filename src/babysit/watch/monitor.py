@@ -63,6 +63,7 @@ class Monitor:
 
     Attributes:
         folder: The run folder.
+        is_block: Whether a ``with`` statement says where it ends.
 
     Example:
         >>> model = nn.Linear(2, 1)
@@ -95,6 +96,7 @@ class Monitor:
         self._notes: list[str] = []
         self._codes: tuple[str, ...] = ()
         self._diagnosis: Diagnosis | None = None
+        self.is_block = False
         self._started = False
         self._process = os.getpid()
         names = Names()
@@ -105,6 +107,7 @@ class Monitor:
         self._observer = Observer(names, self._store, header, self._stepped, self._failed, eager=eager)
 
     def __enter__(self) -> Self:
+        self.is_block = True
         self.start()
         return self
 
