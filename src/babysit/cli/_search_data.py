@@ -24,7 +24,7 @@ def data_of(target: str) -> dict[str, Any]:
     function, name = function_named(target), target.rpartition(":")[2]
     try:
         value = function()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # as of every function that is named on the command line
         raise InputError(
             target, expected=f"{name}() to return {WANTED}", found=told(error), todo="mend the function"
         ) from error

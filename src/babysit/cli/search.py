@@ -177,9 +177,11 @@ class _Options:
 def _run(options: _Options, folder: Path, json_file: str | None, *, quiet: bool, again: bool) -> None:
     import babysit as bs
     from babysit.cli._search_display import SearchDisplay
+    from babysit.measure.record import read_runs
     from babysit.preflight.target import function_named
-    from babysit.report.document import report_document
-    from babysit.report.html import write_report
+    from babysit.report.document import document_of
+    from babysit.report.html import write_page
+    from babysit.report.summary import read_summary
 
     screen = console(quiet=quiet, json_file=json_file)
     display = SearchDisplay(screen)
@@ -202,8 +204,10 @@ def _run(options: _Options, folder: Path, json_file: str | None, *, quiet: bool,
         raise typer.Exit(128 + stop.signal_number) from stop
     finally:
         display.close()
-    page = write_report(folder)
-    print_json(report_document(folder), json_file)
+    records = read_runs(folder)
+    summary = read_summary(folder, records)  # judged once for both
+    page = write_page(folder, records, summary)
+    print_json(document_of(folder, summary), json_file)
     display.close_with(found, page)
 
 
