@@ -30,3 +30,9 @@ def test_options_are_typed_as_the_command_reads_them(options: dict[str, object],
 
 def test_a_run_that_kept_no_options_shows_its_command() -> None:
     assert command_line(RunHeader("babysit run train.py")) == "babysit run train.py"
+
+
+def test_what_a_search_decided_by_itself_is_no_option() -> None:
+    options = {"target": "net.py:build", "data": "digits", "in_memory": True}
+    found = command_line(RunHeader("search", settings={"options": options}))
+    assert found == "babysit search net.py:build --data digits"

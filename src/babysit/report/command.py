@@ -13,6 +13,9 @@ _SEPARATORS = {"image_size": "x"}
 _REPEATED = ("space",)
 _TYPED = {"target_column": "target"}
 
+_DECIDED = ("in_memory",)
+"""What a run decided by itself and keeps beside its options."""
+
 
 def command_line(header: RunHeader) -> str:
     """What to type to do the run again; the header's command where it kept no options.
@@ -29,7 +32,8 @@ def command_line(header: RunHeader) -> str:
         return "" if header.command == "search" else header.command
     named = "target" if header.command == "search" else "data"
     subject = [shlex.quote(str(options[named]))] if named in options else []
-    flags = [flag for name, value in options.items() if name != named for flag in _flag(str(name), value)]
+    typed = {str(name): value for name, value in options.items() if name not in (named, *_DECIDED)}
+    flags = [flag for name, value in typed.items() for flag in _flag(name, value)]
     return " ".join(["babysit", header.command, *subject, *flags])
 
 
