@@ -4,6 +4,9 @@
 
     python benchmarks/learning_rates.py
 
+Left out are trainings without an optimizer whose rate could be set, those that set their rates themselves, which shows
+in that all rates come to the same end, and GANs and reinforcement learning, whose loss is no measure of progress.
+
 The first step of every script is taken over by :mod:`babysit.preflight.capture`, and a rate is suggested by the probe
 of ``babysit check``, with all of its five seconds for itself. Then the script itself is run, to its end, with the
 suggested rate, with its own, and with each of twelve from 1e-5 to 3; several optimizers, or groups of one, keep the
@@ -31,6 +34,7 @@ from pathlib import Path
 from unittest import mock
 
 ZOO = Path(__file__).parents[1] / "tests" / "zoo"
+NO_MEASURE = ("actor_critic.py", "dqn.py", "gan_points.py", "reinforce.py")
 GRID = tuple(10 ** (-5 + place / 2) for place in range(12))
 NEAR = 0.1
 NOTHING = 0.01
@@ -74,13 +78,13 @@ def suggest(task: tuple[str, int, float]) -> tuple[str, float, float, str]:
     subject = subject_of(name, seed)
     if subject is None:
         return name, math.nan, math.nan, "no step could be captured"
-    probe = probe_rates(subject, [subject.batch, *subject.others], time_limit=seconds)
+    probe = probe_rates(subject, [subject.batch, *subject.others, *subject.further], time_limit=seconds)
     if "given" not in probe.numbers and "suggested" in probe.numbers:
         return name, math.nan, math.nan, "its updates are its own, without an optimizer whose rate could be set"
     if "suggested" not in probe.numbers:
         return name, math.nan, math.nan, probe.texts.get("reason", "no rate brings the loss down")
     longer = f"{len(probe.series['longer:lr'])} for longer" if "longer:lr" in probe.series else "none for longer"
-    said = f"{len(subject.others) + 1} batches, {len(probe.series['lr'])} rates, {longer}"
+    said = f"{len(subject.others) + len(subject.further) + 1} batches, {len(probe.series['lr'])} rates, {longer}"
     return name, probe.numbers["suggested"], probe.numbers["given"], said
 
 
@@ -134,7 +138,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the numbers of every script there")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
-    names = [path.name for path in sorted(ZOO.glob(f"healthy/{options.only}.py"))]
+    names = [path.name for path in sorted(ZOO.glob(f"healthy/{options.only}.py")) if path.name not in NO_MEASURE]
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
         suggestions = pool.map(suggest, [(name, options.seed, options.seconds) for name in names], chunksize=1)
         chosen = {name: (rate, given, said) for name, rate, given, said in suggestions if math.isfinite(rate * given)}
@@ -152,6 +156,9 @@ def main() -> None:
             ends[name][rate] = end
             if is_close(rate, chosen[name][1]):
                 first[name] = initial
+    for name in [name for name in chosen if len(set(ends[name].values())) == 1]:
+        print(f"left out: {name}: it sets its rates itself", flush=True)
+        del chosen[name]
     summary = [judge(name, *chosen[name], first[name], ends[name]) for name in chosen]
     for name, by in (("fall", "best fall"), ("loss", "best loss"), ("alike", "best loss, or both next to nothing")):
         print(f"within {NEAR:.0%} of the {by}: {sum(item[name] for item in summary)} of {len(summary)}")

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from babysit.preflight.batch import Batch, map_tensors, tensors_of
 from babysit.preflight.failures import failure, refusal
 from babysit.preflight.isolation import isolated
 from babysit.preflight.judged import JUDGED
-from babysit.preflight.more_data import BATCHES
+from babysit.preflight.more_data import BATCHES, FURTHER, MOST_BYTES
 from babysit.preflight.probes import EXPERIMENTS, Experiment, Given
 from babysit.preflight.report import Check, Mark, Report
 from babysit.preflight.subject import Subject, call, current
@@ -33,6 +33,8 @@ from babysit.rules._config import Config, read_config
 
 SECONDS = 5.0
 _BATCHES = 1 + BATCHES  # as many as of a script's data
+_DRAWING = 1.0
+"""Seconds after which no batches beyond the first are taken for longer trials."""
 _LABELS = ("labels", "label", "targets", "target", "y")
 
 LossFunction = Callable[..., Any]
@@ -56,7 +58,8 @@ def check(
         loss_fn: ``(outputs, targets) -> scalar``; ``None`` for a model that computes its loss itself and gives it as
             ``.loss`` or ``["loss"]``.
         batch: ``(inputs, targets)``, ``(input, input, …, targets)``, a mapping with ``labels`` or ``targets`` among
-            its keys, or an iterable of such batches, as a DataLoader, of which the first sixteen are taken.
+            its keys, or an iterable of such batches, as a DataLoader, of which the first sixteen are taken, and where
+            that takes no time and little memory up to 48 more for the learning rate.
         optimizer: As training will use it; its rate, weight decay and parameters are checked with the rest.
         seconds: About what all of it may take; experiments that are not through by then say so.
         config: Of the rules; `[tool.babysit]` of the nearest pyproject.toml by default.
@@ -72,14 +75,9 @@ def check(
         >>> report.findings[0].code, report.verdict
         ('LOS007', 'errors')
     """
-    batches = _batches(batch, keeps_labels=loss_fn is None)
-    subject = Subject(
-        model,
-        batches[0],
-        forward=call,
-        loss=_loss(loss_fn),
-        optimizer=optimizer,
-    )
+    found = _batches(batch, keeps_labels=loss_fn is None)
+    batches, further = found[:_BATCHES], found[_BATCHES:]
+    subject = Subject(model, batches[0], forward=call, loss=_loss(loss_fn), optimizer=optimizer, further=further)
     return check_subject(subject, batches, seconds=seconds, config=config)
 
 
@@ -264,13 +262,27 @@ def _batches(given: Any, *, keeps_labels: bool) -> list[Batch]:
     if isinstance(given, Iterable) and not isinstance(given, str | bytes | Tensor):
         state = torch.get_rng_state()
         try:
-            found = [as_batch(item, keeps_labels=keeps_labels) for item in islice(iter(given), _BATCHES)]
+            each = (as_batch(item, keeps_labels=keeps_labels) for item in given)
+            found = list(islice(each, _BATCHES))
+            found += list(_further(each, found[0].size)) if found else []
         finally:
             torch.set_rng_state(state)  # a loader that shuffles has drawn from it
         if found:
             return found
         raise InputError("the batch", expected="at least one batch", found="an empty iterable", todo="check the data")
     return [as_batch(given, keeps_labels=keeps_labels)]
+
+
+def _further(batches: Iterator[Batch], size: int) -> Iterator[Batch]:
+    """Some more of this size, where that takes no time and little memory."""
+    until, left = time.monotonic() + _DRAWING, MOST_BYTES
+    with contextlib.suppress(Exception):  # nothing depends on them
+        for batch in islice(batches, FURTHER):
+            left -= sum(item.numel() * item.element_size() for item in batch.tensors())
+            if left < 0 or time.monotonic() > until:
+                return
+            if batch.size == size:
+                yield batch
 
 
 def _is_batch(given: Any) -> bool:

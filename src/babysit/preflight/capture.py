@@ -223,7 +223,7 @@ class Capture(TorchFunctionMode):
         with contextlib.suppress(Exception):  # what a script holds may be of any kind
             more = find_more(subject.batch, sys._getframe())
             if more is not None:
-                subject = dataclasses.replace(subject, others=more.batches, extreme=more.extreme)
+                subject = dataclasses.replace(subject, others=more.batches, further=more.further, extreme=more.extreme)
             else:
                 subject = dataclasses.replace(subject, held=find_held(subject.batch, sys._getframe()))
         self._found(subject)

@@ -71,6 +71,7 @@ def try_rates(
     rates: Sequence[float] = RATES,
     between: Callable[[], None] = lambda: None,
     until: float = math.inf,
+    untrained: Sequence[float] = (),
 ) -> Probe:
     """The same for any kind of batch.
 
@@ -82,10 +83,9 @@ def try_rates(
         rates: Rates to try, ascending.
         between: Called after every step, for signals.
         until: Of :func:`time.monotonic`: no further rate is begun then, and nothing is said but a reason.
+        untrained: The losses of the untrained model on each batch, where they are known.
     """
-    with isolated(model) as copy, torch.no_grad():
-        copy.train()
-        untrained = [loss_of(copy, batch).item() for batch in batches]
+    untrained = untrained or untrained_losses(model, loss_of, batches)
     curves: dict[float, list[float]] = {}
     verdicts: list[str] = []
     for rate in rates:
@@ -109,6 +109,15 @@ def try_rates(
         },
         texts={"verdicts": ",".join(verdicts), **({} if _size(untrained) else {"reason": _ALL_ZERO})},
     )
+
+
+def untrained_losses(
+    model: nn.Module, loss_of: Callable[[nn.Module, Example], Tensor], batches: Sequence[Example]
+) -> list[float]:
+    """The losses of the model as it is on every batch, in training mode."""
+    with isolated(model) as copy, torch.no_grad():
+        copy.train()
+        return [loss_of(copy, batch).item() for batch in batches]
 
 
 def tried(probe: Probe) -> list[tuple[float, float, str]]:
@@ -139,7 +148,13 @@ def _train(
     model.train()
     losses: list[float] = []
     for batch in batches:
-        loss = loss_of(model, batch)
+        try:
+            loss = loss_of(model, batch)
+        except (RuntimeError, ValueError):
+            if not losses:
+                raise
+            losses.append(math.inf)  # as losses do that are given probabilities which are none any longer
+            break
         losses.append(loss.item())
         if _explodes(losses, untrained):
             break

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 from babysit.preflight.batch import Batch
+from babysit.preflight.frames import values_of
+from babysit.preflight.loaders import Rows, draw_batches, passes, spread
 from babysit.watch.batches import fingerprints
 
-BATCHES = 15
+BATCHES, FURTHER = 15, 48
+"""Batches that are spread over all data, and how many more there are to be for trainings that are tried for longer: by
+sixteen batches that come again and again another rate is found best than by all (benchmarks/learning_rates.py)."""
+MOST_BYTES = 1 << 28
+"""That further batches may take."""
 _MOST_HELD = 8
 _MOST_NUMBERS = 1 << 27
-_FOREIGN = (str(Path(__file__).parents[1]), str(Path(torch.__file__).parent))
-
-Rows = NDArray[np.int64]
+_MOST_WINDOWED = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -31,41 +33,81 @@ class MoreData:
 
     Attributes:
         batches: Spread evenly over the data, of the first batch's size.
+        further: More of them, as they come when the data are gone through in any order.
         extreme: A batch with the rows that are not finite, or have the smallest and the largest targets.
     """
 
     batches: tuple[Batch, ...]
+    further: tuple[Batch, ...]
     extreme: Batch
 
 
 def find_more(batch: Batch, frame: FrameType | None) -> MoreData | None:
-    """Look in the variables of the script for the tensors that a batch's rows come from.
+    """Look in the variables of the script for the tensors that a batch's rows come from, or for a loader like it.
 
     Args:
         batch: The first one, as it was recorded; its inputs and targets are tuples of tensors.
         frame: Of whoever asks; the frames of the script are those around it.
 
     Returns:
-        ``None`` where any part of the batch is not found, row by row, among the script's tensors.
+        ``None`` where any part of the batch is not found, row by row, among the script's tensors, and no loader of the
+        script gives batches of such parts.
     """
+    parts = _among_tensors(batch, frame)
+    further = min(FURTHER, MOST_BYTES // max(1, sum(map(_bytes, (*batch.inputs, *batch.targets)))))
+    if parts is not None:
+        recorded = (*batch.inputs, *batch.targets)
+        total = next(len(part) for part, own in zip(parts, recorded, strict=True) if _is_of_examples(own, batch))
+        return _more(batch, parts, spread(total, BATCHES, batch.size), passes(total, further, batch.size))
+    drawn = draw_batches(batch, frame, BATCHES, further)
+    if not drawn:
+        return None
+    joined = [
+        torch.cat(several) if _is_of_examples(several[0], batch) else several[0] for several in zip(*drawn, strict=True)
+    ]
+    rows = np.split(np.arange(len(drawn) * batch.size), len(drawn))
+    return _more(batch, joined, rows[:BATCHES], rows[BATCHES:])
+
+
+def _bytes(part: Tensor) -> int:
+    return part.numel() * part.element_size()
+
+
+def _among_tensors(batch: Batch, frame: FrameType | None) -> list[Tensor] | None:
+    """The whole of each part of a batch, inputs first; what is no example a row, as classes' weights, is as it is."""
     held = [item for item in _held(frame) if item.dim() and len(item) > batch.size and item.numel() <= _MOST_NUMBERS]
+    held.sort(key=len)  # the training data have fewer rows than what they were split from
     rows = _rows(batch, held)
     if rows is None:
         return None
     total, places = rows
-    of_data = [item for item in held if len(item) == total]
-    parts = [[_source(part, of_data, places) for part in group] for group in (batch.inputs, batch.targets)]
-    inputs, targets = ([part for part in group if part is not None] for group in parts)
-    if len(inputs) < len(batch.inputs) or len(targets) < len(batch.targets):
-        return None
+    parts = [
+        _source(part, held, total, places) if _is_of_examples(part, batch) else part
+        for part in (*batch.inputs, *batch.targets)
+    ]
+    found = [part for part in parts if part is not None]
+    return found if len(found) == len(parts) else None
+
+
+def _is_of_examples(part: Tensor, batch: Batch) -> bool:
+    return part.dim() > 0 and len(part) == batch.size
+
+
+def _more(batch: Batch, parts: Sequence[Tensor], rows: Sequence[Rows], further: Sequence[Rows]) -> MoreData:
+    """Batches of these rows of the data that the parts of a batch were taken from."""
+    recorded = (*batch.inputs, *batch.targets)
+    count = len(batch.inputs)
 
     def taken(indices: Rows) -> Batch:
         chosen = torch.from_numpy(indices)
-        return Batch(tuple(item[chosen] for item in inputs), tuple(item[chosen] for item in targets), len(indices))
+        found = [
+            part[chosen] if _is_of_examples(own, batch) else part for part, own in zip(parts, recorded, strict=True)
+        ]
+        return Batch(tuple(found[:count]), tuple(found[count:]), len(indices))
 
-    order = np.random.default_rng(0).permutation(np.linspace(0, total - 1, BATCHES * batch.size).astype(np.int64))
-    batches = tuple(taken(part) for part in np.split(order, BATCHES))
-    return MoreData(batches, taken(_extreme([*inputs, *targets], targets, batch.size)))
+    whole = [part for part, own in zip(parts, recorded, strict=True) if _is_of_examples(own, batch)]
+    targets = [part for part, own in zip(parts[count:], batch.targets, strict=True) if _is_of_examples(own, batch)]
+    return MoreData(tuple(map(taken, rows)), tuple(map(taken, further)), taken(_extreme(whole, targets, batch.size)))
 
 
 def find_held(batch: Batch, frame: FrameType | None) -> tuple[Batch, ...]:
@@ -114,18 +156,30 @@ def _rows(batch: Batch, held: Sequence[Tensor]) -> tuple[int, Rows] | None:
 
 
 def _like(part: Tensor, held: Iterable[Tensor]) -> Iterator[Tensor]:
-    """Those of the tensors that rows of this shape and kind can come from."""
+    """Those of the tensors that rows of this shape and kind can come from, whole or all but one end of each row."""
     if not part.dim():
         return
     for item in held:
-        is_alike = item.is_floating_point() == part.is_floating_point() and item.device == part.device
-        if is_alike and item[0].numel() == part[0].numel():
+        if item.is_floating_point() != part.is_floating_point() or item.device != part.device:
+            continue
+        if item[0].numel() == part[0].numel():
             yield item.detach().reshape(len(item), *part.shape[1:]).to(part.dtype)
+        elif part.dim() > 1:
+            # a model of sequences is given all but the last, and shall answer with all but the first
+            longer = _windows(item.detach(), part.shape[1] + 1) if item.dim() == 1 else item.detach()
+            if longer.dim() == part.dim() and longer.shape[1:] == (part.shape[1] + 1, *part.shape[2:]):
+                yield from (ends.to(part.dtype) for ends in (longer[:, :-1], longer[:, 1:]))
 
 
-def _source(part: Tensor, of_data: Sequence[Tensor], places: Rows) -> Tensor | None:
+def _windows(text: Tensor, length: int) -> Tensor:
+    """All stretches of one long row of tokens."""
+    fits = length <= len(text) and len(text) * length <= _MOST_WINDOWED and not text.is_floating_point()
+    return text.unfold(0, length, 1) if fits else text
+
+
+def _source(part: Tensor, held: Sequence[Tensor], total: int, places: Rows) -> Tensor | None:
     chosen = torch.from_numpy(places)
-    return next((item for item in _like(part, of_data) if torch.equal(item[chosen], part)), None)
+    return next((item for item in _like(part, held) if len(item) == total and torch.equal(item[chosen], part)), None)
 
 
 def _extreme(parts: Sequence[Tensor], targets: Sequence[Tensor], size: int) -> Rows:
@@ -147,17 +201,7 @@ def _ends(target: Tensor) -> tuple[Tensor, Tensor]:
 
 def _held(frame: FrameType | None) -> list[Tensor]:
     """The tensors in the variables of a script, in its data sets, and in those of its loaders."""
-    found: dict[int, Tensor] = {}
-    seen: set[int] = set()
-    while frame is not None:
-        if not frame.f_code.co_filename.startswith(_FOREIGN):
-            for space in (frame.f_locals, frame.f_globals):
-                if id(space) not in seen:
-                    seen.add(id(space))
-                    for value in list(space.values()):
-                        found |= {id(item): item for item in _tensors(value)}
-        frame = frame.f_back
-    return list(found.values())
+    return list({id(item): item for value in values_of(frame) for item in _tensors(value)}.values())
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

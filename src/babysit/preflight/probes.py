@@ -130,6 +130,10 @@ def _say_ignored(probe: Probe) -> tuple[str, str]:
     return f"loss {initial:.3g} → {real:.3g} with them, {blank:.3g} with zeros", "lower with them"
 
 
+def _rates(given: Given) -> Probe:
+    return probe_rates(given.subject, [*given.batches, *given.subject.further], time_limit=given.seconds)
+
+
 def _say_rates(probe: Probe) -> tuple[str, str]:
     numbers, rates = probe.numbers, tried(probe)
     falls = [rate for rate, _, verdict in rates if verdict == "falls"]
@@ -201,7 +205,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "learning-rate",
         "Learning-rate range",
         (),
-        lambda given: probe_rates(given.subject, given.batches, time_limit=given.seconds),
+        _rates,
         _say_rates,
         share=0.3,
         # no rule judges it here, as a model that is trained already has nothing to gain at any rate

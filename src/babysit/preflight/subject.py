@@ -27,6 +27,7 @@ class Subject:
         loss: ``(model, batch) -> scalar``, to be differentiated.
         optimizer: As training will use it; ``None`` where there is none yet.
         others: Further batches of the training data, spread evenly over all of it.
+        further: More of them, for trainings that are tried for longer.
         extreme: One with its most unusual examples; ``None`` where only the first batch is known.
         held: Batches of other data that a script holds, as for its evaluation; where the training data are not known.
         fixed_size: Whether forward and loss work for batches of this size only, as they were recorded from a script.
@@ -38,6 +39,7 @@ class Subject:
     loss: Loss
     optimizer: torch.optim.Optimizer | None = None
     others: Sequence[Batch] = ()
+    further: Sequence[Batch] = ()
     extreme: Batch | None = None
     held: Sequence[Batch] = ()
     fixed_size: bool = False

@@ -9,10 +9,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -21,6 +20,7 @@ from babysit.measure.record import Probe
 from babysit.preflight.batch import Batch
 from babysit.preflight.isolation import isolated
 from babysit.preflight.learning_rate import RATES, tried, try_rates
+from babysit.preflight.longer_trials import MOST, middle_of_good, try_longer
 from babysit.preflight.subject import Subject
 from babysit.preflight.timing import quickest
 
@@ -32,13 +32,13 @@ GRACE = 1.5
 """Times the time limit that it may take where steps turn out slower than they were when they were timed."""
 STEPS = (12, 40)
 """Fewest and most steps at each rate, as time allows (heuristic)."""
-LONGER = (80, 200)
-"""Likewise for each of the rates that did well."""
-WORTH_LONGER, MOST_LONGER = 0.6, 4
-"""A rate is tried for longer that brings the loss down by this share of what the best does, and how many of them: in 50
-of 53 healthy trainings one of the first three is as good as the best of all rates (benchmarks/learning_rates.py)."""
-NEAR, NOTHING = 0.1, 0.001
-"""A loss this share above the lowest is as good; so is any below this share of the untrained model's."""
+LONGER = (80, 300)
+"""Likewise for each of the rates that did well: after 100 steps, 200 and 300 the rate suggested is as good as the best
+of all in about 34, 42 and 44 of 46 healthy trainings, and after 400 in no more (benchmarks/learning_rates.py)."""
+TRIALS = 3
+"""So many longer trials there should be time for."""
+CLOSE = 5.0
+"""A rate this many times as high is next to one; where every other rate is tried, none is (heuristic)."""
 SEVERAL = 12
 """With fewer batches, a longer trial tells how well they are learnt by heart, which a high rate is better at."""
 
@@ -55,39 +55,65 @@ def probe_rates(
         rates: Of the first parameter group, ascending.
 
     Returns:
-        The probe of :func:`try_rates`, and where any rate is usable: ``suggested``; ``suggested_ratio`` and
-        ``best_ratio``, what remained of the loss at this rate and at the best in the test; ``given``, the optimizer's
-        own rate. Suggested is, of the rates that were tried for longer (series ``longer:lr`` and ``longer:loss``, the
-        mean over the last tenth; ``longer_steps``), the lowest that is as good as the best; without the time or the
-        batches for that, the lowest that brings the loss down by ``ENOUGH`` of what the best does and is not next to
-        one that explodes. A reason instead where there is no time, or no rate.
+        The probe of :func:`try_rates`, and where any rate is usable ``suggested``; ``given``, the optimizer's own rate,
+        which a schedule that warms up is still below. Suggested is, of the rates that were tried for longer (series
+        ``longer:lr`` and ``longer:loss``, the mean over the last quarter; ``longer_steps``), the middle one of those
+        as good as the best; without the time or the batches for that, the lowest that brings the loss down by
+        ``ENOUGH`` of what the best does and is not next to one that explodes. A reason instead where there is no time,
+        or no rate.
     """
     reason = _without_rate(subject.optimizer)
     if reason:
         return Probe("learning-rate", texts={"reason": reason})
-    fewest, most = STEPS
     seconds = _seconds_a_step(subject, batches) if math.isfinite(time_limit) else 0.0
-    if seconds * len(rates) * fewest > time_limit:
-        rates = rates[::2]
-    steps = most if not seconds else min(most, int(time_limit / (seconds * len(rates))))
-    if steps < fewest:
-        needed = seconds * len(rates) * fewest
-        reason = f"trying {len(rates)} rates takes {needed:.2g} s, more than there was"
+    several = len(batches) >= SEVERAL
+    some, steps = _planned(rates, time_limit / seconds if seconds else math.inf, longer=several)
+    if not steps:
+        needed = seconds * len(some) * STEPS[0]
+        reason = f"trying {len(some)} rates takes {needed:.2g} s, more than there was"
         return Probe("learning-rate", texts={"reason": reason})
     begin = time.monotonic()
-    probe = _attempt(subject, batches, rates, steps, begin + GRACE * time_limit)
+    probe = _attempt(subject, batches, some, steps, begin + GRACE * time_limit)
     if not probe.numbers:
         return probe
-    given = {} if subject.optimizer is None else {"given": float(subject.optimizer.param_groups[0]["lr"])}
+    given = {} if subject.optimizer is None else {"given": _rate_of(subject.optimizer.param_groups[0])}
     probe = dataclasses.replace(probe, numbers={**probe.numbers, **_suggested(probe), **given})
-    if "best" not in probe.numbers or steps < most or len(batches) < SEVERAL:
+    if "best" not in probe.numbers or not several:
         return probe
+    return _tried_longer(subject, batches, probe, rates, begin, time_limit)
+
+
+def _tried_longer(
+    subject: Subject, batches: Sequence[Batch], probe: Probe, rates: Sequence[float], begin: float, time_limit: float
+) -> Probe:
+    """The range test with what longer trials suggest, where there is time for them."""
     spent = time.monotonic() - begin
-    taken = sum(len(losses) for name, losses in probe.series.items() if name.startswith("losses:"))
-    chosen, length = _affordable(_promising(probe), max(seconds, spent / taken), time_limit - spent)
-    if not chosen:
+    seconds = spent / sum(len(losses) for name, losses in probe.series.items() if name.startswith("losses:"))
+    steps = _affordable(seconds, time_limit - spent)
+    if not steps:
         return probe
-    return _decided(probe, _attempt(subject, batches, sorted(chosen), length, begin + GRACE * time_limit))
+    latest = begin + time_limit - steps * seconds
+    ends = try_longer(subject, batches, _optimizers(subject), probe, rates, steps=steps, latest=latest)
+    return _decided(probe, ends, steps) if ends else probe
+
+
+def _planned(rates: Sequence[float], affordable: float, *, longer: bool) -> tuple[Sequence[float], int]:
+    """Which rates to try, and for how many steps, so that there is time for longer trials of some, where it suffices.
+
+    Example:
+        >>> _planned(RATES, 2000, longer=True)[1], _planned(RATES, 1000, longer=True)[1]
+        (40, 26)
+        >>> some, steps = _planned(RATES, 450, longer=True)
+        >>> len(some), steps
+        (10, 21)
+    """
+    fewest, most = STEPS
+    kept = max(TRIALS * LONGER[0], min(MOST * LONGER[1], affordable / 2)) if longer else 0.0
+    for some, left in ((rates, kept), (rates[::2], kept), (rates, 0.0), (rates[::2], 0.0)):
+        steps = int(min(most, (affordable - left) / len(some)))
+        if steps >= fewest:
+            return some, steps
+    return rates[::2], 0
 
 
 def _without_rate(optimizer: torch.optim.Optimizer | None) -> str:
@@ -99,6 +125,11 @@ def _without_rate(optimizer: torch.optim.Optimizer | None) -> str:
     return ""
 
 
+def _rate_of(group: Mapping[str, Any]) -> float:
+    """The rate of a parameter group; where a schedule begins below it, that which it goes up to."""
+    return max(float(group[name]) for name in ("lr", "initial_lr", "max_lr") if name in group)
+
+
 def _attempt(subject: Subject, batches: Sequence[Batch], rates: Sequence[float], steps: int, until: float) -> Probe:
     """So many steps at each rate, over the batches again and again."""
     repeated = list(itertools.islice(itertools.cycle(batches), steps))
@@ -107,7 +138,7 @@ def _attempt(subject: Subject, batches: Sequence[Batch], rates: Sequence[float],
 
 def _optimizers(subject: Subject) -> MakeOptimizer:
     """The subject's own optimizer with another rate; several groups keep the ratios of theirs."""
-    given = [] if subject.optimizer is None else [float(group["lr"]) for group in subject.optimizer.param_groups]
+    given = [] if subject.optimizer is None else list(map(_rate_of, subject.optimizer.param_groups))
 
     def make(model: nn.Module, rate: float) -> torch.optim.Optimizer:
         optimizer = subject.optimizer_for(model, lr=rate)
@@ -127,55 +158,29 @@ def _suggested(probe: Probe) -> dict[str, float]:
     falling = [place for place, verdict in enumerate(verdicts) if verdict == "falls"]
     best = min(ratios[place] for place in falling)
     place = next(place for place in falling if 1 - ratios[place] >= ENOUGH * (1 - best))
-    above = verdicts[place + 1] if place + 1 < len(verdicts) else ""
-    if above == "explodes" and place and verdicts[place - 1] == "falls":
+    above = place + 1
+    is_next = above < len(rates) and verdicts[above] == "explodes" and rates[above] < CLOSE * rates[place]
+    if is_next and place and verdicts[place - 1] == "falls":
         place -= 1
-    rate, ratio = rates[place], ratios[place]
-    return {"suggested": rate, "suggested_ratio": ratio, "best_ratio": best}
+    return {"suggested": rates[place]}
 
 
-def _promising(probe: Probe) -> list[float]:
-    """The rates that are worth a longer trial, the best first."""
-    falling = sorted((ratio, rate) for rate, ratio, verdict in tried(probe) if verdict == "falls")
-    return [rate for ratio, rate in falling if 1 - ratio >= WORTH_LONGER * (1 - falling[0][0])][:MOST_LONGER]
-
-
-def _affordable(rates: list[float], seconds: float, left: float) -> tuple[list[float], int]:
-    """As many of the rates, and steps at each, as there is time for; no steps where that is too few of either."""
+def _affordable(seconds: float, left: float) -> int:
+    """How many steps there is time for at each of a few rates; none where that is too few to tell anything."""
     fewest, most = LONGER
-    for count in range(len(rates), 1, -1):
-        steps = int(min(most, left / (seconds * count)))
+    for count in (TRIALS, TRIALS - 1):
+        steps = min(most, left / (seconds * count)) if seconds else most
         if steps >= fewest:
-            return rates[:count], steps
-    return [], 0
+            return int(steps)
+    return 0
 
 
-def _decided(probe: Probe, longer: Probe) -> Probe:
-    """The range test with the rate that longer trials suggest; as it is where they exploded or there was no time."""
-    rates = [rate for rate, _, verdict in tried(longer) if verdict != "explodes"]
-    if not rates:
-        return probe
-    curves = [longer.series[f"losses:{rate:.3g}"] for rate in rates]
-    ends = [statistics.fmean(losses[-max(1, len(losses) // 10) :]) for losses in curves]
-    rate = _lowest_as_good(dict(zip(rates, ends, strict=True)), curves[0][0])
-    ratio = probe.series["ratio"][probe.series["lr"].index(rate)]
-    numbers = {"suggested": rate, "suggested_ratio": ratio, "longer_steps": float(len(curves[0]))}
-    series = {"longer:lr": tuple(rates), "longer:loss": tuple(ends)}
+def _decided(probe: Probe, ends: Mapping[float, float], length: int) -> Probe:
+    """The range test with the rate that longer trials suggest."""
+    untrained = probe.series[f"losses:{probe.series['lr'][0]:.3g}"][0]
+    numbers = {"suggested": middle_of_good(ends, untrained, steps=length), "longer_steps": float(length)}
+    series = {"longer:lr": tuple(ends), "longer:loss": tuple(ends.values())}
     return dataclasses.replace(probe, numbers={**probe.numbers, **numbers}, series={**probe.series, **series})
-
-
-def _lowest_as_good(ends: Mapping[float, float], untrained: float) -> float:
-    """The lowest rate whose loss is nearly the lowest, or next to nothing; lower rates have more to spare.
-
-    A loss that becomes negative has no bottom to be near to: what counts is how far it fell.
-
-    Example:
-        >>> _lowest_as_good({0.001: 0.52, 0.01: 0.105, 0.1: 0.1}, 2.3), _lowest_as_good({0.01: -1.0, 0.1: -5.0}, -0.5)
-        (0.01, 0.1)
-    """
-    best = min(ends.values())
-    limit = best + NEAR * (best if best >= 0 else max(untrained - best, 0.0))
-    return min(rate for rate, end in ends.items() if end <= (max(limit, NOTHING * untrained) if best >= 0 else limit))
 
 
 def _seconds_a_step(subject: Subject, batches: Sequence[Batch]) -> float:
