@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from babysit.preflight import loaders
 from babysit.preflight.batch import Batch
@@ -21,13 +23,11 @@ class Made(Dataset[Any]):
 
     def __init__(self, count: int, scale: float = 1.0) -> None:
         self.count, self.scale = count, scale
-        self.asked = 0
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        self.asked += 1
         generator = torch.Generator().manual_seed(index)
         image = self.scale * torch.randn(1, 4, 4, generator=generator)
         return {"image": image, "number": index, "label": index % 5}
@@ -167,13 +167,49 @@ def test_drawing_ends_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> 
     clock = iter(range(1000))
     monkeypatch.setattr(loaders.time, "monotonic", lambda: float(next(clock)))
     torch.manual_seed(0)
-    data = Made(300)
-    loader = DataLoader(data, batch_size=10, shuffle=True)
+    loader = DataLoader(Made(300), batch_size=10, shuffle=True)
     batch = first_of(loader)
-    data.asked = 0
     found = loaders.draw_batches(batch_of([batch["image"]], [batch["label"]]), sys._getframe(), 15, seconds=3.5)
     assert len(found) == 4
-    assert data.asked == 40
+
+
+def test_random_numbers_are_as_before() -> None:
+    class Noisy(Made):
+        def __init__(self) -> None:
+            super().__init__(300)
+            self.own = random.Random(0)
+            self.numbers = np.random.default_rng(0)
+            self.tensors = torch.Generator().manual_seed(0)
+
+        def draws(self) -> tuple[float, ...]:
+            noise = torch.randn((), generator=self.tensors)
+            return self.own.random(), self.numbers.random(), random.random(), np.random.rand(), float(noise)
+
+        def __getitem__(self, index: int) -> dict[str, Any]:
+            example = super().__getitem__(index)
+            return {**example, "image": example["image"] + 0.01 * sum(self.draws()) + 0.01 * torch.randn(1, 4, 4)}
+
+    torch.manual_seed(0)
+    random.seed(0)
+    np.random.seed(0)
+    twins = Noisy(), Noisy()
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()
+    loader = DataLoader(Subset(twins[0], range(200)), batch_size=20, shuffle=True)
+    batch = twins[1][0]
+    batch = {name: torch.stack([torch.as_tensor(twins[1][place][name]) for place in range(20)]) for name in batch}
+    torch.set_rng_state(states[0])
+    random.setstate(states[1])
+    np.random.set_state(states[2])
+    more = find_more(batch_of([batch["image"]], [batch["label"]]), sys._getframe())
+    assert more is not None
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert random.getstate() == states[1]
+    assert np.random.get_state()[1].tolist() == states[2][1].tolist()
+    assert len(loader) == 10
+    fresh = Noisy()
+    assert twins[0].own.getstate() == fresh.own.getstate()
+    assert twins[0].numbers.bit_generator.state == fresh.numbers.bit_generator.state
+    assert torch.equal(twins[0].tensors.get_state(), fresh.tensors.get_state())
 
 
 def test_tensors_in_a_data_set_need_no_drawing() -> None:

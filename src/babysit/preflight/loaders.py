@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
+import random
 import time
 from collections.abc import Iterator, Sequence
 from types import FrameType
@@ -13,10 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, RandomSampler
+from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
 
 from babysit.preflight.batch import Batch, tensors_of
 from babysit.preflight.frames import values_of
+from babysit.preflight.still import randomness_kept
 
 Rows = NDArray[np.int64]
 
@@ -47,7 +50,8 @@ def draw_batches(
     for loader in sorted(_loaders(frame), key=lambda item: not isinstance(item.sampler, RandomSampler)):
         if loader.batch_size != batch.size or isinstance(loader.dataset, IterableDataset):
             continue
-        with contextlib.suppress(Exception):  # a data set may be of any kind
+        # a data set may be of any kind, and draw random numbers
+        with contextlib.suppress(Exception), torch.random.fork_rng(devices=[]), randomness_kept():
             total = len(loader.dataset)  # type: ignore[arg-type]
             rows = [*spread(total, count, batch.size), *passes(total, further, batch.size)]
             found = list(_batches_of(loader, batch, rows, until))
@@ -80,8 +84,9 @@ def _batches_of(loader: DataLoader[Any], batch: Batch, rows: Sequence[Rows], unt
         return
     parts = [*batch.inputs, *batch.targets]
     places: list[int] | None = None
+    data = _apart(loader.dataset)
     for indices in rows:
-        drawn = _drawn(loader, indices.tolist())
+        drawn = _drawn(loader, data, indices.tolist())
         places = _places(parts, drawn, batch.size) if places is None else places
         if places is None:
             return
@@ -96,9 +101,22 @@ def _loaders(frame: FrameType | None) -> Iterator[DataLoader[Any]]:
             yield value
 
 
-def _drawn(loader: DataLoader[Any], indices: Sequence[int]) -> list[Tensor]:
+def _drawn(loader: DataLoader[Any], data: Any, indices: Sequence[int]) -> list[Tensor]:
     assert loader.collate_fn is not None
-    return tensors_of(loader.collate_fn([loader.dataset[index] for index in indices]))
+    return tensors_of(loader.collate_fn([data[index] for index in indices]))
+
+
+def _apart(data: Any) -> Any:
+    """The same data, with copies of the random generators that it draws from, of its own and of what it is made of."""
+    apart = copy.copy(data)
+    for name, value in list(getattr(apart, "__dict__", {}).items()):
+        if isinstance(value, torch.Generator):
+            apart.__dict__[name] = value.clone_state()
+        elif isinstance(value, random.Random | np.random.Generator | np.random.RandomState):
+            apart.__dict__[name] = copy.deepcopy(value)
+        elif isinstance(value, Dataset):
+            apart.__dict__[name] = _apart(value)
+    return apart
 
 
 def _places(parts: Sequence[Tensor], drawn: Sequence[Tensor], size: int) -> list[int] | None:
