@@ -55,6 +55,8 @@ class LossCall:
             ones); ``None`` where the targets are no classes.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
         smoothing: Of the labels: above 0 the loss cannot reach zero.
+        of_itself: Whether the model makes what it is compared with: a tensor that was cut off from the graph, and whose
+            memory another call of the step was given with its graph, as codes and features are of a quantizer.
     """
 
     step: int
@@ -74,6 +76,7 @@ class LossCall:
     accuracy: float | None = None
     reduction: str = "mean"
     smoothing: float = 0.0
+    of_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True)

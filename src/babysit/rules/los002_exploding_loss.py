@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve, running_median
+from babysit.rules._parts import Part, part_against_data, part_of_itself
 from babysit.rules._words import LECTURE, change_rate, number, rate_at
 
 
@@ -23,6 +25,9 @@ class ExplodingLoss(Rule):
     initial level: the largest of the first loss, the initial loss measured before training, and the chance level.
     A run that ends while its loss climbs over the limit counts as well, as a trainer may have stopped it there.
 
+    Where the loss is a sum, the calls of loss functions tell its parts apart. A part that compares the model with
+    itself, as the codes and the features of a quantizer, has no level to be held against: both of its sides grow.
+
     ## Why it hurts
     Each update overshoots, the next gradient is larger, and the loss runs away: NaN is the usual end. Even when the
     loss comes back, units have often been thrown so far off the data that they never fire again.
@@ -33,7 +38,10 @@ class ExplodingLoss(Rule):
 
     ## When it is a false alarm
     A single wild mini-batch does not move a median, so spikes are no alarm. Losses that may be negative have no scale
-    and are not judged. A loss that changes its own definition during training (a growing penalty) may be one.
+    and are not judged. A loss that changes its own definition during training (a growing penalty) may be one. Nothing
+    is said where only the parts that compare the model with itself grew, while those that are measured against data
+    never rose over the limit and ended under `recovered`; where a part grew that no function of torch computes, that
+    is told as information, or as a warning if the run ends with it.
 
     ## Options
     The factor is the lecture's for giving up on a trial of a search. An explosion that the run recovered from
@@ -52,6 +60,7 @@ class ExplodingLoss(Rule):
     factor: float = threshold(3.0, unit="× initial loss", source=LECTURE)
     recovered: float = threshold(0.9, unit="× initial loss")
     harmless: float = threshold(0.25, unit="× initial loss")
+    looked_at: int = threshold(3, unit="recorded steps over the limit")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
@@ -63,15 +72,24 @@ class ExplodingLoss(Rule):
         peak = float(max(running_median(curve.blocks()).max(), curve.losses[-1] if climbing else 0.0))
         if peak <= limit:
             return
-        severity = Severity.ERROR if climbing else self._how_bad(curve)
         over = np.flatnonzero(curve.losses > limit)
+        learnt = self._learnt(run, over)
+        if learnt is None:
+            yield self._of_the_rate(run, curve, over, peak, Severity.ERROR if climbing else self._how_bad(curve))
+        elif not self._grew(part_of_itself(run)):
+            still = climbing or curve.final > limit
+            yield self._of_a_part(curve, over, peak, learnt, Severity.WARNING if still else Severity.INFO)
+
+    def _of_the_rate(
+        self, run: RunRecord, curve: Curve, over: NDArray[np.intp], peak: float, severity: Severity
+    ) -> Finding:
         rate = rate_at(run, int(over[0]))
         came_back = f" and came back to {number(curve.final)}" if severity is not Severity.ERROR else ""
-        yield self.finding(
+        return self.finding(
             f"the loss exploded from {number(curve.initial)} to {number(peak)}{came_back}: the learning rate is "
             + ("too high at the start" if came_back else "too high")
             + (f" (lr {number(rate)})" if rate else ""),
-            evidence=(Evidence("largest loss", peak, limit), Evidence("final loss", curve.final, curve.initial)),
+            evidence=self._evidence(curve, peak),
             remedies=(
                 change_rate(rate, 0.1),
                 "warm the learning rate up over the first few hundred steps",
@@ -80,6 +98,42 @@ class ExplodingLoss(Rule):
             steps=(int(over[0]), int(over[-1])),
             severity=severity,
         )
+
+    def _of_a_part(
+        self, curve: Curve, over: NDArray[np.intp], peak: float, learnt: Part, severity: Severity
+    ) -> Finding:
+        return self.finding(
+            f"the loss rose from {number(curve.initial)} to {number(peak)}, but not the part of it that is measured "
+            f"against data, which fell from {number(learnt.began)} to {number(learnt.ended)}: another part grew",
+            evidence=(
+                *self._evidence(curve, peak),
+                Evidence("largest loss against data", learnt.peak, self.factor * learnt.began),
+            ),
+            remedies=(
+                "print the parts of the loss one by one, and see which of them grew",
+                "where it is to stay small, give it a larger weight or lower the learning rate",
+            ),
+            steps=(int(over[0]), int(over[-1])),
+            severity=severity,
+        )
+
+    def _evidence(self, curve: Curve, peak: float) -> tuple[Evidence, Evidence]:
+        return (
+            Evidence("largest loss", peak, self.factor * curve.initial),
+            Evidence("final loss", curve.final, curve.initial),
+        )
+
+    def _learnt(self, run: RunRecord, over: NDArray[np.intp]) -> Part | None:
+        """The part against data, where it was looked at while the whole exploded, and fell all the same."""
+        part = part_against_data(run)
+        if part is None or not part.began > 0:
+            return None
+        meanwhile = part.values[np.isin(part.steps, over)]
+        is_calm = len(meanwhile) >= self.looked_at and meanwhile.max() <= self.factor * part.began
+        return part if is_calm and part.ended < self.recovered * part.began else None
+
+    def _grew(self, part: Part | None) -> bool:
+        return part is not None and part.peak > self.factor * part.began
 
     def _how_bad(self, curve: Curve) -> Severity:
         if curve.final >= self.recovered * curve.initial:

@@ -16,6 +16,7 @@ from babysit.measure.record import CLASS_BUCKETS, LossCall, Numbers
 from babysit.watch.gather import Gather, Values
 from babysit.watch.graph import made_by
 from babysit.watch.numbers import put_numbers
+from babysit.watch.values import has_no_values, is_array
 
 LOSSES = (
     "cross_entropy",
@@ -84,6 +85,36 @@ class Call:
             elements = self.targets.numel() if self.is_classification else self.outputs.numel()
             return result / max(elements, 1)
         return result
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Where the two arguments of a call lie, as addresses that keep nothing alive.
+
+    Attributes:
+        connected: Of those with a graph.
+        cut: Of those without one.
+    """
+
+    connected: frozenset[int]
+    cut: frozenset[int]
+
+
+def memory_of(call: Call) -> Memory:
+    """Where a call's arguments lie.
+
+    Example:
+        >>> x = torch.ones(3, requires_grad=True) * 2
+        >>> memory = memory_of(Call("mse_loss", x, x.detach(), {}, None))
+        >>> memory.connected == memory.cut
+        True
+    """
+    arguments = [item for item in (call.outputs, call.targets) if is_array(item) and not has_no_values(item)]
+    connected, cut = (
+        frozenset(item.untyped_storage().data_ptr() for item in arguments if item.requires_grad is graph) - {0}
+        for graph in (True, False)
+    )
+    return Memory(connected, cut)
 
 
 def measure_call(call: Call, gather: Gather, *, whole: bool = False) -> Callable[[int, str], LossCall]:

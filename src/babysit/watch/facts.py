@@ -91,6 +91,7 @@ class Facts:
     regression: bool = False
     labels: int = 0
     rows: int = 0
+    _of_itself: bool = False
     _weighted: bool = False
     _smoothing: float = 0.0
     _counts: Tensor | None = None
@@ -98,10 +99,17 @@ class Facts:
     _rows: int = 0
     _ratios: list[float] = field(default_factory=list)
 
-    def learn(self, name: str, targets: Targets | None) -> None:
-        """Take a call in training into account."""
+    def learn(self, name: str, targets: Targets | None, *, of_itself: bool = False) -> None:
+        """Take a call in training into account.
+
+        Args:
+            name: Of the function.
+            targets: What it was given to hit; ``None`` where they were not looked at.
+            of_itself: The model makes them, so that they say nothing of the data, nor of what guessing would cost.
+        """
         self.names.add(name)
-        if targets is None:
+        self._of_itself |= of_itself
+        if targets is None or of_itself:
             return
         self._weighted |= targets.weighted
         self._smoothing = targets.smoothing
@@ -138,7 +146,7 @@ class Facts:
     @property
     def loss_name(self) -> str:
         """The loss function, where what is backpropagated is a fixed multiple of its value; else ``""``."""
-        if len(self.names) != 1 or not self._ratios:
+        if len(self.names) != 1 or self._of_itself or not self._ratios:
             return ""
         middle = median(self._ratios)
         off = sum(abs(ratio - middle) > 3 * _SAME * abs(middle) for ratio in self._ratios)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from babysit.measure.record import EVALUATION, TRAIN, Forward, LossCall, Record
 from babysit.watch.batches import Inputs, SeenExamples, fewest, measure_inputs, resolve
-from babysit.watch.calls import Call, measure_call
+from babysit.watch.calls import Call, Memory, measure_call, memory_of
 from babysit.watch.evaluation import (
     CLOSELY,
     Light,
@@ -54,6 +54,7 @@ class _OpenCall:
     light: Light
     mode: bool | None
     targets: Targets | None
+    memory: Memory
     build: Callable[[int, str], LossCall] | None
 
 
@@ -157,7 +158,7 @@ class Phases:
             build = measure_call(call, sample.gather) if sample is not None and closely else None
             value = call.result.detach()
             value = value if value.dim() == 0 else value.float().mean()
-            self._calls.append(_OpenCall(call.name, value, numbers, self._mode, targets, build))
+            self._calls.append(_OpenCall(call.name, value, numbers, self._mode, targets, memory_of(call), build))
 
     def backward_begins(self, step: int, sample: StepSample | None) -> None:
         """What is open belongs to the training, but for what was seen in another mode before it."""
@@ -168,13 +169,15 @@ class Phases:
             self.close_pass()
         if sample is not None and sample.detailed:
             self._forwards_due(sample)
+        connected = frozenset().union(*(call.memory.connected for call in self._calls))
         for call in self._calls:
+            of_itself = not connected.isdisjoint(call.memory.cut)
             self._observed += 1
-            self._facts.learn(call.name, call.targets)
+            self._facts.learn(call.name, call.targets, of_itself=of_itself)
             self.values.append((call.value, call.light.numbers[0]))
             self._lights.append(call.light)
             if call.build is not None:
-                self.due.append(_built(call.build, step))
+                self.due.append(_built(call.build, step, of_itself=of_itself))
         self._forwards.clear()
         self._calls.clear()
 
@@ -292,5 +295,5 @@ def _resolved(forward: Forward, read: Callable[[], Inputs], seen: SeenExamples) 
     return lambda: resolve(forward, seen, read(), TRAIN)
 
 
-def _built(build: Callable[[int, str], LossCall], step: int) -> Callable[[], Record]:
-    return lambda: build(step, TRAIN)
+def _built(build: Callable[[int, str], LossCall], step: int, *, of_itself: bool) -> Callable[[], Record]:
+    return lambda: dataclasses.replace(build(step, TRAIN), of_itself=of_itself)
