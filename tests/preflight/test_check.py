@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import babysit as bs
 from babysit.errors import InputError
 from babysit.preflight import CheckError, Report
+from babysit.rules import Severity
 from babysit.rules._config import DEFAULTS
 
 CLASSES = 5
@@ -192,6 +193,45 @@ def test_a_sum_over_an_examples_own_numbers_is_no_sum_over_the_batch(data: tuple
     assert "PRE001" not in {item.code for item in report.findings}
     summed = check(mlp(), lambda outputs, y: F.cross_entropy(outputs, y, reduction="sum"), data, seconds=0.5)
     assert "sums over the batch" in next(item.message for item in summed.findings if item.code == "PRE001")
+
+
+class Angles(nn.Module):
+    """A head of normalised weights for normalised features, with a margin on the angle and a scale: ArcFace's."""
+
+    def __init__(self, scale: float, margin: float, *, normalised: bool = True) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 16))
+        self.weight = nn.Parameter(torch.randn(CLASSES, 16))
+        self.scale, self.margin, self.normalised = scale, margin, normalised
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        features, weight = self.body(x), self.weight
+        if not self.normalised:
+            return self.scale * features @ weight.T
+        angles = torch.acos((F.normalize(features) @ F.normalize(weight).T).clamp(-1 + 1e-6, 1 - 1e-6))
+        return self.scale * torch.cos(angles + self.margin * F.one_hot(y, CLASSES))
+
+
+@pytest.mark.parametrize(("scale", "margin"), [(30.0, 0.5), (64.0, 0.5), (30.0, 0.0)])
+def test_a_margin_and_a_scale_of_cosines_are_no_fault(data: tuple[Tensor, Tensor], scale: float, margin: float) -> None:
+    x, y = data
+    torch.manual_seed(0)
+    model = Angles(scale, margin)
+    report = check(model, F.cross_entropy, ((x, y), y), seconds=0.5)
+    numbers = initial(report)
+    assert numbers["loss"] == pytest.approx(F.cross_entropy(model(x, y), y).item(), rel=1e-4)
+    assert numbers["loss"] > 2 * numbers["expected"]
+    assert [item.severity for item in report.findings if item.code == "PRE001"] == [Severity.INFO]
+
+
+def test_a_scale_of_products_that_are_not_normalised_is_a_fault(data: tuple[Tensor, Tensor]) -> None:
+    x, y = data
+    torch.manual_seed(0)
+    report = check(Angles(30.0, 0.0, normalised=False), F.cross_entropy, ((x, y), y), seconds=0.5)
+    numbers = initial(report)
+    excess, halved = (numbers[name] - numbers["expected"] for name in ("loss", "loss_of_halved"))
+    assert halved < excess / 2  # as cross-entropy is convex along a scaling of the outputs, and least at zero
+    assert [item.severity for item in report.findings if item.code == "PRE001"] == [Severity.ERROR]
 
 
 def test_what_guessing_loses_is_that_of_all_batches(data: tuple[Tensor, Tensor]) -> None:

@@ -63,6 +63,19 @@ def test_a_loss_that_scaled_inputs_mend_is_the_inputs(scaled: float, severity: S
     assert ("scale makes it" in finding.message) is (severity is Severity.WARNING)
 
 
+@pytest.mark.parametrize(
+    ("halved", "severity"),
+    [(20.0, "info"), (14.0, "error"), (None, "error")],  # of 20: 2.3 and an excess of 17.7, of which 0.7 is 12.4
+)
+def test_a_scale_that_the_weights_do_not_make_is_information(halved: float | None, severity: str) -> None:
+    run = probed(20.0)
+    numbers = run.probes[0].numbers | ({} if halved is None else {"loss_of_halved": halved})
+    (finding,) = RULE.check(replace(run, probes=(replace(run.probes[0], numbers=numbers),)))
+    assert finding.severity == severity
+    assert ("a scale that is fixed in the model" in finding.message) is (severity == "info")
+    assert ("smaller weights" in " ".join(finding.remedies)) is (severity == "error")
+
+
 @pytest.mark.parametrize(("offset", "loss", "said"), [(1.2, 2.5, ""), (5.0, 27.0, "lie 5 of"), (1.2, 9.0, "too large")])
 def test_targets_off_zero(offset: float, loss: float, said: str) -> None:
     """Of spread 1: outputs near zero lose 1 + offset²; what is above that is the outputs'."""

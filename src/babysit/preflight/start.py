@@ -35,7 +35,8 @@ def probe_start(subject: Subject, batches: Sequence[Batch], run: RunRecord) -> P
 
     Returns:
         A probe that says why in ``texts["reason"]`` where the level of guessing is unknown. Where the loss is far from
-        it, ``loss_of_scaled`` is the loss for the same inputs with zero mean and unit spread.
+        it, ``loss_of_scaled`` is the loss for the same inputs with zero mean and unit spread; where it is above, and
+        it is the outputs that make it so, ``loss_of_halved`` is the loss with all parameters divided by two.
     """
     level = guessing(run)
     if isinstance(level, str):
@@ -49,15 +50,30 @@ def probe_start(subject: Subject, batches: Sequence[Batch], run: RunRecord) -> P
     shift = _shift(run)
     if shift is not None:
         probe = dataclasses.replace(probe, numbers={**probe.numbers, "target_offset": shift})
-    if not abs(loss - level) > _NEAR * level or not subject.batch.floating():
+    if not abs(loss - level) > _NEAR * level:
         return probe
-    scaled = statistics.fmean(_losses(subject, [batch.with_inputs(_standardised) for batch in batches]))
-    return dataclasses.replace(probe, numbers={**probe.numbers, "loss_of_scaled": scaled})
+    others: dict[str, float] = {}
+    if subject.batch.floating():
+        scaled = [batch.with_inputs(_standardised) for batch in batches]
+        others["loss_of_scaled"] = statistics.fmean(_losses(subject, scaled))
+    if loss > level and _is_of_the_outputs(call):
+        others["loss_of_halved"] = statistics.fmean(_losses(subject, batches, factor=0.5))
+    return dataclasses.replace(probe, numbers={**probe.numbers, **others})
 
 
-def _losses(subject: Subject, batches: Sequence[Batch]) -> list[float]:
+def _losses(subject: Subject, batches: Sequence[Batch], *, factor: float = 1.0) -> list[float]:
+    """The loss of every batch, with all parameters multiplied by a factor."""
     with isolated(subject.model) as model:
+        for parameter in model.parameters():
+            if factor != 1 and parameter.is_floating_point():
+                parameter.mul_(factor)
         return [subject.loss(model, batch).item() for batch in batches]
+
+
+def _is_of_the_outputs(call: LossCall) -> bool:
+    """Whether the loss of one target is above guessing, as by a loss of classes it is of large outputs only."""
+    level = _level(call)
+    return call.name in (*_CLASSES, *_BINARY) and level is not None and call.value > (1 + _NEAR) * level
 
 
 def _standardised(inputs: Tensor) -> Tensor:

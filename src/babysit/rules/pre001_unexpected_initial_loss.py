@@ -22,6 +22,10 @@ class UnexpectedInitialLoss(Rule):
     expected once the inputs are scaled is a warning, which unscaled inputs explain. Squared error of targets that lie
     off zero is as much higher as their mean squared, which is learnt soon unless it is many times their spread.
 
+    The outputs of a usual last layer shrink with its weights, and what the loss lies above guessing shrinks at least
+    as much: by half when all parameters are halved. Where most of it stays, outputs and features are normalised and a
+    fixed scale makes them so large, which is a choice and no fault of the start: information.
+
     ## Why it hurts
     Too high: the first part of the training is spent on bringing the outputs back down. Too low: the loss is not what
     it is taken for, or the answer is among the inputs. Either way the loss curve misleads from its first point.
@@ -33,11 +37,12 @@ class UnexpectedInitialLoss(Rule):
 
     ## When it is a false alarm
     A pretrained model starts below guessing. He-initialised outputs add up to half a unit of loss, which is allowed
-    for. A loss with a margin and a scale of its own, as ArcFace, starts above guessing on purpose.
+    for. A loss with a margin and a scale of its own, as ArcFace, starts above guessing on purpose; it is information,
+    but where the scale is a parameter that is trained.
 
     ## Options
     Factors above and below the expected loss, for a warning and for an error; `offset` is how far from zero targets may
-    lie.
+    lie; `fixed` is how much of what the loss is too high stays with half the parameters.
 
     ## References
     CS231n 2017, lecture 6: "if we have 10 classes, it'll be something like negative log of one over 10". torchtest2
@@ -58,6 +63,9 @@ class UnexpectedInitialLoss(Rule):
     spreads: float = threshold(2.0, unit="× spread over batches")
     offset: float = threshold(3.0, unit="standard deviations of the targets", source="DAT001's, of a feature")
     summed: float = threshold(0.25, unit="relative difference from the batch size")
+    fixed: float = threshold(
+        0.7, unit="share of the excess that stays", source="convexity of cross-entropy: at most 0.5 of a linear layer"
+    )
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
@@ -80,11 +88,19 @@ class UnexpectedInitialLoss(Rule):
                 yield self._off_centre(name, loss, expected, offset)
             return
         far = not self.far_low <= factor <= self.far_high
+        severity = Severity.ERROR if far else Severity.WARNING
         cause, remedies = self._cause(run, factor)
+        halved = probe.numbers.get("loss_of_halved")
         if scaled is not None and self._is_near(scaled, expected, is_entropy):
-            far = False  # of what follows from the inputs, these are told
+            severity = Severity.WARNING  # of what follows from the inputs, these are told
             cause = f"the inputs' scale makes it, as with zero mean and unit spread it is {number(scaled)}"
             remedies = ("scale the inputs to zero mean, unit spread",)
+        elif halved is not None and halved - expected > self.fixed * (loss - expected) > 0:
+            severity = Severity.INFO
+            cause = (
+                f"a scale that is fixed in the model makes it, as with half of every parameter it is {number(halved)}"
+            )
+            remedies = ("where no margin and no temperature is meant to, as ArcFace's, take a smaller scale",)
         yield self.finding(
             f"the initial {name} is {number(loss)}, expected {number(expected)} "
             f"(loss of guessing{f', ln {run.header.classes}' if run.header.classes else ''}): {cause}",
@@ -94,7 +110,7 @@ class UnexpectedInitialLoss(Rule):
             ),
             remedies=remedies,
             steps=(0, 0),
-            severity=Severity.ERROR if far else Severity.WARNING,
+            severity=severity,
         )
 
     def _off_centre(self, name: str, loss: float, expected: float, offset: float) -> Finding:
