@@ -91,7 +91,7 @@ def check_script(
         The report, the refusal of a script whose step cannot be taken again, or ``None`` where it trains nothing.
     """
     from babysit.preflight.api import check_subject
-    from babysit.preflight.capture import Capture
+    from babysit.preflight.borrowed import ScriptCapture
     from babysit.rules._config import DEFAULTS
 
     outcome: list[Report | BabysitError] = []
@@ -100,7 +100,7 @@ def check_script(
         try:
             outcome.append(check_subject(subject, [subject.batch, *subject.others], seconds=seconds, config=DEFAULTS))
         except BabysitError as error:
-            outcome.append(error)
+            outcome.append(capture.explained(error))
         also(subject)
         raise _CheckedError
 
@@ -108,7 +108,7 @@ def check_script(
         outcome.append(error)
         raise _CheckedError
 
-    before, capture = sys.argv, Capture(found, refused)
+    before, capture = sys.argv, ScriptCapture(found, refused)
     sys.argv = [str(script), *arguments]
     capture.start()
     try:

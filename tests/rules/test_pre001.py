@@ -76,7 +76,9 @@ def test_a_scale_that_the_weights_do_not_make_is_information(halved: float | Non
     assert ("smaller weights" in " ".join(finding.remedies)) is (severity == "error")
 
 
-@pytest.mark.parametrize(("offset", "loss", "said"), [(1.2, 2.5, ""), (5.0, 27.0, "lie 5 of"), (1.2, 9.0, "too large")])
+@pytest.mark.parametrize(
+    ("offset", "loss", "said"), [(1.2, 2.5, ""), (5.0, 27.0, "lie 5 of"), (1.2, 9.0, "too large"), (2.0, 2.6, "")]
+)
 def test_targets_off_zero(offset: float, loss: float, said: str) -> None:
     """Of spread 1: outputs near zero lose 1 + offset²; what is above that is the outputs'."""
     run = probed(loss, 1.0, task="regression")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from babysit.preflight import Report
+    from babysit.preflight.borrowed import ScriptCapture
     from babysit.preflight.subject import Subject
     from babysit.rules._config import Config
 
@@ -101,12 +102,12 @@ class _Asked:
         from babysit.watch.script import run_script
 
         # torch may be imported only by the script, which sets up what it needs before
-        capture: list[object] = []
+        capture: list[ScriptCapture] = []
 
         def begin() -> None:
-            from babysit.preflight.capture import Capture
+            from babysit.preflight.borrowed import ScriptCapture
 
-            listening = Capture(self._checked, self._refused)
+            listening = ScriptCapture(lambda subject: self._checked(subject, capture[0].explained), self._refused)
             listening.start()
             capture.append(listening)
 
@@ -127,7 +128,7 @@ class _Asked:
         print_json(report.to_json(self.command), self.json_file)
         return 1 if fails(report.diagnosis, self.fail_on) else 0
 
-    def _checked(self, subject: Subject) -> None:
+    def _checked(self, subject: Subject, explained: Callable[[BabysitError], BabysitError]) -> None:
         from babysit.preflight.api import check_subject
 
         sys.stdout.flush()
@@ -140,7 +141,7 @@ class _Asked:
                 )
             )
         except BabysitError as error:
-            self._refused(error)
+            self._refused(explained(error))
 
     def _refused(self, error: BabysitError) -> None:
         fail(str(error))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from babysit.measure.record import Probe
 from babysit.preflight.batch import Batch, tensors_of
 from babysit.preflight.failures import failure
-from babysit.preflight.isolation import isolated
+from babysit.preflight.isolation import isolated, without_graph
 from babysit.preflight.still import randomness_kept
 from babysit.preflight.subject import Subject
 
@@ -81,7 +81,7 @@ def asked(subject: Subject, seed: int = 0, *, training: bool = False) -> Iterato
         yield model
 
 
-@torch.no_grad()
+@without_graph
 def answers(subject: Subject, batch: Batch, seed: int = 0) -> list[Tensor]:
     """Every floating-point tensor that a fresh copy gives."""
     with asked(subject, seed) as model:
@@ -113,7 +113,7 @@ def some(subject: Subject, count: int) -> tuple[Batch, list[Tensor]]:
     return subject.batch, answers(subject, subject.batch)
 
 
-@torch.no_grad()
+@without_graph
 def trace(subject: Subject, batch: Batch, seed: int = 0) -> Trace:
     """What every module of a fresh copy gives."""
     found: Trace = []

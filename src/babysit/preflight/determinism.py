@@ -29,6 +29,7 @@ from babysit.preflight.answers import (
     worst,
 )
 from babysit.preflight.batch import Batch
+from babysit.preflight.isolation import without_graph
 from babysit.preflight.subject import Subject
 
 NAME = "determinism"
@@ -92,7 +93,7 @@ def _apart(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
     return worst([difference(left, right) for left, right in zip(one, other, strict=True)])
 
 
-@torch.no_grad()
+@without_graph
 def _mode_difference(subject: Subject, batch: Batch) -> dict[str, float]:
     losses = []
     for training in (False, True):
@@ -112,7 +113,7 @@ def _stays_in_training(subject: Subject) -> bool:
         return any(module.training for module in model.modules())
 
 
-@torch.no_grad()
+@without_graph
 def _drops(subject: Subject, batch: Batch) -> bool:
     with asked(subject) as model, _dropouts() as calls:
         subject.forward(model, own(batch))

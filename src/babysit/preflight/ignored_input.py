@@ -24,6 +24,7 @@ from babysit.preflight.answers import (
     worst,
 )
 from babysit.preflight.batch import Batch, map_tensors, tensors_of
+from babysit.preflight.isolation import without_graph
 from babysit.preflight.subject import Subject
 
 NAME = "input-ignored"
@@ -167,7 +168,7 @@ def _is_too_slow(left: Sequence[float]) -> bool:
     return len(left) == 4 and FEWEST * (left[2] - left[3]) > left[0]
 
 
-@torch.no_grad()
+@without_graph
 def _needs_targets(subject: Subject, model: torch.nn.Module, batch: Batch) -> bool:
     """Whether the loss is another with other targets."""
     state = torch.get_rng_state()
@@ -186,7 +187,7 @@ def _needs_targets(subject: Subject, model: torch.nn.Module, batch: Batch) -> bo
     return len(set(losses)) > 1
 
 
-@torch.no_grad()
+@without_graph
 def _variation(subject: Subject, model: torch.nn.Module, batch: Batch, axis: int) -> float:
     """How the outputs change, relative to themselves, when examples are replaced by others."""
     model.eval()

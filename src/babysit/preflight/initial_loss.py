@@ -5,14 +5,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from babysit.measure.record import Probe
-from babysit.preflight.isolation import isolated
+from babysit.preflight.isolation import isolated, without_graph
 
 
-@torch.no_grad()
+@without_graph
 def probe_initial_loss(
     model: nn.Module,
     loss_fn: Callable[[Tensor, Tensor], Tensor],

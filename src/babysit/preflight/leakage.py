@@ -18,11 +18,13 @@ from babysit.preflight.answers import (
     NotApplicable,
     answer,
     answers,
+    asked,
     attempt,
     batch_axis,
     difference,
     first_difference,
     output_of,
+    own,
     pick,
     rounding,
     some,
@@ -78,6 +80,8 @@ def _measure(subject: Subject, clock: Clock) -> Probe:
         raise NotApplicable("the model takes no other examples beside the one, and has no gradient by its inputs")
     texts: dict[str, str] = {}
     if max(numbers.get("difference", 0.0), numbers.get("gradient", 0.0)) > CLEAR:
+        if _differentiates(subject, batch):
+            raise NotApplicable("a gradient is taken on the way to the outputs, of the whole batch, as inner steps are")
         _refuse_explained(subject, batch, axis, base)
         if changes:
             _, row, places = max(changes)
@@ -197,6 +201,17 @@ def _refuse_explained(subject: Subject, batch: Batch, axis: int, base: Tensor) -
             "rows depend on each other and columns do not: the inputs are time-major, or the model takes them for that "
             "(batch_first)"
         )
+
+
+@torch.no_grad()
+def _differentiates(subject: Subject, batch: Batch) -> bool:
+    """Whether the outputs do not come about without a graph."""
+    try:
+        with asked(subject) as model:
+            subject.forward(model, own(batch))
+    except RuntimeError:
+        return True
+    return False
 
 
 def _takes_some_rows(batch: Batch) -> bool:

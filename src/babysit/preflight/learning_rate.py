@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from babysit.measure.record import Probe
-from babysit.preflight.isolation import isolated
+from babysit.preflight.isolation import isolated, without_graph
 
 Example = TypeVar("Example")
 
@@ -111,11 +111,12 @@ def try_rates(
     )
 
 
+@without_graph
 def untrained_losses(
     model: nn.Module, loss_of: Callable[[nn.Module, Example], Tensor], batches: Sequence[Example]
 ) -> list[float]:
     """The losses of the model as it is on every batch, in training mode."""
-    with isolated(model) as copy, torch.no_grad():
+    with isolated(model) as copy:
         copy.train()
         return [loss_of(copy, batch).item() for batch in batches]
 

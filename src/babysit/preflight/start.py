@@ -13,7 +13,7 @@ from torch import Tensor
 from babysit.measure.record import LossCall, Probe, RunRecord
 from babysit.preflight.batch import Batch
 from babysit.preflight.initial_loss import beside
-from babysit.preflight.isolation import isolated
+from babysit.preflight.isolation import isolated, without_graph
 from babysit.preflight.subject import Subject
 
 _BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
@@ -24,7 +24,7 @@ _TWICE = 0.25
 _NEAR = 0.2
 
 
-@torch.no_grad()
+@without_graph
 def probe_start(subject: Subject, batches: Sequence[Batch], run: RunRecord) -> Probe:
     """The loss of the untrained model on every batch, in training mode.
 
@@ -66,7 +66,7 @@ def _losses(subject: Subject, batches: Sequence[Batch], *, factor: float = 1.0) 
     with isolated(subject.model) as model:
         for parameter in model.parameters():
             if factor != 1 and parameter.is_floating_point():
-                parameter.mul_(factor)
+                parameter.data.mul_(factor)
         return [subject.loss(model, batch).item() for batch in batches]
 
 
@@ -93,11 +93,22 @@ def guessing(run: RunRecord) -> float | str:
     if not run.header.loss_name:
         return f"the loss is more than {call.name}: what guessing loses is unknown"
     # of every batch that was seen, as targets spread otherwise in the next one
-    firsts = {item.step: item for item in reversed(run.calls) if item.name == call.name}
-    levels = [level for item in firsts.values() if (level := _level(item)) is not None]
+    by_step: dict[int, list[LossCall]] = {}
+    for item in run.calls:
+        if item.name == call.name:
+            by_step.setdefault(item.step, []).append(item)
+    levels = [level for calls in by_step.values() if (level := _mean_level(calls)) is not None]
     if not levels:
         return f"what guessing loses with {call.name} is unknown"
-    return statistics.fmean(levels) * _scale(run, call)
+    return statistics.fmean(levels) * _scale(run, by_step[call.step])
+
+
+def _mean_level(calls: Sequence[LossCall]) -> float | None:
+    """The mean over the calls of one step, each of which may have targets of its own; ``None`` where it is unknown."""
+    levels = [_level(call) for call in calls]
+    known = [level for level in levels if level is not None]
+    # a constant target is guessed without any loss
+    return sum(known) / len(levels) if known else None
 
 
 def _shift(run: RunRecord) -> float | None:
@@ -120,9 +131,10 @@ def _level(call: LossCall) -> float | None:
     return None
 
 
-def _scale(run: RunRecord, call: LossCall) -> float:
+def _scale(run: RunRecord, calls: Sequence[LossCall]) -> float:
     """The multiple of the mean that the loss is; 1 where that is a sum over the batch, which is worth telling."""
-    ratio = run.losses[0] / call.value if call.value else 1.0
+    call, value = calls[0], statistics.fmean(item.value for item in calls)
+    ratio = run.losses[0] / value if value else 1.0
     examples = max(1, call.output_shape[0] if call.output_shape else 1)
     elements = math.prod(call.target_shape) or 1
     own = elements / examples  # a sum over an example's own numbers, and a mean over the batch, is a usual loss

@@ -83,7 +83,8 @@ class UnexpectedInitialLoss(Rule):
         if self._is_near(loss, expected, is_entropy) or not certain:
             return
         offset = probe.numbers.get("target_offset", 0.0)
-        if factor > 1 and self._is_near(loss, (1 + offset**2) * expected, is_entropy):
+        # outputs anywhere between zero and the targets' mean lose at most as much as those at zero
+        if 1 < factor <= self.high * (1 + offset**2):
             if offset > self.offset:
                 yield self._off_centre(name, loss, expected, offset)
             return
