@@ -135,6 +135,48 @@ def test_what_the_best_settings_share() -> None:
     assert agreement(RunRecord(trials=trials[:5]), ["a"]) == ([], "", 1.0)
 
 
+def title_of(values: list[float], best: int, other: list[float] | None = None) -> str:
+    """The title of a search of ``a``, whose first settings are the best, and of a ``b`` that does not matter."""
+    trials = tuple(
+        TrialRecord(
+            n,
+            0,
+            {"a": value, "b": (n * 7919 % 101) / 101 if other is None else other[n]},
+            "complete",
+            1,
+            1,
+            2,
+            1,
+            0.9 - n / 1e3 if n < best else 0.5 - n / 1e3,
+        )
+        for n, value in enumerate(values)
+    )
+    svg = ElementTree.fromstring(parallel_coordinates(RunRecord(header=HEADER, trials=trials), SUMMARY))
+    return svg.attrib["aria-label"]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([64, 64, 64, *[16, 32, 64, 128] * 5], "The 3 best settings all have a 64"),
+        ([64, 64, 64, *[32, 64] * 9], "The 3 best settings all have a 64"),
+        ([64, 32, 64, *[16, 32, 64, 128, 256] * 4], "The 3 best settings have 2 of the 5 values of a: 32 to 64"),
+        ([0.3, 0.3, 0.3, *[n / 20 for n in range(20)]], "The 3 best settings all have a 0.3"),
+        ([0.3, 0.3001, 0.3002, *[n / 20 for n in range(20)]], "The 3 best settings all have a about 0.3"),
+        (
+            [0.301, 0.304, 0.308, *[n / 20 for n in range(20)]],
+            "The 3 best settings lie on less than 1 % of the range of a: 0.301 to 0.308",
+        ),
+        (
+            [0.3, 0.35, 0.4, *[n / 20 for n in range(21)]],
+            "The 3 best settings lie on 10 % of the range of a: 0.3 to 0.4",
+        ),
+    ],
+)
+def test_the_title_says_what_the_best_have_in_common(values: list[float], said: str) -> None:
+    assert said in title_of(values, best=3)
+
+
 def test_one_map_a_round_on_its_own_range() -> None:
     narrow = dataclasses.replace(RUN.rounds[1], ranges={**RANGES, "lr": Range(1e-2, 1e-1, log=True)})
     run = dataclasses.replace(RUN, rounds=(RUN.rounds[0], narrow))

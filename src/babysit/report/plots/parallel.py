@@ -24,6 +24,9 @@ _SPREAD = 0.5
 _FEWEST = 8
 """Different settings below which a few that agree say nothing."""
 _APART = 0.5
+_ONE = 0.01
+_FEW = 8
+"""Different values up to which they are counted, as the distances between them say nothing."""
 
 Axes = Mapping[str, Scale]
 
@@ -66,7 +69,8 @@ def agreement(run: RunRecord, names: Sequence[str]) -> tuple[list[TrialRecord], 
 
     Returns:
         The best settings, at least three and at most ten of them; the hyperparameter they agree on most; the share of
-        its axis they lie on. Too few settings agree on nothing: ``([], "", 1.0)``.
+        its range they lie on, or of its values where there are few. Too few settings agree on nothing:
+        ``([], "", 1.0)``.
     """
     settings = distinct(best_first(run.trials))
     if len(settings) < _FEWEST or not names:
@@ -78,14 +82,25 @@ def agreement(run: RunRecord, names: Sequence[str]) -> tuple[list[TrialRecord], 
 
 
 def _share(run: RunRecord, name: str, best: Sequence[TrialRecord]) -> float:
-    """The part of a hyperparameter's range that some trials lie on."""
+    """The part of a hyperparameter's range, or of its few values, that some trials lie on."""
     words = column(run.trials, name)[1]
     if words:
         taken = {word(trial.params.get(name)) for trial in best}
         return 1 / len(words) if len(taken) == 1 else 1.0
+    every = _values(run.trials, name)
+    if len(every) <= _FEW:
+        own = _values(best, name)
+        has_all = all(math.isfinite(value) for value in column(best, name)[0])
+        return sum(own[0] <= value <= own[-1] for value in every) / len(every) if has_all else 1.0
     whole = parameter_scale(run, name, 0.0, 1.0)
     places = [whole.at(value) for value in column(best, name)[0] if math.isfinite(value)]
-    return max(places) - min(places) if len(places) == len(best) else 1.0
+    if len(places) < len(best):
+        return 1.0
+    # the axis goes on to the next round number
+    drawn = [record.ranges[name] for record in run.rounds if name in record.ranges]
+    limits = [limit for item in drawn for limit in (item.low, item.high) if limit is not None]
+    ends = whole([*every, *limits])
+    return float((max(places) - min(places)) / (ends.max() - ends.min()))
 
 
 def _title(run: RunRecord, summary: Summary, axes: Axes) -> str:
@@ -96,11 +111,23 @@ def _title(run: RunRecord, summary: Summary, axes: Axes) -> str:
         return f"The best of {plural(len(distinct(run.trials)), 'setting')} has {setting}"
     if share > _APART:
         return f"The {len(best)} best settings lie far apart in every hyperparameter"
-    values, words = column(best, name)
-    if isinstance(axes[name], Words) or words:
-        return f"The {len(best)} best settings all have {name} {word(best[0].params.get(name))}"
-    low, high = number(min(values)), number(max(values))
-    return f"The {len(best)} best settings lie on {percent(share, 0)} of the range of {name}: {low} to {high}"
+    start = f"The {len(best)} best settings"
+    if isinstance(axes[name], Words):
+        return f"{start} all have {name} {word(best[0].params.get(name))}"
+    own, every = _values(best, name), _values(run.trials, name)
+    low, high = number(own[0]), number(own[-1])
+    if low == high:
+        return f"{start} all have {name} {'' if own[0] == own[-1] else 'about '}{low}"
+    if len(every) <= _FEW:
+        taken = sum(own[0] <= value <= own[-1] for value in every)
+        return f"{start} have {taken} of the {len(every)} values of {name}: {low} to {high}"
+    part = percent(share, 0) if share >= _ONE else f"less than {percent(_ONE, 0)}"
+    return f"{start} lie on {part} of the range of {name}: {low} to {high}"
+
+
+def _values(trials: Sequence[TrialRecord], name: str) -> list[float]:
+    """The different values of a hyperparameter that is a number, in order."""
+    return sorted({value for value in column(trials, name)[0] if math.isfinite(value)})
 
 
 def _order(run: RunRecord) -> list[TrialRecord]:
