@@ -217,7 +217,41 @@ def test_prediction_encodes_as_training_did(tmp_path: Path) -> None:
     unknown = columns() | {"label": ["castle"] * 40}
     assert read_for_prediction(str(csv(tmp_path, unknown)), schema).y is None
     empty = columns() | {"label": [None] * 40}
-    assert read_for_prediction(str(csv(tmp_path, empty)), schema).y is None
+    silent = read_for_prediction(str(csv(tmp_path, empty)), schema)
+    assert silent.y is None
+    assert not any("labels" in note for note in silent.notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({3: "castle"}, "1 of 40 is none of the model's classes ({0}), such as 'castle'"),
+        ({3: "castle", 7: "castle"}, "2 of 40 are none of the model's classes ({0}), such as 'castle'"),
+        ({9: None}, "1 of 40 is none of the model's classes ({0}), such as an empty one"),
+    ],
+)
+def test_labels_that_are_left_out_are_told(tmp_path: Path, change: dict[int, str | None], said: str) -> None:
+    dataset = read(str(csv(tmp_path, columns())))
+    table = columns()
+    for row, label in change.items():
+        table["label"][row] = label
+    inputs = read_for_prediction(str(csv(tmp_path, table, "new.csv")), dataset.schema())
+    assert f"the labels in 'label' are left out: {said.format(', '.join(dataset.class_names))}" in inputs.notes
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["large"] * 40, "the model gives one number, and they are no numbers"),
+        ([1.5] * 39 + [None], "1 of 40 is no number, such as an empty one"),
+        (["2024-01-02"] * 40, "it is a date column"),
+    ],
+)
+def test_quantities_that_are_left_out_are_told(tmp_path: Path, values: list[object], said: str) -> None:
+    dataset = read(str(csv(tmp_path, columns())), ReadOptions(target="area"))
+    inputs = read_for_prediction(str(csv(tmp_path, columns() | {"area": values}, "new.csv")), dataset.schema())
+    assert f"the labels in 'area' are left out: {said}" in inputs.notes
+    assert inputs.y is None
 
 
 def test_prediction_of_a_regression(tmp_path: Path) -> None:

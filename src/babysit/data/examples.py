@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from babysit.data.dataset import Dataset
-from babysit.data.labels import Targets, encode_targets, map_labels
+from babysit.data.labels import Targets, encode_targets, label_text, map_labels
 from babysit.data.options import ReadOptions
 from babysit.data.schema import InputSchema, PredictionInputs
 from babysit.data.splits import TEST, split
+from babysit.data.text import listed
 from babysit.errors import InputError
 
 
@@ -80,21 +81,43 @@ def to_prediction(examples: Examples, like: InputSchema) -> PredictionInputs:
         notes += (f"only the test split is used: {len(chosen)} of {len(examples.x)} examples",)
     x, note = _match(examples.x, like, examples.source)
     names = examples.names or tuple(map(str, range(len(examples.x))))
+    y, left_out = (None, ()) if examples.y is None else known_targets(_named(examples)[chosen], like)
     return PredictionInputs(
         x=x if len(chosen) == len(x) else x[chosen],
-        y=None if examples.y is None else known_targets(_named(examples)[chosen], like),
+        y=y,
         names=tuple(names[index] for index in chosen),
-        notes=notes + note,
+        notes=notes + note + left_out,
     )
 
 
-def known_targets(raw: np.ndarray, like: InputSchema) -> np.ndarray | None:
-    """Raw labels as the model's targets; None where they are not of its kind."""
+def known_targets(raw: np.ndarray, like: InputSchema, target: str = "y") -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Raw labels as the model's targets, and a note where they are left out, as some are none that it could hit.
+
+    Args:
+        raw: As the source has them; of text that is missing, empty.
+        like: What the model was trained on.
+        target: What the labels are called in the note.
+    """
     if like.task == "classification":
-        return map_labels(raw, like.class_names)
-    if raw.dtype.kind not in "biuf" or raw.size != len(raw) or not np.all(np.isfinite(raw)):
-        return None
-    return raw.reshape(-1).astype(np.float32)
+        codes = map_labels(raw, like.class_names)
+        if codes is None:
+            return None, (f"the labels in {target!r} are left out: they are no classes, but {raw.dtype} {raw.shape}",)
+        return _all_of(codes, codes >= 0, raw, target, f"none of the model's classes ({listed(like.class_names)})")
+    if raw.dtype.kind not in "biuf" or raw.size != len(raw):
+        return None, (f"the labels in {target!r} are left out: the model gives one number, and they are no numbers",)
+    values = raw.reshape(-1).astype(np.float32)
+    return _all_of(values, np.isfinite(values), raw, target, "no number")
+
+
+def _all_of(
+    values: np.ndarray, known: np.ndarray, raw: np.ndarray, target: str, lack: str
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    if known.all():
+        return values, ()
+    missing, first = int((~known).sum()), label_text(raw.reshape(len(raw), -1)[int(known.argmin()), 0])
+    example = "an empty one" if first in ("", "nan") else repr(first[:40])
+    are = f"{missing} of {len(raw)} {'is' if missing == 1 else 'are'}"
+    return None, (f"the labels in {target!r} are left out: {are} {lack}, such as {example}",)
 
 
 def _named(examples: Examples) -> np.ndarray:

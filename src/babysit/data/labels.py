@@ -75,11 +75,13 @@ def guess_task(values: np.ndarray) -> str:
 
 
 def map_labels(raw: np.ndarray, class_names: Sequence[str]) -> np.ndarray | None:
-    """The codes of labels under known class names, ``(N,)`` ``int64``; None where any label is unknown.
+    """The codes of labels under known class names, ``(N,)`` ``int64``, -1 for those that are none of them.
+
+    None where these are no labels at all.
 
     Example:
-        >>> map_labels(np.array([1.0, -1.0]), ("-1", "1"))
-        array([1, 0])
+        >>> map_labels(np.array([1.0, -1.0, 2.0]), ("-1", "1"))
+        array([ 1,  0, -1])
     """
     if raw.ndim == 2 and raw.shape[1] == 1:
         raw = raw[:, 0]
@@ -91,7 +93,7 @@ def map_labels(raw: np.ndarray, class_names: Sequence[str]) -> np.ndarray | None
     codes = {name: code for code, name in enumerate(class_names)}
     table = np.array([codes.get(label_text(value), -1) for value in distinct], dtype=np.int64)
     mapped: np.ndarray = table[inverse]
-    return None if np.any(mapped < 0) else mapped
+    return mapped
 
 
 def label_text(value: np.generic) -> str:

@@ -85,13 +85,33 @@ def read_table_for_prediction(path: Path, like: InputSchema, options: ReadOption
     schema = like.table or TableSchema(numeric, None)
     table, notes = read_table(path)
     x, lost = schema.encode(table, source)
-    y = None
-    if schema.target in table.column_names:
-        kind, labels = cols.parsed(table.column(schema.target))
-        if not labels.null_count and kind in (cols.NUMERIC, cols.BOOLEAN, cols.CATEGORICAL):
-            y = known_targets(_raw(kind, labels, source, str(schema.target)), like)
-    notes += lost + tuple(_new_categories(schema, table, x))
+    y, left_out = _known_labels(table, schema.target, like, source)
+    notes += lost + tuple(_new_categories(schema, table, x)) + left_out
     return PredictionInputs(x=x, y=y, names=tuple(map(str, range(len(x)))), notes=notes)
+
+
+def _known_labels(
+    table: Any, target: str | None, like: InputSchema, source: str
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """The column of labels as the model's targets, and a note where it is left out; one without a value is none."""
+    if target not in table.column_names:
+        return None, ()
+    kind, labels = cols.parsed(table.column(target))
+    if kind == cols.MISSING:
+        return None, ()
+    if kind not in (cols.NUMERIC, cols.BOOLEAN, cols.CATEGORICAL):
+        return None, (f"the labels in {target!r} are left out: it is a {kind} column",)
+    return known_targets(_raw_with_gaps(kind, labels, source, str(target)), like, str(target))
+
+
+def _raw_with_gaps(kind: str, labels: Any, source: str, target: str) -> np.ndarray:
+    """A parsed column as a NumPy array: NaN or empty text where a value is missing."""
+    if kind == cols.NUMERIC or not labels.null_count:
+        return _raw(kind, labels, source, target)
+    text = np.full(len(labels), "", dtype=object)
+    present = labels.is_valid().to_numpy()
+    text[present] = _raw(kind, labels.drop_null(), source, target).astype(np.str_)
+    return text.astype(np.str_)
 
 
 def _new_categories(schema: TableSchema, table: Any, x: np.ndarray) -> Iterator[str]:
