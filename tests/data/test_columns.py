@@ -99,3 +99,47 @@ def test_decimal_commas(values: list[object], wanted: list[float]) -> None:
     found = cols.numbers(column(values))
     assert found is not None
     assert found.tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted", "mark"),
+    [
+        (["45%", " 7.5 %", None, "-3%", "NA", "+0.25%", "1e2%"], None, ""),
+        (["45%", " 7.5 %", None, "-3%", "NA", "+0.25%"], [45, 7.5, None, -3, None, 0.25], "%"),
+        (["$1,234.50", "$7", "($20)", "-$3.5", "$-2", "−$1"], [1234.5, 7, -20, -3.5, -2, -1], "$"),
+        (["1.234,50 €", "7 €", "-0,5€"], [1234.5, 7, -0.5], "€"),
+        (["£12", "£1,000,000"], [12, 1e6], "£"),
+        (["$5", "7"], None, ""),  # not all of it
+        (["$5", "€7"], None, ""),
+        (["45%", "$5"], None, ""),
+        (["$5 a day", "$7 a day"], None, ""),
+        (["%", "%"], None, ""),
+        (["$", "$1"], None, ""),
+        (["12", "13"], None, ""),
+        (["$1.2.3", "$4"], None, ""),
+        ([None, "NA"], None, ""),
+        ([1.5, 2.0], None, ""),
+    ],
+)
+def test_percentages_and_amounts_of_money(values: list[object], wanted: list[float | None] | None, mark: str) -> None:
+    found = cols.unmarked(column(values))
+    if wanted is None:
+        assert found is None
+        return
+    assert found is not None
+    plain = cols.ungrouped(found[0])
+    numbers = cols.numbers(cols.cleaned(found[0] if plain is None else plain))
+    assert np.array_equal(numbers, [np.nan if item is None else item for item in wanted], equal_nan=True)
+    assert found[1] == mark
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["03/14/2026 5:07 PM", "12/1/2025 11:59 am"], ["03/14/2026, 5:07:09 p.m.", "3/4/2026"], ["2026-03-14T05:07:09Z"]],
+)
+def test_dates_with_the_half_of_the_day(values: list[str]) -> None:
+    assert cols.parsed(column(values))[0] == cols.DATE
+
+
+def test_a_time_without_a_date_is_text() -> None:
+    assert cols.parsed(column(["5:07 PM", "6:00 AM"]))[0] == cols.CATEGORICAL

@@ -36,8 +36,11 @@ MISSING_TEXT = (
     "none",
 )
 DAY = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
-TIME = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*(Z|[+-]\d{2}:?\d{2})?"
-DATE_PATTERN = rf"^{DAY}([T ]{TIME})?$"
+TIME = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*([AaPp]\.?[Mm]\.?)?\s*(Z|[+-]\d{2}:?\d{2})?"
+DATE_PATTERN = rf"^{DAY}(,?[T ]\s*{TIME})?$"
+PERCENT: Final = "%"
+CURRENCIES = ("$", "€", "£", "¥", "₹")
+AMOUNT = r"(\d[\d.,]*|[.,]\d+)"
 
 
 def cleaned(column: Any) -> Any:
@@ -161,6 +164,40 @@ def odd_one_out(text: Any) -> str | None:
     return str(words[0].as_py()) if 0 < 2 * len(words) < len(distinct) else None
 
 
+def unmarked(column: Any) -> tuple[Any, str] | None:
+    """A text column of percentages or of amounts of one currency as their numbers, still text; and the mark.
+
+    None where it is none: all of it has to be of one form, such as 45%, $1,234.50, −$5, ($5) or 5 €.
+    """
+    import pyarrow.compute as pc
+
+    if not _is_text(column.type):
+        return None
+    text = cleaned(column)
+    present = text.drop_null()
+    if not len(present):
+        return None
+    first = str(present[0].as_py())
+    mark = next((item for item in (PERCENT, *CURRENCIES) if item in first), "")
+    forms = _forms(mark) if mark else ()
+    if not any(pc.all(pc.match_substring_regex(present, form)).as_py() for form in forms):
+        return None
+    # accounts write losses in brackets
+    plain = pc.replace_substring_regex(text, r"^\((.*)\)$", r"-\1")
+    plain = pc.replace_substring_regex(plain, rf"[+\s{mark}]", "")
+    plain = pc.replace_substring(plain, "−", "-")
+    is_number = _as_numbers(plain) is not None or ungrouped(plain) is not None
+    return (plain, mark) if is_number else None
+
+
+def _forms(mark: str) -> tuple[str, ...]:
+    behind = rf"^[+−-]?\s*{AMOUNT}\s*[{mark}]$"
+    if mark == PERCENT:
+        return (behind,)
+    before = rf"[+−-]?\s*[{mark}]\s*[+−-]?{AMOUNT}"
+    return (behind, rf"^({before}|\({before}\))$")
+
+
 def ungrouped(column: Any) -> Any | None:
     """A raw text column of numbers such as 1,234.5 without these commas; None where it is none.
 
@@ -169,6 +206,8 @@ def ungrouped(column: Any) -> Any | None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if not _is_text(column.type):
+        return None
     marked = pc.match_substring(column, ",")
     if not pc.any(marked).as_py():
         return None

@@ -34,9 +34,10 @@ UNKNOWN = -1  # the code of a category that the training split did not have
 def read_table_dataset(path: Path, options: ReadOptions) -> Dataset:
     """A ``.csv``, ``.tsv`` or ``.parquet`` file as a `Dataset`.
 
-    Rows without a target are dropped. Columns are dropped that hold dates, nothing, one value only, row numbers without
-    a name, or text that tells rows apart (names, ids): another one in every row, or more than 50 distinct values that
-    are more than half of those present. Each drop is noted.
+    Rows without a target are dropped. Percentages and amounts of one currency are numbers, 45% as 45. Columns are
+    dropped that hold dates, nothing, one value only, row numbers without a name, or text that tells rows apart (names,
+    ids): another one in every row, or more than 50 distinct values that are more than half of those present. Each drop
+    is noted.
 
     Raises:
         InputError: The file, its target or what is left of its columns cannot be used.

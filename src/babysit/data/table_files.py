@@ -59,7 +59,7 @@ def _read_parquet(path: Path) -> tuple[Any, tuple[str, ...]]:
         table.validate(full=True)  # text that is no UTF-8 would only fail when it is looked at
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _damaged(path, "a Parquet file", error) from error
-    return table, ()
+    return _plain(table, commas_part_thousands=True)
 
 
 def _read_csv(path: Path) -> tuple[Any, tuple[str, ...]]:
@@ -121,7 +121,7 @@ def _parse(path: Path, head: bytes, encoding: str) -> tuple[Any, tuple[str, ...]
         )
     table = table.rename_columns(header)
     # where semicolons part the columns, a comma is a decimal one
-    return (table, ()) if delimiter == ";" else _ungrouped(table)
+    return _plain(table, commas_part_thousands=delimiter != ";")
 
 
 def _is_no_header(header: list[str], table: Any) -> bool:
@@ -134,11 +134,18 @@ def _is_no_header(header: list[str], table: Any) -> bool:
     return any(pc.any(pc.equal(table.column(index), name)).as_py() for name, index in words)
 
 
-def _ungrouped(table: Any) -> tuple[Any, tuple[str, ...]]:
-    """The table with 1,234 as 1234, and a note on each column where that was."""
+def _plain(table: Any, *, commas_part_thousands: bool) -> tuple[Any, tuple[str, ...]]:
+    """The table with 45% as 45, $5 as 5 and 1,234 as 1234, and a note on each column where that was."""
     notes = []
     for index, name in enumerate(table.column_names):
-        plain = cols.ungrouped(table.column(index))
+        found = cols.unmarked(table.column(index))
+        if found is not None:
+            numbers, mark = found
+            table = table.set_column(index, name, numbers)
+            example = "45% is 45" if mark == cols.PERCENT else f"{mark}5 is 5"
+            what = "percentages" if mark == cols.PERCENT else "amounts of money"
+            notes.append(f"{what} in column {name!r} were read as numbers: {example}")
+        plain = cols.ungrouped(table.column(index)) if commas_part_thousands else None
         if plain is not None:
             table = table.set_column(index, name, plain)
             notes.append(f"commas in column {name!r} part thousands: 1,000 is 1000")
