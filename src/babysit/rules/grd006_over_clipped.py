@@ -48,8 +48,9 @@ class OverClipped(Rule):
     direction, and with plain gradient descent divides the learning rate by the same factor.
 
     ## What to try
-    Clip at what the norm usually is, or a few times that: the message gives it. Or leave the limit and raise the
-    learning rate by the factor. With a gradient scaler call `scaler.unscale_(optimizer)` before clipping.
+    Clip at what the norm usually is, or a few times that: the message gives it. The learning rate is not to be raised
+    by the factor that clipping divides by, which would be a step beyond any sense once a gradient is below the limit:
+    look for a rate when the limit is right. With a gradient scaler call `scaler.unscale_(optimizer)` before clipping.
 
     ## When it is a false alarm
     Language models and recurrent nets that clip to 1 with norms of 1 to 10 are far below the limit. Adam and its
@@ -104,7 +105,7 @@ class OverClipped(Rule):
             ),
             remedies=(
                 f"raise the limit: {number(limit)} → {number(before)}, the usual norm, or leave clipping away",
-                *((f"or raise the learning rate: lr {number(rate)} → {number(rate * cut)}",) if rate else ()),
+                *(_in_effect(rate, cut) if rate else ()),
                 "with a gradient scaler, call scaler.unscale_(optimizer) before clipping",
             ),
             steps=(cuts[0][1].step, cuts[-1][1].step),
@@ -137,6 +138,14 @@ def _cut(step: StepRecord) -> _Cut | None:
         return None
     cut = _Cut(step.clipped_from, step.clip_limit)
     return cut if math.isfinite(cut.factor) else None
+
+
+def _in_effect(rate: float, cut: float) -> tuple[str]:
+    """What clipping makes of a learning rate of plain descent; one that made up for it would be beyond any sense."""
+    return (
+        f"look for the learning rate after that: with this limit lr {number(rate)} takes the steps of lr "
+        f"{number(rate / cut)} without one",
+    )
 
 
 def _moved(steps: Sequence[StepRecord], samples: int) -> float | None:
