@@ -14,7 +14,7 @@ from babysit.fit.losses import REGRESSION
 from babysit.measure.record import Probe
 from babysit.preflight import api, suggested_rate
 from babysit.preflight.batch import Batch
-from babysit.preflight.learning_rate import EXPLODES, FALLS, RATES, probe_learning_rates
+from babysit.preflight.learning_rate import EXPLODES, FALLS, RATES, first_exploding, probe_learning_rates
 from babysit.preflight.probes import EXPERIMENTS
 from babysit.preflight.subject import Subject, call
 from babysit.preflight.suggested_rate import probe_rates
@@ -117,6 +117,31 @@ def test_the_range_to_search_is_where_the_loss_falls_and_half_a_decade_more() ->
     assert probe.numbers["high"] == pytest.approx(falling[-1] * math.sqrt(10))
     assert probe.numbers["best"] == pytest.approx(1.0)  # one step of rate 1 / curvature reaches the bottom
     assert probe.numbers["steps"] == STEPS
+
+
+@pytest.mark.parametrize("curvature", [0.5, 1.0, 30.0, 2e4])
+def test_the_first_rate_that_explodes_is_the_first_past_the_limit_of_gradient_descent(curvature: float) -> None:
+    probe = probe_learning_rates(Valley(curvature), half_squared, batches(*[1.0] * STEPS), sgd)
+    expected = next(rate for rate in RATES if in_theory(rate, curvature)[1] == "explodes")
+    assert first_exploding(probe) == expected > 2 / curvature
+
+
+@pytest.mark.parametrize(
+    ("said", "best", "expected"),
+    [
+        ("slow,falls,falls,explodes,explodes", 1e-2, 1e-1),
+        ("falls,explodes,falls,explodes,explodes", 1e-4, 1e-3),
+        ("falls,explodes,falls,explodes,explodes", 1e-2, 1e-1),  # one below the best is luck, and no limit
+        ("slow,falls,falls,falls,slow", 1e-2, None),
+        ("slow,slow,slow,explodes,explodes", None, None),
+    ],
+)
+def test_the_first_rate_that_explodes_lies_above_the_best(
+    said: str, best: float | None, expected: float | None
+) -> None:
+    series = {"lr": (1e-4, 1e-3, 1e-2, 1e-1, 1.0), "ratio": (0.5,) * 5}
+    probe = Probe("learning-rate", {} if best is None else {"best": best}, series, {"verdicts": said})
+    assert first_exploding(probe) == expected
 
 
 def test_rates_beyond_two_that_explode_are_left_out() -> None:

@@ -17,6 +17,7 @@ from babysit.recipe import procedure, testing
 from babysit.recipe.options import TrainOptions
 from babysit.recipe.prepared import held_out
 from babysit.recipe.procedure import resume
+from babysit.recipe.search_space import parse_search, space_of
 from babysit.recipe.steps import StepResult
 from babysit.recipe.subject import Subject
 from babysit.rules import Finding
@@ -274,8 +275,8 @@ def test_a_run_that_is_refused_when_it_is_gone_on_with_is_kept(train: Train, tum
 def test_a_search_of_which_nothing_is_left_ends_with_a_finding(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, force: bool
 ) -> None:
-    monkeypatch.setattr(procedure, "find_learning_rates", lambda *_: (1e-3, 1e-1))
     rates = ("lr=1e5..1e6",)
+    monkeypatch.setattr(procedure, "find_learning_rates", lambda *_: space_of(parse_search(rates), (1e-3, 1e-1)))
     options = TrainOptions("iris", budget="2trials", epochs=1, hidden=(8,), search=rates, force=force)
     ended = procedure.train(options, tmp_path / "run")
     assert ended.finished is force
@@ -296,7 +297,7 @@ def test_a_search_in_which_nothing_can_be_built_is_refused(monkeypatch: pytest.M
         raise ValueError("no such layer")
 
     monkeypatch.setattr(Subject, "network_for", fails)
-    monkeypatch.setattr(procedure, "find_learning_rates", lambda *_: (1e-3, 1e-1))
+    monkeypatch.setattr(procedure, "find_learning_rates", lambda *_: space_of({}, (1e-3, 1e-1)))
     with pytest.raises(InputError, match="that failed, the first with ValueError: no such layer"):
         procedure.train(TrainOptions("iris", budget="2trials", epochs=1, hidden=(8,)), tmp_path / "run")
 

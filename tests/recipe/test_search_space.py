@@ -10,8 +10,8 @@ from babysit.fit.optimizers import OPTIMIZERS
 from babysit.fit.settings import TrainSettings
 from babysit.measure.record import Range
 from babysit.nn import ACTIVATIONS, CNNConfig, build
-from babysit.recipe.search_space import L2_RANGE, SEARCHABLE, parse_search, space_of
-from babysit.search.space import Distribution
+from babysit.recipe.search_space import L2_RANGE, OF_ANOTHER_TRAINING, SEARCHABLE, parse_search, space_of
+from babysit.search.space import Distribution, LogUniform
 
 
 def drawn(item: str) -> list[object]:
@@ -147,3 +147,53 @@ def test_a_rate_that_was_given_overrules_the_measured_one() -> None:
     space = space_of(parse_search(["lr=1e-3..1e-2"]), (1e-7, 1e2))
     assert (space.to_ranges()["lr"].low, space.to_ranges()["lr"].high) == (1e-3, 1e-2)
     assert space_of({}, (1e-7, 1e2)).to_ranges()["lr"].high == 1e2
+
+
+@given(
+    st.floats(-3, 0),
+    st.lists(st.tuples(st.sampled_from(["low", "high", "narrow"]), st.floats(0, 1, exclude_max=True)), max_size=8),
+    st.sampled_from([[], ["l2"], ["dropout", "schedule"], ["lr=1e-6..9e-4"]]),
+)
+def test_however_the_ranges_move_no_rate_comes_to_the_first_that_explodes(
+    exponent: float, moves: list[tuple[str, float]], searched: list[str]
+) -> None:
+    exploding = 10**exponent
+    known = space_of(parse_search(searched), (1e-4, exploding), exploding)["lr"]
+    for move, place in moves:
+        best = [known.at(place)] * 3
+        known = known.narrowed(best) if move == "narrow" else known.extended("low" if move == "low" else "high")
+        assert known.at(1 - 2**-53) < exploding
+        assert known.to_range().high < exploding  # type: ignore[operator]
+
+
+def test_a_range_comes_near_to_the_first_rate_that_explodes_and_moves_down_as_ever() -> None:
+    free, limited = (space_of({}, (1e-4, 10**-0.5), exploding) for exploding in (None, 10**-0.5))
+    assert limited["lr"].to_range().hard_high
+    assert limited["lr"].to_range().high == pytest.approx(0.9 * 10**-0.5)
+    assert limited["lr"].extended("low").to_range().low < free["lr"].to_range().low / 10  # type: ignore[operator]
+    crowded = [free["lr"].at(place) for place in (0.001, 0.01, 0.02)]
+    assert limited["lr"].narrowed(crowded).to_range().low < 1e-4  # type: ignore[operator]
+    assert limited["l2"] == free["l2"]
+    below = space_of({}, (1e-4, 10**-1.5), 10**-0.5)["lr"]  # a rate between hardly moved the loss
+    assert below.to_range() == Range(1e-4, 10**-1.5, log=True)
+    assert below.extended("high").to_range().hard_high
+
+
+@pytest.mark.parametrize("name", SEARCHABLE)
+def test_where_the_range_test_was_of_another_training_nothing_is_limited(name: str) -> None:
+    found, free = (space_of(parse_search([name]), (1e-4, 1.0), exploding) for exploding in (1.0, None))
+    assert (found["lr"] == free["lr"]) == (name in OF_ANOTHER_TRAINING)
+    assert found["lr"].to_range().hard_high == (name not in OF_ANOTHER_TRAINING)
+    assert {key: found[key] for key in found if key != "lr"} == {key: free[key] for key in free if key != "lr"}
+    assert set(SEARCHABLE) > OF_ANOTHER_TRAINING
+
+
+def test_of_rates_that_were_given_those_below_the_limit_keep_below_and_others_are_as_they_were_meant() -> None:
+    for given_, high in (("lr=1e-3..1e-2", 0.9), ("lr=1e-3..0.95", 0.95)):
+        known = space_of(parse_search([given_]), (1e-4, 1.0), 1.0)["lr"]
+        assert known.to_range().low == 1e-3
+        for _ in range(5):
+            known = known.extended("high")
+        assert known.to_range().high == pytest.approx(high)
+    past = space_of(parse_search(["lr=1e-3..10"]), (1e-4, 1.0), 1.0)["lr"]
+    assert past == LogUniform(1e-3, 10.0, 1e-12, 1e6)

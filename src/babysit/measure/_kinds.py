@@ -164,7 +164,8 @@ class Range:
         high: Largest value; ``None`` for choices.
         log: Drawn uniformly in the logarithm.
         choices: The values of a categorical parameter, as text.
-        hard_low: ``low`` is a limit of the parameter itself, so the best sitting there is no sign of a wrong range.
+        hard_low: ``low`` is a limit of the parameter itself, or one that was measured, past which no range moves; so
+            the best sitting there is no sign of a wrong range.
         hard_high: Likewise for ``high``.
     """
 

@@ -137,6 +137,21 @@ def tried(probe: Probe) -> list[tuple[float, float, str]]:
     return list(zip(probe.series["lr"], probe.series["ratio"], probe.texts["verdicts"].split(","), strict=True))
 
 
+def first_exploding(probe: Probe) -> float | None:
+    """The lowest rate above the best one at which the loss exploded; ``None`` where none did, or none is usable.
+
+    Args:
+        probe: As :func:`try_rates` gives it.
+
+    Example:
+        >>> series, texts = {"lr": (0.1, 1.0), "ratio": (0.5, 9.0)}, {"verdicts": "falls,explodes"}
+        >>> first_exploding(Probe("learning-rate", numbers={"best": 0.1}, series=series, texts=texts))
+        1.0
+    """
+    best = probe.numbers.get("best", math.inf)
+    return min((rate for rate, _, verdict in tried(probe) if verdict == "explodes" and rate > best), default=None)
+
+
 def _train(
     model: nn.Module,
     loss_of: Callable[[nn.Module, Example], Tensor],

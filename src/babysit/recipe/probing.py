@@ -6,12 +6,15 @@ from babysit.fit.losses import score
 from babysit.fit.optimizers import make_optimizer
 from babysit.measure.record import LossBlock, Probe, RunRecord, StepRecord, collect
 from babysit.preflight.initial_loss import probe_initial_loss
-from babysit.preflight.learning_rate import probe_learning_rates
+from babysit.preflight.learning_rate import first_exploding, probe_learning_rates
 from babysit.preflight.overfit import EXAMPLES, probe_overfit
 from babysit.preflight.regularization import probe_regularization
 from babysit.recipe.run import Run
+from babysit.recipe.search_space import parse_search, space_of
 from babysit.recipe.steps import StepResult
 from babysit.recipe.subject import Subject
+from babysit.search.distributions import Interval
+from babysit.search.space import Distribution, Space
 
 RANGE_STEPS = 60
 """Steps at each learning rate of the range test (heuristic: enough for a slow rate to show, 1–2 s for all rates)."""
@@ -102,8 +105,8 @@ def check_overfit(run: Run, subject: Subject) -> None:
     )
 
 
-def find_learning_rates(run: Run, subject: Subject) -> tuple[float, float]:
-    """Step 7: which learning rates move the loss, and which make it explode; the range to search."""
+def find_learning_rates(run: Run, subject: Subject) -> Space:
+    """Step 7: which learning rates move the loss, and which make it explode; what is to be searched."""
     run.display.begin(7, "Learning-rate range")
     settings = subject.settings
     probe = run.probe(
@@ -117,22 +120,31 @@ def find_learning_rates(run: Run, subject: Subject) -> tuple[float, float]:
         ),
     )
     usable = "low" in probe.numbers
+    rates = (probe.numbers["low"], probe.numbers["high"]) if usable else FALLBACK_RATES
+    exploding = _exploding(run, probe)
+    space = space_of(parse_search(run.options.search), rates, exploding)
     run.end_step(
         StepResult(
             7,
             "learning-rate",
             "Learning-rate range",
-            _say_rates(probe),
+            _say_rates(probe, space["lr"], exploding),
             "rates that are too low, that work, and that explode",
             passed=usable,
         ),
         judged_by=() if usable else ("LOS001", "LOS002", "LOS003", "LOS008"),
         records=None if usable else _nearest_to_usable(run, probe),
     )
-    return (probe.numbers["low"], probe.numbers["high"]) if usable else FALLBACK_RATES
+    return space
 
 
-def _say_rates(probe: Probe) -> str:
+def _exploding(run: Run, probe: Probe) -> float | None:
+    """The first rate that explodes, unless the search had begun when no heed was paid to it: it goes on as it began."""
+    began = run.folder.file("outcomes.jsonl").exists()
+    return run.journal.decide("exploding-rate", lambda: None if began else first_exploding(probe))
+
+
+def _say_rates(probe: Probe, searched: Distribution, exploding: float | None) -> str:
     verdicts = probe.texts["verdicts"].split(",")
     rates = probe.series["lr"]
     words = {"slow": "barely moves the loss", "falls": "falls", "explodes": "explodes"}
@@ -142,8 +154,14 @@ def _say_rates(probe: Probe) -> str:
         if found:
             span = f"{found[0]:.1e}" if len(found) == 1 else f"{found[0]:.1e} … {found[-1]:.1e}"
             parts.append(f"{meaning} at {span}")
-    search = f"; search {probe.numbers['low']:.1e} … {probe.numbers['high']:.1e}" if "low" in probe.numbers else ""
+    search = f"; search {_say_searched(searched, exploding)}" if "low" in probe.numbers else ""
     return ", ".join(parts) + search
+
+
+def _say_searched(rates: Distribution, exploding: float | None) -> str:
+    drawn = rates.to_range()
+    limited = exploding is not None and isinstance(rates, Interval) and rates.ceiling < exploding
+    return f"{drawn.low:.1e} … {drawn.high:.1e}" + (f", always below {exploding:.1e}" if limited else "")
 
 
 def _nearest_to_usable(run: Run, probe: Probe) -> RunRecord:

@@ -142,8 +142,8 @@ def _through(run: Run) -> bool:
         check_initial_loss(run, subject)
         check_regularization(run, subject)
         check_overfit(run, subject)
-        rates = find_learning_rates(run, subject)
-        plan, study = search(run, subject, rates)
+        space = find_learning_rates(run, subject)
+        plan, study = search(run, subject, space)
         trained = train_fully(run, subject, plan, study)
         save_model(
             run.folder.path,

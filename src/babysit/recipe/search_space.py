@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,10 +12,20 @@ from babysit.errors import InputError, suggest
 from babysit.fit.optimizers import OPTIMIZERS
 from babysit.fit.schedules import SCHEDULES
 from babysit.nn import ACTIVATIONS, parse_scheme
+from babysit.search.distributions import Interval
 from babysit.search.space import Choice, Distribution, LogUniform, Space, Uniform
 
 L2_RANGE = (1e-5, 1e-1)
 """The part of the lecture's 10**uniform(-5, 5) in which networks still train; the search moves past its ends."""
+OF_ANOTHER_TRAINING = frozenset(
+    {"hidden", "channels", "activation", "init", "batch_norm", "optimizer", "momentum", "batch_size"}
+)
+"""Where one of these is searched, other rates explode than the range test found: by half a decade or more (measured).
+
+L2, dropout and the schedules are not among them: they let the loss explode at no higher rate.
+"""
+BELOW_EXPLODING = 0.9
+"""The share of the first learning rate that explodes up to which rates are searched (heuristic: near it, not at it)."""
 
 
 @dataclass(frozen=True)
@@ -127,20 +139,34 @@ def parse_search(items: Sequence[str]) -> dict[str, Distribution | None]:
     return named
 
 
-def space_of(named: Mapping[str, Distribution | None], lr: tuple[float, float]) -> Space:
+def space_of(
+    named: Mapping[str, Distribution | None], lr: tuple[float, float], exploding: float | None = None
+) -> Space:
     """The space of the first round: learning rate and L2, in log space, and whatever was named.
 
     Args:
         named: From :func:`parse_search`.
         lr: The usable learning rates, as they were measured.
+        exploding: The first rate that was seen to explode. No round comes to it, unless something is searched that
+            decides which rate that is, or the range that was named reaches it.
     """
+    limit = math.inf if exploding is None or OF_ANOTHER_TRAINING & named.keys() else exploding
+    low, high = lr
     return Space(
         {
-            "lr": named.get("lr") or _LR.between(*lr),
-            "l2": named.get("l2") or _L2.between(*L2_RANGE),
-            **{name: distribution for name, distribution in named.items() if distribution is not None},
+            "lr": _below(limit, named.get("lr") or _LR.between(low, min(high, BELOW_EXPLODING * limit))),
+            "l2": _L2.between(*L2_RANGE),
+            **{name: known for name, known in named.items() if known is not None and name != "lr"},
         }
     )
+
+
+def _below(exploding: float, rates: Distribution) -> Distribution:
+    """The same rates, which never move as far as one that explodes; as they are where they lie there already."""
+    if not isinstance(rates, Interval) or rates.high >= exploding:
+        return rates
+    limit = max(rates.high, BELOW_EXPLODING * exploding)
+    return dataclasses.replace(rates, ceiling=min(rates.ceiling, limit))
 
 
 def _parse(item: str) -> tuple[str, Distribution | None]:

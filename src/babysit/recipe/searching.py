@@ -15,7 +15,6 @@ from babysit.fit.threads import step_work, torch_threads
 from babysit.measure.record import RecordWriter, RoundRecord, TrialRecord
 from babysit.recipe.budget import Budget, Plan, make_plan, nominal_seconds_per_step, parse_budget
 from babysit.recipe.run import Run
-from babysit.recipe.search_space import parse_search, space_of
 from babysit.recipe.steps import StepResult
 from babysit.recipe.subject import Subject, count_flops, measure_step
 from babysit.search.choosing import sample_of
@@ -47,17 +46,16 @@ PROGRESS_EVERY = 20
 SEARCH_RULES = ("SRC001", "SRC002")
 
 
-def search(run: Run, subject: Subject, rates: tuple[float, float]) -> tuple[Plan, StudyResult]:
+def search(run: Run, subject: Subject, space: Space) -> tuple[Plan, StudyResult]:
     """Step 8: search learning rate, L2 and what was named, trial by trial.
 
     Args:
         run: The run.
         subject: What is trained.
-        rates: The usable learning rates.
+        space: What the first round draws from.
     """
     run.display.begin(8, "Search")
     plan = plan_search(run, subject)
-    space = space_of(parse_search(run.options.search), rates)
     ledger = JournalLedger(run.folder.file("outcomes.jsonl"))
     writer = RecordWriter(run.folder.path, size=0, name="trials.jsonl")
     told: list[RoundRecord | TrialRecord] = []

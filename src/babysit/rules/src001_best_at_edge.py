@@ -30,7 +30,8 @@ class BestAtEdge(Rule):
     Move or extend the range past that end and search again.
 
     ## When it is a false alarm
-    Where the end is a limit of the parameter itself, such as a dropout of 0, the range says so and the rule is silent.
+    Where the end is a limit of the parameter itself, such as a dropout of 0, or one that was measured, as the learning
+    rate of `babysit train` stays below the first that was seen to explode, the range says so and the rule is silent.
     A parameter that does not matter crowds at an end by accident in 2 % of rounds of fifteen trials, and in less than
     one in a thousand of forty. When a later round drew from past that end, or up to it, and its best crowd at no
     end, the search has settled the question and the rule is silent; unless in a round that drew no further than up

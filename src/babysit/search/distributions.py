@@ -63,7 +63,7 @@ class Interval(Distribution):
     Attributes:
         low: Smallest value.
         high: Largest value.
-        floor: The range never moves below this; the parameter's own limit.
+        floor: The range never moves below this; the parameter's own limit, or one that was measured.
         ceiling: Likewise above.
 
     Raises:
