@@ -195,3 +195,10 @@ def test_which_part_of_a_sum_grew(against_data: list[float], of_itself: bool, se
     losses = RISES[: len(against_data)] if of_itself else RISES
     run = parts(losses, against_data, of_itself=of_itself)
     assert [finding.severity for finding in RULE.check(run)] == ([] if severity is None else [severity])
+
+
+def test_a_part_that_is_as_large_as_a_number_can_be_does_not_overflow() -> None:
+    run = parts([1.0, *[1e30] * 59], [1.0, *[1e308] * 59], of_itself=False)
+    calls = [call for call in run.calls for _ in range(3)]
+    (finding,) = RULE.check(dataclasses.replace(run, calls=tuple(calls)))
+    assert finding.severity is Severity.ERROR

@@ -132,6 +132,13 @@ def test_regression_names_the_targets() -> None:
     assert "centre the targets" in finding.remedies[0]
 
 
+def test_targets_far_beyond_any_scale_do_not_overflow() -> None:
+    run = probed(2.5, 1.0, task="regression")
+    numbers = {**run.probes[0].numbers, "target_offset": 1e200}
+    (finding,) = RULE.check(replace(run, probes=(replace(run.probes[0], numbers=numbers),)))
+    assert "standard deviations from zero" in finding.message
+
+
 @pytest.mark.parametrize("expected", [0.0, -1.0, math.nan, math.inf])
 def test_silent_without_an_expectation(expected: float) -> None:
     assert list(RULE.check(probed(2.3, expected=expected))) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from babysit.measure.record import LossCall, RunRecord
 from babysit.rules._curve import running_median
 
+_CEILING = 1e30  # so that a diverging loss does not overflow in sums
 _FEWEST = 10
 _FIRST = 5
 
@@ -59,7 +61,8 @@ def part_of_itself(run: RunRecord) -> Part | None:
 def _part(calls: Iterable[LossCall]) -> Part | None:
     by_step: dict[int, list[float]] = {}
     for call in calls:
-        by_step.setdefault(call.step, []).append(call.value)
+        value = min(max(call.value, -_CEILING), _CEILING) if math.isfinite(call.value) else math.nan
+        by_step.setdefault(call.step, []).append(value)
     means: Mapping[int, float] = {step: float(np.mean(values)) for step, values in sorted(by_step.items())}
     values = np.array(list(means.values()), dtype=np.float64)
     if len(values) < _FEWEST or not np.isfinite(values).all():

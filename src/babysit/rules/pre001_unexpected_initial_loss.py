@@ -84,7 +84,7 @@ class UnexpectedInitialLoss(Rule):
             return
         offset = probe.numbers.get("target_offset", 0.0)
         # outputs anywhere between zero and the targets' mean lose at most as much as those at zero
-        if 1 < factor <= self.high * (1 + offset**2):
+        if 1 < factor <= self.high * (1 + offset * offset):
             if offset > self.offset:
                 yield self._off_centre(name, loss, expected, offset)
             return
