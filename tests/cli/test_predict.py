@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,3 +89,24 @@ def test_what_cannot_be_done_is_said_in_one_line(
 ) -> None:
     (tmp_path / "few.csv").write_text("radius,texture\n1,2\n")
     assert says in refused("predict", *(word.format(run=tumour_run, tumours=tumours) for word in arguments))
+
+
+@pytest.mark.parametrize("label", ["unclear", ""])
+def test_what_has_a_label_that_the_model_does_not_know_is_not_scored(
+    babysit: Any, tumour_run: Path, tumours: Path, tmp_path: Path, label: str
+) -> None:
+    lines = tumours.read_text().splitlines()
+    for row in (3, 10):
+        lines[row + 1] = re.sub("benign|malignant", label, lines[row + 1])
+    (tmp_path / "new.csv").write_text("\n".join(lines) + "\n")
+    ended = babysit.run("predict", tumour_run, tmp_path / "new.csv", "--json", "-")
+    assert ended.code == 0, ended.err
+    found = json.loads(ended.out)
+    assert [row for row, item in enumerate(found["predictions"]) if item["truth"] is None] == [3, 10]
+    right = [item["prediction"] == item["truth"] for item in found["predictions"] if item["truth"] is not None]
+    assert len(right) == 567
+    assert found["score"] == {"accuracy": pytest.approx(sum(right) / 567)}
+    plain = babysit.run("predict", tumour_run, tmp_path / "new.csv")
+    assert "2 of 569 are none of the model's classes (benign, malignant)" in plain.err
+    assert "the score is of the others" in plain.err
+    assert [row["truth"] for row in table(plain.out)][3] == ""

@@ -230,20 +230,23 @@ def test_prediction_encodes_as_training_did(tmp_path: Path) -> None:
         ({9: None}, "1 of 40 is none of the model's classes ({0}), such as an empty one"),
     ],
 )
-def test_labels_that_are_left_out_are_told(tmp_path: Path, change: dict[int, str | None], said: str) -> None:
+def test_labels_that_the_model_does_not_know_are_told(tmp_path: Path, change: dict[int, str | None], said: str) -> None:
     dataset = read(str(csv(tmp_path, columns())))
     table = columns()
     for row, label in change.items():
         table["label"][row] = label
     inputs = read_for_prediction(str(csv(tmp_path, table, "new.csv")), dataset.schema())
-    assert f"the labels in 'label' are left out: {said.format(', '.join(dataset.class_names))}" in inputs.notes
+    known = said.format(", ".join(dataset.class_names))
+    assert f"of the labels in 'label', {known}: the score is of the others" in inputs.notes
+    assert inputs.y is not None
+    assert [row for row, code in enumerate(inputs.y) if code != dataset.y[row]] == sorted(change)
+    assert set(inputs.y[list(change)]) == {-1}
 
 
 @pytest.mark.parametrize(
     ("values", "said"),
     [
         (["large"] * 40, "the model gives one number, and they are no numbers"),
-        ([1.5] * 39 + [None], "1 of 40 is no number, such as an empty one"),
         (["2024-01-02"] * 40, "it is a date column"),
     ],
 )
@@ -252,6 +255,14 @@ def test_quantities_that_are_left_out_are_told(tmp_path: Path, values: list[obje
     inputs = read_for_prediction(str(csv(tmp_path, columns() | {"area": values}, "new.csv")), dataset.schema())
     assert f"the labels in 'area' are left out: {said}" in inputs.notes
     assert inputs.y is None
+    gap = columns()["area"]
+    gap[5] = None
+    inputs = read_for_prediction(str(csv(tmp_path, columns() | {"area": gap}, "new.csv")), dataset.schema())
+    assert inputs.y is not None
+    assert np.flatnonzero(np.isnan(inputs.y)).tolist() == [5]
+    assert "of the labels in 'area', 1 of 40 is no number, such as an empty one: the score is of the others" in (
+        inputs.notes
+    )
 
 
 def test_prediction_of_a_regression(tmp_path: Path) -> None:

@@ -91,7 +91,9 @@ def to_prediction(examples: Examples, like: InputSchema) -> PredictionInputs:
 
 
 def known_targets(raw: np.ndarray, like: InputSchema, target: str = "y") -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Raw labels as the model's targets, and a note where they are left out, as some are none that it could hit.
+    """Raw labels as the model's targets, -1 or NaN for those that it could not hit; and a note on these.
+
+    None in place of them all where it knows none.
 
     Args:
         raw: As the source has them; of text that is missing, empty.
@@ -102,22 +104,25 @@ def known_targets(raw: np.ndarray, like: InputSchema, target: str = "y") -> tupl
         codes = map_labels(raw, like.class_names)
         if codes is None:
             return None, (f"the labels in {target!r} are left out: they are no classes, but {raw.dtype} {raw.shape}",)
-        return _all_of(codes, codes >= 0, raw, target, f"none of the model's classes ({listed(like.class_names)})")
+        return _noted(codes, codes >= 0, raw, target, f"none of the model's classes ({listed(like.class_names)})")
     if raw.dtype.kind not in "biuf" or raw.size != len(raw):
         return None, (f"the labels in {target!r} are left out: the model gives one number, and they are no numbers",)
     values = raw.reshape(-1).astype(np.float32)
-    return _all_of(values, np.isfinite(values), raw, target, "no number")
+    known = np.isfinite(values)
+    return _noted(np.where(known, values, np.float32(np.nan)), known, raw, target, "no number")
 
 
-def _all_of(
+def _noted(
     values: np.ndarray, known: np.ndarray, raw: np.ndarray, target: str, lack: str
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
     if known.all():
         return values, ()
     missing, first = int((~known).sum()), label_text(raw.reshape(len(raw), -1)[int(known.argmin()), 0])
     example = "an empty one" if first in ("", "nan") else repr(first[:40])
-    are = f"{missing} of {len(raw)} {'is' if missing == 1 else 'are'}"
-    return None, (f"the labels in {target!r} are left out: {are} {lack}, such as {example}",)
+    are = f"{missing} of {len(raw)} {'is' if missing == 1 else 'are'} {lack}, such as {example}"
+    if missing == len(raw):
+        return None, (f"the labels in {target!r} are left out: {are}",)
+    return values, (f"of the labels in {target!r}, {are}: the score is of the others",)
 
 
 def _named(examples: Examples) -> np.ndarray:

@@ -81,7 +81,8 @@ class PredictionInputs:
 
     Attributes:
         x: ``(N, *example_shape)`` of the schema's dtype.
-        y: ``(N,)`` ``int64`` codes or ``float32`` values; None where the source has no labels the model knows.
+        y: ``(N,)`` ``int64`` codes or ``float32`` values, -1 or NaN for a label that the model does not know; None
+            where the source has none that it knows.
         names: One per example: file names for images, else ``"0"``, ``"1"``, ….
         notes: What was guessed or repaired, one line each.
     """

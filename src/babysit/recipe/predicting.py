@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ class Predictions:
         names: One an example: file names of images, row numbers otherwise.
         values: ``(N,)`` class names, or numbers.
         confidence: ``(N,)`` probability of the named class; ``None`` for regression.
-        truth: ``(N,)`` class names or numbers, where the data came with them.
+        truth: ``(N,)`` class names or numbers, where the data came with them; None for each that the model does not
+            know.
         notes: What was guessed or repaired when reading.
     """
 
@@ -36,13 +38,14 @@ class Predictions:
 
     @property
     def score(self) -> dict[str, float]:
-        """Accuracy, or root mean squared error and R²; empty without truth."""
-        if not self.truth:
+        """Accuracy, or root mean squared error and R², of the examples whose truth is known; empty without any."""
+        pairs = zip(self.values, self.truth or [], strict=bool(self.truth))
+        known = [(value, truth) for value, truth in pairs if truth is not None]
+        if not known:
             return {}
         if self.confidence is not None:
-            right = [value == known for value, known in zip(self.values, self.truth, strict=True)]
-            return {"accuracy": float(np.mean(right))}
-        values, truth = np.asarray(self.values, dtype=float), np.asarray(self.truth, dtype=float)
+            return {"accuracy": float(np.mean([value == truth for value, truth in known]))}
+        values, truth = np.asarray(known, dtype=float).T
         squared = float(np.mean((values - truth) ** 2))
         variance = float(np.var(truth))
         return {"rmse": squared**0.5, **({"r2": 1 - squared / variance} if variance else {})}
@@ -88,10 +91,15 @@ def predict_with(
         inputs.names,
         [schema.class_names[index] for index in chosen.tolist()],
         confidence.tolist(),
-        None if inputs.y is None else [schema.class_names[index] for index in inputs.y.tolist()],
+        _classes(inputs, schema.class_names),
         inputs.notes,
     )
 
 
-def _numbers(inputs: PredictionInputs) -> list[float] | None:
-    return None if inputs.y is None else [float(value) for value in inputs.y]
+def _classes(inputs: PredictionInputs, names: Sequence[str]) -> list[str | None] | None:
+    return None if inputs.y is None else [names[index] if index >= 0 else None for index in inputs.y.tolist()]
+
+
+def _numbers(inputs: PredictionInputs) -> list[float | None] | None:
+    values = None if inputs.y is None else inputs.y.tolist()
+    return None if values is None else [value if math.isfinite(value) else None for value in values]
