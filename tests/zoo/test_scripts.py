@@ -36,7 +36,11 @@ def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize(
+    "name",
+    # what these do is done in healthy trainings of the zoo, too
+    [pytest.param(name, marks=pytest.mark.slow if name in ("amp_scaler", "lbfgs") else ()) for name in SCRIPTS],
+)
 def test_output_exit_code_and_weights_are_the_same(name: str, tmp_path: Path) -> None:
     script, *arguments = SCRIPTS[name]
     path = str(ZOO / "scripts" / script)

@@ -136,7 +136,7 @@ def apply(config: Config, rules: Iterable[Rule]) -> tuple[Rule, ...]:
         >>> from babysit.rules._catalogue import all_rules
         >>> config = Config(select=("LOS002",), thresholds={"LOS002": {"factor": 4.0}})
         >>> apply(config, all_rules())
-        (ExplodingLoss(factor=4.0, recovered=0.9, harmless=0.25),)
+        (ExplodingLoss(factor=4.0, recovered=0.9, harmless=0.25, looked_at=3),)
     """
     return tuple(
         dataclasses.replace(rule, **config.thresholds.get(rule.code, {})) for rule in rules if config.selects(rule.code)
