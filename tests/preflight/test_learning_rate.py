@@ -15,6 +15,7 @@ from babysit.measure.record import Probe
 from babysit.preflight import api, suggested_rate
 from babysit.preflight.batch import Batch
 from babysit.preflight.learning_rate import EXPLODES, FALLS, RATES, first_exploding, probe_learning_rates
+from babysit.preflight.longer_trials import try_longer
 from babysit.preflight.probes import EXPERIMENTS
 from babysit.preflight.subject import Subject, call
 from babysit.preflight.suggested_rate import probe_rates
@@ -442,3 +443,27 @@ def test_where_nothing_falls_nothing_is_suggested(two_layers: TwoLayers, digits:
     x, y = digits
     found = probe_rates(*supervised(blind, [(x[:32], y[:32])], F.cross_entropy)).numbers
     assert not {"suggested", "best"} & found.keys()
+
+
+def test_longer_trials_compare_two_rates_at_least(two_layers: TwoLayers, digits: Data) -> None:
+    subject, parts = supervised(two_layers(64, std=0.1), parts_of(digits, 12), F.cross_entropy)
+    probe = probe_rates(subject, parts[:1], rates=RATES[8:])
+    late, timely = (
+        try_longer(subject, parts, sgd, probe, RATES[8:], steps=80, latest=latest) for latest in (-math.inf, math.inf)
+    )
+    best = RATES.index(probe.numbers["best"])
+    assert list(late) == [RATES[best - 1], RATES[best]]
+    assert list(timely) == sorted(timely)
+    assert late.items() <= timely.items()
+
+
+def test_a_longer_trial_that_explodes_is_told_and_not_suggested() -> None:
+    """At 1.6 the weight shrinks while the curvature is 1, and explodes when the batches of curvature 4 come."""
+    given = supervised(model := Valley(1.0), batches(*[1.0] * 40, *[2.0] * 24), half_squared, sgd(model, 0.1))
+    probe = probe_rates(*given, rates=(0.015, 0.05, 0.15, 0.45, 1.6))
+    assert probe.numbers["best"] == 0.45
+    found = dict(zip(probe.series["longer:lr"], probe.series["longer:loss"], strict=True))
+    assert found[1.6] == math.inf
+    assert math.isfinite(found[probe.numbers["suggested"]])
+    said, _ = next(item for item in EXPERIMENTS if item.name == "learning-rate").say(probe)
+    assert f"as good as the best of {len(found)} after 300 steps" in said

@@ -17,12 +17,12 @@ from babysit.preflight.learning_rate import tried, try_rates, untrained_losses
 from babysit.preflight.subject import Subject
 
 MOST = 4
-"""Trials: with three or four a rate is found as good as with six (benchmarks/learning_rates.py)."""
+"""Trials: with three or four a rate is found as good as with six (simulated, see docs/check.md)."""
 NEAR, NOTHING = 0.1, 0.001
 """A loss this share above the lowest is as good; so is any below this share of the untrained model's."""
 LONG = 200
 """Steps from which on the higher of two rates that are as good is as good for a whole training: in fewer, high rates
-are ahead that are not later (benchmarks/learning_rates.py)."""
+are ahead that are not later (simulated, see docs/check.md)."""
 
 
 def try_longer(
@@ -44,10 +44,10 @@ def try_longer(
         probe: A range test in which any rate brings the loss down; what explodes there or is slow is not tried.
         rates: All that may be tried, ascending, those of the range test among them.
         steps: At each rate.
-        latest: Of :func:`time.monotonic`: no further rate is begun then.
+        latest: Of :func:`time.monotonic`: no rate is begun then, but the second one, as one alone tells nothing.
 
     Returns:
-        Rate → mean loss over the last quarter of its steps, ascending; without those that exploded.
+        Rate → mean loss over the last quarter of its steps, ascending; infinite where it exploded.
     """
     repeated = list(itertools.islice(itertools.cycle(batches), steps))
     untrained = untrained_losses(subject.model, subject.loss, repeated[: len(batches)])
@@ -56,13 +56,13 @@ def try_longer(
     usable = [rate for rate in rates if verdicts.get(rate, "falls") == "falls"]
     ends: dict[float, float] = {}
     for rate in _walk(rates, usable, probe.numbers["best"], ends):
-        if len(ends) == MOST or (ends and time.monotonic() > latest):
+        if len(ends) == MOST or (len(ends) > 1 and time.monotonic() > latest):
             break
         found = try_rates(subject.model, subject.loss, repeated, make_optimizer, rates=[rate], untrained=known)
         exploded = found.texts["verdicts"] == "explodes"
         losses = found.series[f"losses:{rate:.3g}"][-max(1, steps // 4) :]
         ends[rate] = math.inf if exploded else statistics.fmean(losses)
-    return {rate: ends[rate] for rate in sorted(ends) if math.isfinite(ends[rate])}
+    return dict(sorted(ends.items()))
 
 
 def _walk(

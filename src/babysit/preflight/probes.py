@@ -143,7 +143,8 @@ def _say_rates(probe: Probe) -> tuple[str, str]:
         return probe.texts.get("reason", nothing), "some"
     longer = ""
     if "longer_steps" in numbers:
-        longer = f", the best of {len(probe.series['longer:lr'])} after {numbers['longer_steps']:.0f} steps"
+        compared = len(probe.series["longer:lr"])
+        longer = f", as good as the best of {compared} after {numbers['longer_steps']:.0f} steps"
     suggested = f"{numbers['suggested']:.2g} suggested{longer}{given}"
     return f"the loss falls at {falls[0]:.1g} … {falls[-1]:.1g}: {suggested}", ""
 

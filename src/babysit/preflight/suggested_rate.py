@@ -34,9 +34,11 @@ STEPS = (12, 40)
 """Fewest and most steps at each rate, as time allows (heuristic)."""
 LONGER = (80, 300)
 """Likewise for each of the rates that did well: after 100 steps, 200 and 300 the rate suggested is as good as the best
-of all in about 34, 42 and 44 of 46 healthy trainings, and after 400 in no more (benchmarks/learning_rates.py)."""
+of all in about 34, 42 and 44 of 46 healthy trainings, and after 400 in no more (simulated, see docs/check.md)."""
 TRIALS = 3
 """So many longer trials there should be time for."""
+UNTRAINED = 0.5
+"""Of a step, that the loss of the untrained model on a batch takes at most."""
 CLOSE = 5.0
 """A rate this many times as high is next to one; where every other rate is tried, none is (heuristic)."""
 SEVERAL = 12
@@ -57,10 +59,10 @@ def probe_rates(
     Returns:
         The probe of :func:`try_rates`, and where any rate is usable ``suggested``; ``given``, the optimizer's own rate,
         which a schedule that warms up is still below. Suggested is, of the rates that were tried for longer (series
-        ``longer:lr`` and ``longer:loss``, the mean over the last quarter; ``longer_steps``), the middle one of those
-        as good as the best; without the time or the batches for that, the lowest that brings the loss down by
-        ``ENOUGH`` of what the best does and is not next to one that explodes. A reason instead where there is no time,
-        or no rate.
+        ``longer:lr`` and ``longer:loss``, the mean over the last quarter, infinite where it exploded;
+        ``longer_steps``), the middle one of those as good as the best; without the time or the batches for that, the
+        lowest that brings the loss down by ``ENOUGH`` of what the best does and is not next to one that explodes. A
+        reason instead where there is no time, or no rate.
     """
     reason = _without_rate(subject.optimizer)
     if reason:
@@ -89,12 +91,13 @@ def _tried_longer(
     """The range test with what longer trials suggest, where there is time for them."""
     spent = time.monotonic() - begin
     seconds = spent / sum(len(losses) for name, losses in probe.series.items() if name.startswith("losses:"))
-    steps = _affordable(seconds, time_limit - spent)
+    steps = _affordable(seconds, time_limit - spent - UNTRAINED * seconds * len(batches))
     if not steps:
         return probe
-    latest = begin + time_limit - steps * seconds
+    # steps never take just as long as before: half a trial more is better than one less to compare
+    latest = begin + time_limit - steps * seconds / 2
     ends = try_longer(subject, batches, _optimizers(subject), probe, rates, steps=steps, latest=latest)
-    return _decided(probe, ends, steps) if ends else probe
+    return _decided(probe, ends, steps) if len(ends) > 1 and min(ends.values()) < math.inf else probe
 
 
 def _planned(rates: Sequence[float], affordable: float, *, longer: bool) -> tuple[Sequence[float], int]:
