@@ -137,6 +137,49 @@ def test_batches_as_models_take_them(data: tuple[Tensor, Tensor]) -> None:
         assert next(item for item in report.checks if item.name == "initial-loss").mark == "passed"
 
 
+class Noisy(TensorDataset):
+    """Draws from every kind of random numbers that there is, of its own and of all, and counts nothing."""
+
+    def __init__(self, *tensors: Tensor) -> None:
+        super().__init__(*tensors)
+        self.own = random.Random(0)
+        self.numbers = np.random.default_rng(0)
+        self.older = np.random.RandomState(0)
+        self.torch = torch.Generator().manual_seed(0)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        noise = random.random() + np.random.random() + torch.rand(()).item()
+        noise += self.own.random() + self.numbers.random() + self.older.rand()
+        x, y = super().__getitem__(index)
+        return x + 0.01 * (noise + torch.rand((), generator=self.torch).item()), y
+
+    def drawn(self) -> tuple[float, ...]:
+        """What each of them gives next."""
+        everyone = random.random(), np.random.random(), torch.rand(()).item()
+        own = self.own.random(), self.numbers.random(), self.older.rand()
+        return *everyone, *own, torch.rand((), generator=self.torch).item()
+
+
+def test_the_random_numbers_that_a_loader_draws_are_drawn_again(data: tuple[Tensor, Tensor]) -> None:
+    def seeded() -> tuple[Noisy, torch.Generator]:
+        random.seed(1), np.random.seed(1), torch.manual_seed(1)
+        return Noisy(*data), torch.Generator().manual_seed(2)
+
+    expected = *(own := seeded())[0].drawn(), torch.rand((), generator=own[1]).item()
+    noisy, order = seeded()
+    state = torch.get_rng_state()
+    model = mlp()
+    torch.set_rng_state(state)
+    check(model, F.cross_entropy, DataLoader(noisy, batch_size=16, shuffle=True, generator=order), seconds=0.2)
+    assert (*noisy.drawn(), torch.rand((), generator=order).item()) == expected
+
+
+def test_no_more_is_taken_of_an_iterator_than_is_needed(data: tuple[Tensor, Tensor]) -> None:
+    each = iter([data] * 80)
+    check(mlp(), F.cross_entropy, each, seconds=0.2)
+    assert len(list(each)) == 80 - 16
+
+
 @pytest.mark.parametrize(
     ("model", "loss_fn", "batch", "said"),
     [

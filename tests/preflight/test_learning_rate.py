@@ -14,7 +14,7 @@ from babysit.fit.losses import REGRESSION
 from babysit.measure.record import Probe
 from babysit.preflight import api, suggested_rate
 from babysit.preflight.batch import Batch
-from babysit.preflight.learning_rate import EXPLODES, FALLS, RATES, first_exploding, probe_learning_rates
+from babysit.preflight.learning_rate import EXPLODES, FALLS, RATES, first_exploding, probe_learning_rates, try_rates
 from babysit.preflight.longer_trials import try_longer
 from babysit.preflight.probes import EXPERIMENTS
 from babysit.preflight.subject import Subject, call
@@ -467,3 +467,19 @@ def test_a_longer_trial_that_explodes_is_told_and_not_suggested() -> None:
     assert math.isfinite(found[probe.numbers["suggested"]])
     said, _ = next(item for item in EXPERIMENTS if item.name == "learning-rate").say(probe)
     assert f"as good as the best of {len(found)} after 300 steps" in said
+
+
+def test_memory_that_is_used_up_is_no_explosion(two_layers: TwoLayers, digits: Data) -> None:
+    x, y = digits
+
+    def loss_of(outputs: Tensor, targets: Tensor) -> Tensor:
+        if len(outputs) > 8:
+            raise RuntimeError("CUDA error: out of memory")
+        return F.cross_entropy(outputs, targets)
+
+    model = two_layers(64, std=0.1)
+    parts = [(x[:8], y[:8]), (x[:16], y[:16])]
+    with pytest.raises(RuntimeError, match="out of memory"):
+        try_rates(
+            model, lambda net, part: loss_of(net(part[0]), part[1]), parts, sgd, rates=(0.1,), untrained=(2.3, 2.3)
+        )

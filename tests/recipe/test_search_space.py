@@ -163,16 +163,16 @@ def test_however_the_ranges_move_no_rate_comes_to_the_first_that_explodes(
         best = [known.at(place)] * 3
         known = known.narrowed(best) if move == "narrow" else known.extended("low" if move == "low" else "high")
         assert known.at(1 - 2**-53) < exploding
-        assert known.to_range().high < exploding  # type: ignore[operator]
+        assert known.to_range().high < exploding
 
 
 def test_a_range_comes_near_to_the_first_rate_that_explodes_and_moves_down_as_ever() -> None:
     free, limited = (space_of({}, (1e-4, 10**-0.5), exploding) for exploding in (None, 10**-0.5))
     assert limited["lr"].to_range().hard_high
     assert limited["lr"].to_range().high == pytest.approx(0.9 * 10**-0.5)
-    assert limited["lr"].extended("low").to_range().low < free["lr"].to_range().low / 10  # type: ignore[operator]
+    assert limited["lr"].extended("low").to_range().low < free["lr"].to_range().low / 10
     crowded = [free["lr"].at(place) for place in (0.001, 0.01, 0.02)]
-    assert limited["lr"].narrowed(crowded).to_range().low < 1e-4  # type: ignore[operator]
+    assert limited["lr"].narrowed(crowded).to_range().low < 1e-4
     assert limited["l2"] == free["l2"]
     below = space_of({}, (1e-4, 10**-1.5), 10**-0.5)["lr"]  # a rate between hardly moved the loss
     assert below.to_range() == Range(1e-4, 10**-1.5, log=True)

@@ -107,7 +107,10 @@ class _Asked:
         def begin() -> None:
             from babysit.preflight.borrowed import ScriptCapture
 
-            listening = ScriptCapture(lambda subject: self._checked(subject, capture[0].explained), self._refused)
+            def found(subject: Subject) -> None:
+                self._checked(subject, listening.explained)
+
+            listening = ScriptCapture(found, self._refused)
             listening.start()
             capture.append(listening)
 

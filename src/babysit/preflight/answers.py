@@ -16,7 +16,7 @@ from babysit.measure.record import Probe
 from babysit.preflight.batch import Batch, tensors_of
 from babysit.preflight.failures import failure
 from babysit.preflight.isolation import isolated, without_graph
-from babysit.preflight.still import randomness_kept
+from babysit.preflight.randomness import randomness_kept
 from babysit.preflight.subject import Subject
 
 Trace = list[tuple[str, Tensor]]

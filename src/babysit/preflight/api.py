@@ -21,8 +21,10 @@ from babysit.preflight.batch import Batch, map_tensors, tensors_of
 from babysit.preflight.failures import failure, refusal
 from babysit.preflight.isolation import isolated
 from babysit.preflight.judged import JUDGED
+from babysit.preflight.loaders import DRAWING
 from babysit.preflight.more_data import BATCHES, FURTHER, MOST_BYTES
 from babysit.preflight.probes import EXPERIMENTS, Experiment, Given
+from babysit.preflight.randomness import generators_kept, randomness_kept
 from babysit.preflight.report import Check, Mark, Report
 from babysit.preflight.subject import Subject, call, current
 from babysit.preflight.threads import fewest_threads
@@ -33,8 +35,6 @@ from babysit.rules._config import Config, read_config
 
 SECONDS = 5.0
 _BATCHES = 1 + BATCHES  # as many as of a script's data
-_DRAWING = 1.0
-"""Seconds after which no batches beyond the first are taken for longer trials."""
 _LABELS = ("labels", "label", "targets", "target", "y")
 
 LossFunction = Callable[..., Any]
@@ -260,28 +260,26 @@ def _batches(given: Any, *, keeps_labels: bool) -> list[Batch]:
     if _is_batch(given):
         return [as_batch(given, keeps_labels=keeps_labels)]
     if isinstance(given, Iterable) and not isinstance(given, str | bytes | Tensor):
-        state = torch.get_rng_state()
-        try:
+        with randomness_kept(), generators_kept(given):  # a loader that shuffles draws from them
             each = (as_batch(item, keeps_labels=keeps_labels) for item in given)
             found = list(islice(each, _BATCHES))
-            found += list(_further(each, found[0].size)) if found else []
-        finally:
-            torch.set_rng_state(state)  # a loader that shuffles has drawn from it
+            if found and not isinstance(given, Iterator):  # what is taken of an iterator, its owner lacks
+                found += _further(each, found[0])
         if found:
             return found
         raise InputError("the batch", expected="at least one batch", found="an empty iterable", todo="check the data")
     return [as_batch(given, keeps_labels=keeps_labels)]
 
 
-def _further(batches: Iterator[Batch], size: int) -> Iterator[Batch]:
-    """Some more of this size, where that takes no time and little memory."""
-    until, left = time.monotonic() + _DRAWING, MOST_BYTES
+def _further(batches: Iterator[Batch], first: Batch) -> Iterator[Batch]:
+    """Some more of the first one's size, where that takes no time and little memory."""
+    until, left = time.monotonic() + DRAWING, MOST_BYTES
     with contextlib.suppress(Exception):  # nothing depends on them
         for batch in islice(batches, FURTHER):
-            left -= sum(item.numel() * item.element_size() for item in batch.tensors())
+            left -= batch.nbytes
             if left < 0 or time.monotonic() > until:
                 return
-            if batch.size == size:
+            if batch.size == first.size:
                 yield batch
 
 

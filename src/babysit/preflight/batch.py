@@ -40,6 +40,11 @@ class Batch:
         """Those with values that can be differentiated."""
         return [item for item in self.tensors() if item.is_floating_point()]
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that inputs and targets take, in bytes."""
+        return sum(item.nbytes for item in tensors_of((self.inputs, self.targets)))
+
     def with_inputs(self, change: Change) -> Batch:
         """The same batch with every tensor among the inputs changed."""
         return dataclasses.replace(self, inputs=map_tensors(self.inputs, change))

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from babysit.measure.record import Probe
 from babysit.preflight.failures import failure
 from babysit.preflight.isolation import isolated
-from babysit.preflight.still import MovedError, StillLoss, UnsteadyError, double_precision, randomness_kept
+from babysit.preflight.randomness import randomness_kept
+from babysit.preflight.still import MovedError, StillLoss, UnsteadyError, double_precision
 from babysit.preflight.subject import Subject
 
 EXAMPLES = 8

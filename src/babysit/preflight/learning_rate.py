@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from babysit.measure.record import Probe
+from babysit.preflight.failures import lacks_memory
 from babysit.preflight.isolation import isolated, without_graph
 
 Example = TypeVar("Example")
@@ -166,8 +167,8 @@ def _train(
     for batch in batches:
         try:
             loss = loss_of(model, batch)
-        except (RuntimeError, ValueError):
-            if not losses:
+        except (RuntimeError, ValueError) as error:
+            if not losses or lacks_memory(error):
                 raise
             losses.append(math.inf)  # as losses do that are given probabilities which are none any longer
             break

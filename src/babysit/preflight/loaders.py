@@ -19,19 +19,19 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
 
 from babysit.preflight.batch import Batch, tensors_of
 from babysit.preflight.frames import values_of
-from babysit.preflight.still import randomness_kept
+from babysit.preflight.randomness import randomness_kept
 
 Rows = NDArray[np.int64]
 
-SECONDS = 1.0
-"""That drawing may take, as files are read for it."""
+DRAWING = 1.0
+"""Seconds that it may take, as files are read for it."""
 _ALIKE = 2.0
 """Batches of the same data have deviations within this factor of each other, and means no further apart than these; a
 script that scales or shifts what its loader gives is not followed (heuristic)."""
 
 
 def draw_batches(
-    batch: Batch, frame: FrameType | None, count: int, further: int = 0, seconds: float = SECONDS
+    batch: Batch, frame: FrameType | None, count: int, further: int = 0, seconds: float = DRAWING
 ) -> list[list[Tensor]]:
     """Draw batches like a script's first one from the loader that it has, without its workers.
 
@@ -51,8 +51,10 @@ def draw_batches(
         if loader.batch_size != batch.size or isinstance(loader.dataset, IterableDataset):
             continue
         # a data set may be of any kind, and draw random numbers
-        with contextlib.suppress(Exception), torch.random.fork_rng(devices=[]), randomness_kept():
-            total = len(loader.dataset)  # type: ignore[arg-type]
+        with contextlib.suppress(Exception), randomness_kept():
+            total = len(loader.dataset)  # type: ignore[arg-type]  # a data set without a length raises, and is left
+            if total <= batch.size:
+                continue
             rows = [*spread(total, count, batch.size), *passes(total, further, batch.size)]
             found = list(_batches_of(loader, batch, rows, until))
             if found:
@@ -75,13 +77,11 @@ def passes(total: int, count: int, size: int) -> list[Rows]:
     """
     draw = np.random.default_rng(1)
     once = total // size
-    epochs = [np.split(draw.permutation(total)[: once * size], once) for _ in range(math.ceil(count / max(once, 1)))]
+    epochs = [np.split(draw.permutation(total)[: once * size], once) for _ in range(math.ceil(count / once))]
     return [rows for epoch in epochs for rows in epoch][:count]
 
 
 def _batches_of(loader: DataLoader[Any], batch: Batch, rows: Sequence[Rows], until: float) -> Iterator[list[Tensor]]:
-    if len(loader.dataset) <= batch.size:  # type: ignore[arg-type]
-        return
     parts = [*batch.inputs, *batch.targets]
     places: list[int] | None = None
     data = _apart(loader.dataset)

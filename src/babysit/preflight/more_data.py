@@ -19,7 +19,7 @@ from babysit.watch.batches import fingerprints
 
 BATCHES, FURTHER = 15, 48
 """Batches that are spread over all data, and how many more there are to be for trainings that are tried for longer: by
-sixteen batches that come again and again another rate is found best than by all (benchmarks/learning_rates.py)."""
+sixteen batches that come again and again another rate is found best than by all (simulated, see docs/check.md)."""
 MOST_BYTES = 1 << 28
 """That further batches may take."""
 _MOST_HELD = 8
@@ -54,7 +54,7 @@ def find_more(batch: Batch, frame: FrameType | None) -> MoreData | None:
         script gives batches of such parts.
     """
     parts = _among_tensors(batch, frame)
-    further = min(FURTHER, MOST_BYTES // max(1, sum(map(_bytes, (*batch.inputs, *batch.targets)))))
+    further = min(FURTHER, MOST_BYTES // max(1, batch.nbytes))
     if parts is not None:
         recorded = (*batch.inputs, *batch.targets)
         total = next(len(part) for part, own in zip(parts, recorded, strict=True) if _is_of_examples(own, batch))
@@ -67,10 +67,6 @@ def find_more(batch: Batch, frame: FrameType | None) -> MoreData | None:
     ]
     rows = np.split(np.arange(len(drawn) * batch.size), len(drawn))
     return _more(batch, joined, rows[:BATCHES], rows[BATCHES:])
-
-
-def _bytes(part: Tensor) -> int:
-    return part.numel() * part.element_size()
 
 
 def _among_tensors(batch: Batch, frame: FrameType | None) -> list[Tensor] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from babysit.preflight.batch import map_tensors, tensors_of
+from babysit.preflight.randomness import other_randomness, set_other_randomness
 
 SEED = 0
 SAME = 1e-12
@@ -46,7 +46,7 @@ class StillLoss:
             (module, {name: (item, item.clone()) for name, item in module._buffers.items() if item is not None})
             for module in model.modules()
         ]
-        self._randomness = _other_randomness()
+        self._randomness = other_randomness()
         self._constants = _Constants()
 
     def differentiate(self) -> float:
@@ -91,7 +91,7 @@ class StillLoss:
                     item.copy_(value)
                     module._buffers[name] = item
         torch.manual_seed(SEED)
-        _set_other_randomness(self._randomness)
+        set_other_randomness(self._randomness)
         with torch.enable_grad(), self._constants.again():
             return self._loss()
 
@@ -109,33 +109,12 @@ def double_precision() -> Iterator[None]:
 
 
 @contextmanager
-def randomness_kept() -> Iterator[None]:
-    """Python's and NumPy's random numbers are left as they were; torch's are not looked after here."""
-    before = _other_randomness()
-    try:
-        yield
-    finally:
-        _set_other_randomness(before)
-
-
-@contextmanager
 def _eager() -> Iterator[None]:
     if "torch._dynamo" not in sys.modules or not hasattr(torch.compiler, "set_stance"):
         yield
         return
     with torch.compiler.set_stance("force_eager"):
         yield
-
-
-def _other_randomness() -> tuple[Any, Any]:
-    numpy = sys.modules.get("numpy")
-    return random.getstate(), numpy.random.get_state() if numpy else None
-
-
-def _set_other_randomness(state: tuple[Any, Any]) -> None:
-    random.setstate(state[0])
-    if state[1] is not None:
-        sys.modules["numpy"].random.set_state(state[1])
 
 
 class _Constants(TorchFunctionMode):

@@ -107,7 +107,17 @@ class Curve:
 def repeated_losses(run: RunRecord, split: str = "train") -> NDArray[np.float64]:
     """The finite losses of a split's evaluations: the same examples each time, so no mini-batch noise."""
     losses = [item.loss for item in run.evaluated(split) if math.isfinite(item.loss)]
-    return np.array([min(max(loss, -_CEILING), _CEILING) for loss in losses])
+    return np.array([limited(loss) for loss in losses])
+
+
+def limited(loss: float) -> float:
+    """A loss that is finite, no larger than sums and squares of losses can be taken of.
+
+    Example:
+        >>> limited(1e300), limited(2.3)
+        (1e+30, 2.3)
+    """
+    return min(max(loss, -_CEILING), _CEILING)
 
 
 def running_median(values: NDArray[np.float64], width: int = 5) -> NDArray[np.float64]:

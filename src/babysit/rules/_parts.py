@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from babysit.measure.record import LossCall, RunRecord
-from babysit.rules._curve import running_median
+from babysit.rules._curve import limited, running_median
 
-_CEILING = 1e30  # so that a diverging loss does not overflow in sums
 _FEWEST = 10
 _FIRST = 5
 
@@ -61,7 +60,7 @@ def part_of_itself(run: RunRecord) -> Part | None:
 def _part(calls: Iterable[LossCall]) -> Part | None:
     by_step: dict[int, list[float]] = {}
     for call in calls:
-        value = min(max(call.value, -_CEILING), _CEILING) if math.isfinite(call.value) else math.nan
+        value = limited(call.value) if math.isfinite(call.value) else math.nan
         by_step.setdefault(call.step, []).append(value)
     means: Mapping[int, float] = {step: float(np.mean(values)) for step, values in sorted(by_step.items())}
     values = np.array(list(means.values()), dtype=np.float64)
