@@ -185,6 +185,22 @@ def test_other_settings_do_not_go_on(change: dict[str, Any], clouds: Data, tmp_p
         quick(clouds, out=tmp_path / "run", resume=True, **change)
 
 
+@pytest.mark.parametrize("part", ["inputs", "targets", "order"])
+def test_other_data_do_not_go_on(part: str, clouds: Data, tmp_path: Path) -> None:
+    quick(clouds, out=tmp_path / "run")
+    x, y = (item.clone() for item in clouds)
+    rows = torch.arange(len(x))
+    if part == "inputs":
+        x[5] += 1.0
+    elif part == "targets":
+        y[5] = (y[5] + 1) % 3
+    else:
+        rows = rows.roll(1)
+    with pytest.raises(RunFolderError, match="expected the data as they were when it began, found other examples"):
+        quick((x[rows], y[rows]), out=tmp_path / "run", resume=True)
+    assert len(quick(clouds, out=tmp_path / "run", resume=True).record.losses) == 36
+
+
 def test_another_model_does_not_go_on(clouds: Data, tmp_path: Path) -> None:
     quick(clouds, out=tmp_path / "run")
     with pytest.raises(RunFolderError, match="expected a checkpoint of this very model"):

@@ -247,6 +247,8 @@ def test_a_folder_of_another_search_is_refused(tmp_path: Path) -> None:
         bs.search(build, (X, Y), space=narrower, out=tmp_path / "run", resume=True, **FEW)
     with pytest.raises(RunFolderError, match="validation_examples"):
         bs.search(build, (X[:100], Y[:100]), space=SPACE, out=tmp_path / "run", resume=True, **FEW)
+    with pytest.raises(RunFolderError, match="the data as they were when it began, found other examples"):
+        bs.search(build, (X + 0.1, Y), space=SPACE, out=tmp_path / "run", resume=True, **FEW)
 
 
 def test_the_configuration_of_the_working_directory_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from babysit._version import __version__
-from babysit.data.batches import Batches
 from babysit.diagnose import Diagnosis, diagnose
 from babysit.errors import InputError
 from babysit.fit.evaluation import Examples
@@ -21,7 +20,7 @@ from babysit.fit.losses import CLASSIFICATION, REGRESSION, LossFunction, Task, c
 from babysit.fit.recording import LayerRecorder
 from babysit.fit.run_folder import header_of_begun, open_records
 from babysit.fit.settings import TrainSettings
-from babysit.fit.sources import Data, sources
+from babysit.fit.sources import Data, Sources, sources
 from babysit.fit.threads import choose_threads, step_work, torch_threads
 from babysit.fit.trainer import Trainer
 from babysit.fit.training import Best, Extras, Training
@@ -140,7 +139,7 @@ def fit(
         _require_score(schedule, examples)
         stack.enter_context(channels_innermost(model))
         work = step_work(model, batches.batch_size or len(first_targets))
-        header = _header(settings, task, batches, given.targets, device, threads or choose_threads(work))
+        header = _header(settings, task, given, device, threads or choose_threads(work))
         begun = header_of_begun(Path(out), header) if out is not None and resume else None
         header = begun or header
         stack.enter_context(torch_threads(threads or header.settings["threads"]))
@@ -193,11 +192,11 @@ def _require_score(schedule: str, examples: dict[str, Examples]) -> None:
 def _header(
     settings: TrainSettings,
     task: Task,
-    batches: Batches,
-    targets: Tensor | None,
+    given: Sources,
     device: torch.device,
     threads: int,
 ) -> RunHeader:
+    batches, targets = given.batches, given.targets
     usual = task.loss is CLASSIFICATION.loss or task.loss is REGRESSION.loss
     return RunHeader(
         command="fit",
@@ -211,6 +210,6 @@ def _header(
         optimizer=settings.optimizer,
         seed=settings.seed,
         device=str(device),
-        settings={**settings.to_json(), "threads": threads},
+        settings={**settings.to_json(), "threads": threads, "data": given.marks},
         versions={"babysit": __version__, "torch": torch.__version__, "python": platform.python_version()},
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from babysit.errors import RunFolderError
+from babysit.fit.data_marks import require_same
 from babysit.measure.record import MemoryRecords, Records, RecordWriter, RunHeader, read_header, write_header
 from babysit.storage import refuse_write
 
@@ -25,15 +26,11 @@ def header_of_begun(folder: Path, header: RunHeader) -> RunHeader | None:
     if not (folder / "run.json").exists():
         return None
     begun = read_header(folder)
-    before, now = _identity(begun), _identity(header)
-    changed = [name for name in now if before.get(name) != now[name]]
-    if changed or "threads" not in begun.settings:
+    if begun.command != "fit" or "threads" not in begun.settings:
         raise RunFolderError(
-            str(folder),
-            expected="a run of fit with " + ", ".join(f"{name} {now[name]}" for name in changed or now),
-            found=", ".join(f"{name} {before.get(name, 'unknown')}" for name in changed) or "one of another command",
-            todo="choose another folder, or pass what it was begun with",
+            str(folder), expected="a run of fit", found="one of another command", todo="choose another folder"
         )
+    require_same(str(folder), _identity(begun), _identity(header), what="a run of fit")
     return begun
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from babysit.data import Dataset
 from babysit.data.batches import ArrayBatches, Batches, LoaderBatches, TensorBatches, as_inputs, pair_of
 from babysit.errors import InputError
+from babysit.fit.data_marks import data_marks
 from babysit.fit.evaluation import Examples
 from babysit.fit.settings import TrainSettings
 
@@ -32,11 +33,13 @@ class Sources:
         batches: To train on.
         examples: ``"train"`` (a part of it) and ``"validation"`` to evaluate on; empty without a validation split.
         targets: All training targets; ``None`` where only a loader knows them.
+        marks: What the data look like, by :func:`~babysit.fit.data_marks.data_marks`.
     """
 
     batches: Batches
     examples: dict[str, Examples]
     targets: Tensor | None
+    marks: list[float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +115,8 @@ def sources(
     seen = {"validation": known.validation} if known.validation else {}
     if seen and isinstance(known.train, Examples):
         seen = {"train": _part_of(known.train), **seen}
-    return Sources(batches_of(known.train, settings, device), seen, known.targets)
+    marks = data_marks([known.train, known.validation])
+    return Sources(batches_of(known.train, settings, device), seen, known.targets, marks)
 
 
 @dataclass(frozen=True)

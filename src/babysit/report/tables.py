@@ -13,7 +13,7 @@ from babysit.rules import Evidence
 
 Rows = tuple[tuple[str, ...], ...]
 
-_ELSEWHERE = ("options", "space")
+_ELSEWHERE = ("options", "space", "data")
 _SHOWN_OTHERWISE = ("examples", "example_shape", "class_names", "class_counts")
 
 
@@ -44,7 +44,7 @@ def layer_rows(summary: Summary) -> Rows:
 
 
 def setting_rows(values: Mapping[str, Any]) -> Rows:
-    """Names and values of settings, without those that the report shows elsewhere: the options and the space."""
+    """Names and values of settings, without what the report shows elsewhere, or is for no reader: marks of the data."""
     return tuple((name.replace("_", " "), shown(value)) for name, value in values.items() if name not in _ELSEWHERE)
 
 

@@ -227,7 +227,12 @@ def _header_of(problem: Problem, device: str) -> RunHeader:
         optimizer=problem.settings.optimizer,
         device=device,
         score_is_share=problem.task.score_is_share,
-        settings={**settings, "score": problem.task.score_name, "validation_examples": len(problem.validation)},
+        settings={
+            **settings,
+            "score": problem.task.score_name,
+            "validation_examples": len(problem.validation),
+            "data": list(problem.marks),
+        },
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from babysit.errors import RunFolderError
+from babysit.fit.data_marks import require_same
 from babysit.measure.record import Record, RunHeader, read_header, to_line, write_header
 from babysit.search.export import summary_of, trials_csv
 from babysit.search.states import FolderStates
@@ -109,14 +110,7 @@ def _require_same(path: Path, begun: RunHeader, now: RunHeader) -> None:
     before, after = ({**_settings(header), "task": header.task, "seed": header.seed} for header in (begun, now))
     if begun.command != now.command:
         before, after = {"command": begun.command}, {"command": now.command}
-    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    if changed:
-        raise RunFolderError(
-            str(path),
-            expected="a search with " + ", ".join(f"{name} {after.get(name)}" for name in changed),
-            found=", ".join(f"{name} {before.get(name)}" for name in changed),
-            todo="choose another folder, or search for the same",
-        )
+    require_same(str(path), before, after, what="a search")
 
 
 def _settings(header: RunHeader) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from babysit.data.options import ReadOptions
 from babysit.data.splits import FEWEST_EXAMPLES, split
 from babysit.errors import InputError
+from babysit.fit.data_marks import data_marks
 from babysit.fit.evaluation import Examples
 from babysit.fit.losses import LossFunction, Metric, Task, chance_loss, name_of, task_under
 from babysit.fit.settings import TrainSettings
@@ -78,6 +79,7 @@ def problem_of(
         task=task,
         settings=settings,
         chance=chance_loss(task, train.y) if usual and isinstance(train, Examples) else 0.0,
+        marks=tuple(data_marks([train, judged])),
         decides_batches=("batch_size",),
     )
 

@@ -31,6 +31,7 @@ class Problem:
         settings: Where a trial's hyperparameters say nothing.
         chance: Loss of a constant prediction; see :class:`~babysit.fit.trainer.Trainer`.
         kill_ratio: A trial is stopped where its loss is over this many times the initial one.
+        marks: What the data look like, by :func:`~babysit.fit.data_marks.data_marks`.
         decides_batches: Hyperparameters that ``batches`` looks at; trials that agree in them see the same batches.
     """
 
@@ -41,6 +42,7 @@ class Problem:
     settings: TrainSettings
     chance: float = 0.0
     kill_ratio: float = KILL_RATIO
+    marks: tuple[float, ...] = ()
     decides_batches: tuple[str, ...] = ("batch_size", "augment")
 
     def settings_of(self, trial: TrialSpec) -> TrainSettings:
