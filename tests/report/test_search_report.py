@@ -113,6 +113,14 @@ def test_the_ten_best_are_in_order_with_every_hyperparameter() -> None:
     assert starred == {str(trial.number) for trial in expected if trial.params == RUN.trials[24].params}
 
 
+def test_a_loss_that_is_only_the_score_with_another_sign_is_not_shown() -> None:
+    trials = tuple(dataclasses.replace(trial, loss=-trial.score) for trial in RUN.trials)
+    loop = dataclasses.replace(RUN, trials=trials)
+    assert best_heads(loop, summary_of(loop))[4:] == ("Epochs", "Accuracy", "lr", "l2", "rule", "kernel")
+    with_losses = best_rows(RUN, summary_of(RUN))
+    assert best_rows(loop, summary_of(loop)) == tuple((*row[:6], *row[7:]) for row in with_losses)
+
+
 def test_alike_reasons_are_counted_together() -> None:
     assert reason_rows(RUN) == (
         ("failed", "ValueError: no such width", "2", "3, 7"),

@@ -125,11 +125,14 @@ class SearchDisplay:
         rows = [pair for pair in standing if not pair[1].stopped][:SHOWN]
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
         names = list(rows[0][0].params) if rows else []
-        for head in ("trial", "epochs", self._score_name, "loss", *names):
+        # of a loop of the user's own the loss is the score with another sign
+        have_losses = any(outcome.loss != -outcome.score for _, outcome in rows)
+        for head in ("trial", "epochs", self._score_name, *(("loss",) if have_losses else ()), *names):
             table.add_column(self._plain(head), justify="right")
         for trial, outcome in rows:
             values = [say(trial.params.get(name, ""), SHORT) for name in names]
-            numbers = (f"{outcome.epochs:.3g}", number(outcome.score, 4), number(outcome.loss, 4))
+            loss = (number(outcome.loss, 4),) if have_losses else ()
+            numbers = (f"{outcome.epochs:.3g}", number(outcome.score, 4), *loss)
             table.add_row(str(trial.number), *map(self._plain, (*numbers, *values)))
         return table
 

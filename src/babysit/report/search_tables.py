@@ -22,14 +22,15 @@ _NUMBERS = re.compile(r"[-−]?\b(\d[\d.,]*(e[+-]?\d+)?|nan|inf)\b", re.IGNORECA
 
 def best_heads(run: RunRecord, summary: Summary) -> tuple[str, ...]:
     """The heads above :func:`best_rows`."""
-    return ("Place", "Trial", "Round", "Status", "Epochs", summary.score_name.capitalize(), "Loss", *names_of(run))
+    loss = ("Loss",) if _have_losses(run) else ()
+    return ("Place", "Trial", "Round", "Status", "Epochs", summary.score_name.capitalize(), *loss, *names_of(run))
 
 
 def best_rows(run: RunRecord, summary: Summary) -> Rows:
     """The ten best trials with all their hyperparameters; those of the setting that was chosen are marked ★."""
     rounds = {record.number: record.name for record in run.rounds}
     top = chosen(run.trials, summary.search)
-    names = names_of(run)
+    names, have_losses = names_of(run), _have_losses(run)
     return tuple(
         (
             f"{place} ★" if top and setting_key(trial.params) == setting_key(top.params) else str(place),
@@ -38,11 +39,16 @@ def best_rows(run: RunRecord, summary: Summary) -> Rows:
             trial.status,
             number(trial.epochs),
             summary.score(trial.score),
-            number(trial.loss),
+            *((number(trial.loss),) if have_losses else ()),
             *(word(trial.params.get(name)) for name in names),
         )
         for place, trial in enumerate(best_first(run.trials)[:MOST_TRIALS], 1)
     )
+
+
+def _have_losses(run: RunRecord) -> bool:
+    """Whether trials have a loss beside the score; of a loop of the user's own it is the score with another sign."""
+    return any(trial.loss != -trial.score for trial in run.trials)
 
 
 def setting_rows(run: RunRecord, summary: Summary) -> Rows:
