@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import torch
@@ -73,6 +73,7 @@ def try_rates(
     between: Callable[[], None] = lambda: None,
     until: float = math.inf,
     untrained: Sequence[float] = (),
+    quickly: bool = False,
 ) -> Probe:
     """The same for any kind of batch.
 
@@ -85,20 +86,20 @@ def try_rates(
         between: Called after every step, for signals.
         until: Of :func:`time.monotonic`: no further rate is begun then, and nothing is said but a reason.
         untrained: The losses of the untrained model on each batch, where they are known.
+        quickly: Begin in the middle, and leave out what is below two rates that are slow in a row, where any falls.
     """
     untrained = untrained or untrained_losses(model, loss_of, batches)
     curves: dict[float, list[float]] = {}
-    verdicts: list[str] = []
-    for rate in rates:
+    found: dict[float, str] = {}
+    for rate in _outward(rates, found) if quickly else _upward(rates, found):
         if time.monotonic() > until:
             reason = f"the time was over after {len(curves)} of {len(rates)} rates"
             return Probe("learning-rate", texts={"reason": reason})
         with isolated(model) as copy:
             curves[rate] = _train(copy, loss_of, batches, make_optimizer(copy, rate), untrained, between)
-        verdicts.append(_verdict(_ratio(curves[rate], untrained)))
-        if verdicts[-2:] == ["explodes", "explodes"]:
-            break
-    tried, ratios = list(curves), [_ratio(losses, untrained) for losses in curves.values()]
+        found[rate] = _verdict(_ratio(curves[rate], untrained))
+    tried = list(_upward(sorted(found), found))
+    verdicts, ratios = [found[rate] for rate in tried], [_ratio(curves[rate], untrained) for rate in tried]
     numbers = {"steps": float(len(batches)), **_usable(tried, ratios, verdicts)}
     return Probe(
         "learning-rate",
@@ -106,10 +107,37 @@ def try_rates(
         series={
             "lr": tuple(tried),
             "ratio": tuple(ratios),
-            **{f"losses:{rate:.3g}": tuple(losses) for rate, losses in curves.items()},
+            **{f"losses:{rate:.3g}": tuple(curves[rate]) for rate in tried},
         },
         texts={"verdicts": ",".join(verdicts), **({} if _size(untrained) else {"reason": _ALL_ZERO})},
     )
+
+
+def _upward(rates: Sequence[float], verdicts: Mapping[float, str]) -> Iterator[float]:
+    """Rates in this order, as far as two of them that explode in a row."""
+    for place, rate in enumerate(rates):
+        if [verdicts.get(one) for one in rates[max(0, place - 2) : place]] == ["explodes", "explodes"]:
+            return
+        yield rate
+
+
+def _outward(rates: Sequence[float], verdicts: Mapping[float, str]) -> Iterator[float]:
+    """Rates from the middle upward, and then downward as far as two of them that are slow in a row.
+
+    Where the loss falls at none above, they may be so high that they leave it at the level of guessing.
+
+    Example:
+        >>> verdicts = {1: "slow", 2: "slow", 3: "slow", 4: "falls", 5: "falls", 6: "explodes", 7: "explodes"}
+        >>> list(_outward([1, 2, 3, 4, 5, 6, 7, 8], verdicts))
+        [5, 6, 7, 4, 3, 2]
+    """
+    middle = len(rates) // 2
+    yield from _upward(rates[middle:], verdicts)
+    for place in reversed(range(middle)):
+        below = [verdicts[rate] for rate in rates[place + 1 : place + 3]]
+        if below == ["slow", "slow"] and "falls" in verdicts.values():
+            return
+        yield rates[place]
 
 
 @without_graph

@@ -136,7 +136,9 @@ def _rate_of(group: Mapping[str, Any]) -> float:
 def _attempt(subject: Subject, batches: Sequence[Batch], rates: Sequence[float], steps: int, until: float) -> Probe:
     """So many steps at each rate, over the batches again and again."""
     repeated = list(itertools.islice(itertools.cycle(batches), steps))
-    return try_rates(subject.model, subject.loss, repeated, _optimizers(subject), rates=rates, until=until)
+    return try_rates(
+        subject.model, subject.loss, repeated, _optimizers(subject), rates=rates, until=until, quickly=True
+    )
 
 
 def _optimizers(subject: Subject) -> MakeOptimizer:
