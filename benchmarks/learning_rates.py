@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/learning_rates.py
+    python benchmarks/learning_rates.py --seeds 3
 
 Left out are trainings without an optimizer whose rate could be set, those that set their rates themselves, which shows
 in that all rates come to the same end, and GANs and reinforcement learning, whose loss is no measure of progress.
@@ -13,7 +13,8 @@ suggested rate, with its own, and with each of twelve from 1e-5 to 3; several op
 ratios of their rates. What counts is the mean loss over the last tenth of the steps, in three ways: whether it has come
 down by 90 % of what the best rate of the grid brings it down by; whether it is itself no more than 10 % above the loss
 at that rate; and likewise where losses below a hundredth of the first one count as alike, since twice nothing is
-nothing, too.
+nothing, too. With several seeds a third rate is judged beside the suggested one and the script's own: that which is best
+with the other seeds, which tells how far chance decides what is best.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import statistics
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 from unittest import mock
 
 ZOO = Path(__file__).parents[1] / "tests" / "zoo"
@@ -38,6 +40,17 @@ NO_MEASURE = ("actor_critic.py", "dqn.py", "gan_points.py", "reinforce.py")
 GRID = tuple(10 ** (-5 + place / 2) for place in range(12))
 NEAR = 0.1
 NOTHING = 0.01
+LEAST = 1e-9
+
+
+class Run(NamedTuple):
+    """A script of the zoo with a seed."""
+
+    name: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.seed}"
 
 
 class CapturedError(BaseException):
@@ -67,25 +80,27 @@ def subject_of(name: str, seed: int):
     return found[0] if found else None
 
 
-def suggest(task: tuple[str, int, float]) -> tuple[str, float, float, str]:
-    """The script's name, the suggested rate and its own; instead of these the reason why there are none."""
+def suggest(task: tuple[str, int, float]) -> tuple[Run, float, float, str]:
+    """The run, the suggested rate and its own; instead of these the reason why there are none."""
     import torch
 
     from babysit.preflight.suggested_rate import probe_rates
 
     torch.set_num_threads(1)
     name, seed, seconds = task
-    subject = subject_of(name, seed)
+    run, subject = Run(name, seed), subject_of(name, seed)
     if subject is None:
-        return name, math.nan, math.nan, "no step could be captured"
+        return run, math.nan, math.nan, "no step could be captured"
     probe = probe_rates(subject, [subject.batch, *subject.others, *subject.further], time_limit=seconds)
     if "given" not in probe.numbers and "suggested" in probe.numbers:
-        return name, math.nan, math.nan, "its updates are its own, without an optimizer whose rate could be set"
+        return run, math.nan, math.nan, "its updates are its own, without an optimizer whose rate could be set"
     if "suggested" not in probe.numbers:
-        return name, math.nan, math.nan, probe.texts.get("reason", "no rate brings the loss down")
-    longer = f"{len(probe.series['longer:lr'])} for longer" if "longer:lr" in probe.series else "none for longer"
+        return run, math.nan, math.nan, probe.texts.get("reason", "no rate brings the loss down")
+    numbers, longer = probe.numbers, "none for longer"
+    if "longer_steps" in numbers:
+        longer = f"{len(probe.series['longer:lr'])} for {numbers['longer_steps']:.0f} steps"
     said = f"{len(subject.others) + len(subject.further) + 1} batches, {len(probe.series['lr'])} rates, {longer}"
-    return name, probe.numbers["suggested"], probe.numbers["given"], said
+    return run, numbers["suggested"], numbers["given"], said
 
 
 @contextlib.contextmanager
@@ -106,32 +121,32 @@ def rates_times(factor: float):
         yield
 
 
-def train(task: tuple[str, int, float, float]) -> tuple[str, float, float, float]:
-    """The script's name, the rate, the loss of the first step, and the mean loss over the last tenth of all."""
+def train(task: tuple[Run, float, float]) -> tuple[Run, float, float, float]:
+    """The run, the rate, the loss of the first step, and the mean loss over the last tenth of all."""
     import torch
 
     from babysit.watch import Monitor
 
     torch.set_num_threads(1)
-    name, seed, rate, given = task
-    sys.argv = [name, str(seed)]
+    run, rate, given = task
+    sys.argv = [run.name, str(run.seed)]
     monitor = Monitor()
     quiet = contextlib.redirect_stdout(io.StringIO())
     ended = False
     with contextlib.suppress(Exception), quiet, rates_times(rate / given), monitor:
         with contextlib.suppress(SystemExit):
-            runpy.run_path(str(ZOO / "healthy" / name), run_name="__main__")
+            runpy.run_path(str(ZOO / "healthy" / run.name), run_name="__main__")
         ended = True
     losses = max((record.losses for record in monitor.records), key=len)
     last = losses[-max(1, len(losses) // 10) :]
     # a script that raises has not come to its end, however low its losses were until then
     end = statistics.fmean(last) if ended and all(map(math.isfinite, losses)) else math.inf
-    return name, rate, losses[0] if losses else math.nan, end
+    return run, rate, losses[0] if losses else math.nan, end
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=5.0, help="that a suggestion may take")
     parser.add_argument("--only", default="*", help="shell pattern of names such as cnn_*")
     parser.add_argument("--processes", type=int, default=2)
@@ -139,30 +154,35 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     names = [path.name for path in sorted(ZOO.glob(f"healthy/{options.only}.py")) if path.name not in NO_MEASURE]
+    asked = [(name, seed, options.seconds) for seed in range(options.seeds) for name in names]
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        suggestions = pool.map(suggest, [(name, options.seed, options.seconds) for name in names], chunksize=1)
-        chosen = {name: (rate, given, said) for name, rate, given, said in suggestions if math.isfinite(rate * given)}
-        for name, _, _, said in suggestions:
-            if name not in chosen:
-                print(f"left out: {name}: {said}", flush=True)
+        chosen: dict[Run, tuple[float, float, str]] = {}
+        for run, rate, given, said in pool.map(suggest, asked, chunksize=1):
+            if math.isfinite(rate * given):
+                chosen[run] = rate, given, said
+            else:
+                print(f"left out: {run}: {said}", flush=True)
         tasks = [
-            (name, options.seed, rate, given)
-            for name, (suggested, given, _) in chosen.items()
+            (run, rate, given)
+            for run, (suggested, given, _) in chosen.items()
             for rate in sorted({*GRID, given, *([] if any(is_close(suggested, one) for one in GRID) else [suggested])})
         ]
-        ends: dict[str, dict[float, float]] = defaultdict(dict)
-        first: dict[str, float] = {}
-        for name, rate, initial, end in pool.imap_unordered(train, tasks):
-            ends[name][rate] = end
-            if is_close(rate, chosen[name][1]):
-                first[name] = initial
-    for name in [name for name in chosen if len(set(ends[name].values())) == 1]:
-        print(f"left out: {name}: it sets its rates itself", flush=True)
-        del chosen[name]
-    summary = [judge(name, *chosen[name], first[name], ends[name]) for name in chosen]
+        ends: dict[Run, dict[float, float]] = defaultdict(dict)
+        first: dict[Run, float] = {}
+        for run, rate, initial, end in pool.imap_unordered(train, tasks):
+            ends[run][rate] = end
+            if is_close(rate, chosen[run][1]):
+                first[run] = initial
+    for run in [run for run in chosen if len(set(ends[run].values())) == 1]:
+        print(f"left out: {run}: it sets its rates itself", flush=True)
+        del chosen[run], ends[run]
+    summary = [judge(run, *chosen[run], first[run], ends) for run in chosen]
     for name, by in (("fall", "best fall"), ("loss", "best loss"), ("alike", "best loss, or both next to nothing")):
         print(f"within {NEAR:.0%} of the {by}: {sum(item[name] for item in summary)} of {len(summary)}")
         print(f"   the script's own rate: {sum(item[f'own_{name}'] for item in summary)} of {len(summary)}")
+        others = [item[f"others_{name}"] for item in summary if f"others_{name}" in item]
+        if others:
+            print(f"   the rate that is best with the other seeds: {sum(others)} of {len(others)}")
     if options.json:
         options.json.write_text(json.dumps(summary, indent=1))
 
@@ -171,24 +191,47 @@ def is_close(one: float, other: float) -> bool:
     return abs(math.log10(one / other)) < 1e-6
 
 
-def judge(name: str, suggested: float, given: float, said: str, initial: float, ends: dict[float, float]) -> dict:
+def best_with_other_seeds(run: Run, ends: dict[Run, dict[float, float]]) -> float | None:
+    """The rate of the grid with the lowest mean logarithm of the loss; ``None`` where there are no other seeds.
+
+    It has seen whole trainings, so that what it misses is chance: no rate is the best with every seed.
+    """
+    others = [found for other, found in ends.items() if other.name == run.name and other.seed != run.seed]
+    if not others:
+        return None
+    logarithms = all(end >= 0 for found in others for end in found.values())
+
+    def level(rate: float) -> float:
+        values = [end for found in others for one, end in found.items() if is_close(one, rate)]
+        return statistics.fmean(math.log(max(value, LEAST)) if logarithms else value for value in values)
+
+    return min(GRID, key=level)
+
+
+def judge(
+    run: Run, suggested: float, given: float, said: str, initial: float, ends: dict[Run, dict[float, float]]
+) -> dict:
     """How the suggested rate and the script's own did, beside the best of the grid."""
-    grid = {rate: end for rate, end in ends.items() if any(is_close(rate, one) for one in GRID)}
-    best = min(grid, key=grid.__getitem__)
-    reached = next(end for rate, end in ends.items() if is_close(rate, suggested))
-    own = next(end for rate, end in ends.items() if is_close(rate, given))
+    reached = ends[run]
+    best = min(end for rate, end in reached.items() if any(is_close(rate, one) for one in GRID))
+    found = {"name": run.name, "seed": run.seed, "suggested": suggested, "given": given, "initial": initial}
+    tried = {"": suggested, "own_": given, "others_": best_with_other_seeds(run, ends)}
+    for prefix, rate in tried.items():
+        if rate is None:
+            continue
+        end = next(end for one, end in reached.items() if is_close(one, rate))
+        above = end - best
+        found[f"{prefix}end"] = end
+        found[f"{prefix}fall"] = above <= NEAR * (initial - best)
+        found[f"{prefix}loss"] = above <= NEAR * abs(best)
+        found[f"{prefix}alike"] = above <= NEAR * abs(best) or abs(end) <= NOTHING * abs(initial)
+    at = next(rate for rate, end in reached.items() if end == best)
     print(
-        f"{name}: suggested {suggested:.2g} → {reached:.4g} ({said}), own {given:.2g} → {own:.4g}, "
-        f"best of the grid {best:.2g} → {grid[best]:.4g}, from {initial:.4g}",
+        f"{run}: suggested {suggested:.2g} → {found['end']:.4g} ({said}), own {given:.2g} → {found['own_end']:.4g}, "
+        f"best of the grid {at:.2g} → {best:.4g}, from {initial:.4g}",
         flush=True,
     )
-    found = {"name": name, "suggested": suggested, "given": given, "initial": initial, "ends": sorted(ends.items())}
-    for prefix, end in (("", reached), ("own_", own)):
-        above = end - grid[best]
-        found[f"{prefix}fall"] = above <= NEAR * (initial - grid[best])
-        found[f"{prefix}loss"] = above <= NEAR * abs(grid[best])
-        found[f"{prefix}alike"] = above <= NEAR * abs(grid[best]) or abs(end) <= NOTHING * abs(initial)
-    return found
+    return {**found, "ends": sorted(reached.items())}
 
 
 if __name__ == "__main__":
