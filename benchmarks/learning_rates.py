@@ -13,8 +13,8 @@ suggested rate, with its own, and with each of twelve from 1e-5 to 3; several op
 ratios of their rates. What counts is the mean loss over the last tenth of the steps, in three ways: whether it has come
 down by 90 % of what the best rate of the grid brings it down by; whether it is itself no more than 10 % above the loss
 at that rate; and likewise where losses below a hundredth of the first one count as alike, since twice nothing is
-nothing, too. With several seeds a third rate is judged beside the suggested one and the script's own: that which is best
-with the other seeds, which tells how far chance decides what is best.
+nothing, too. With several seeds a third rate is judged beside the suggested one and the script's own: the best one of
+the other seeds, which tells how far chance decides what is best.
 """
 
 from __future__ import annotations
