@@ -521,3 +521,15 @@ def test_rates_that_leave_the_loss_at_the_level_of_guessing_hide_no_lower_ones()
     probe = try_rates(Cliff(), lambda net, part: net(part[0]), parts, sgd, quickly=True)
     assert verdicts(probe)[RATES[10]] == verdicts(probe)[RATES[9]] == "slow"
     assert "falls" in verdicts(probe).values()
+
+
+@pytest.mark.parametrize(("highest", "trials"), [(1.8, 3), (2.5, 2)], ids=["falls", "explodes"])
+def test_time_is_kept_for_as_many_longer_trials_as_there_are_rates(
+    highest: float, trials: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best rate of a curvature of 1 is 1, and what is above 2 explodes."""
+    asked: list[int] = []
+    monkeypatch.setattr(suggested_rate, "_affordable", lambda _seconds, _left, trials: asked.append(trials) or 0)
+    given = supervised(model := Valley(1.0), batches(*[1.0] * 12), half_squared, sgd(model, 0.1))
+    probe_rates(*given, rates=(0.01, 0.1, 0.3, 1.0, highest))
+    assert asked == [trials]

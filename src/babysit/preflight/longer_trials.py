@@ -52,8 +52,7 @@ def try_longer(
     repeated = list(itertools.islice(itertools.cycle(batches), steps))
     untrained = untrained_losses(subject.model, subject.loss, repeated[: len(batches)])
     known = list(itertools.islice(itertools.cycle(untrained), steps))
-    verdicts = {rate: verdict for rate, _, verdict in tried(probe)}
-    usable = [rate for rate in rates if verdicts.get(rate, "falls") == "falls"]
+    usable = usable_rates(probe, rates)
     ends: dict[float, float] = {}
     for rate in _walk(rates, usable, probe.numbers["best"], ends):
         if len(ends) == MOST or (len(ends) > 1 and time.monotonic() > latest):
@@ -63,6 +62,18 @@ def try_longer(
         losses = found.series[f"losses:{rate:.3g}"][-max(1, steps // 4) :]
         ends[rate] = math.inf if exploded else statistics.fmean(losses)
     return dict(sorted(ends.items()))
+
+
+def usable_rates(probe: Probe, rates: Sequence[float]) -> list[float]:
+    """Those of the rates at which the loss fell in a range test, and those that it left out.
+
+    Example:
+        >>> series, texts = {"lr": (0.1, 1.0), "ratio": (0.5, 9.0)}, {"verdicts": "falls,explodes"}
+        >>> usable_rates(Probe("learning-rate", series=series, texts=texts), [0.1, 0.3, 1.0])
+        [0.1, 0.3]
+    """
+    verdicts = {rate: verdict for rate, _, verdict in tried(probe)}
+    return [rate for rate in rates if verdicts.get(rate, "falls") == "falls"]
 
 
 def _walk(

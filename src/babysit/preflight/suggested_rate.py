@@ -20,7 +20,7 @@ from babysit.measure.record import Probe
 from babysit.preflight.batch import Batch
 from babysit.preflight.isolation import isolated
 from babysit.preflight.learning_rate import RATES, tried, try_rates
-from babysit.preflight.longer_trials import MOST, middle_of_good, try_longer
+from babysit.preflight.longer_trials import MOST, middle_of_good, try_longer, usable_rates
 from babysit.preflight.subject import Subject
 from babysit.preflight.timing import quickest
 
@@ -36,7 +36,7 @@ LONGER = (80, 300)
 """Likewise for each of the rates that did well: after 100 steps, 200 and 300 the rate suggested is as good as the best
 of all in about 34, 42 and 44 of 46 healthy trainings, and after 400 in no more (simulated, see docs/check.md)."""
 TRIALS = 3
-"""So many longer trials there should be time for."""
+"""So many longer trials there should be time for: at the best rate, and at those on both sides of it."""
 UNTRAINED = 0.5
 """Of a step, that the loss of the untrained model on a batch takes at most."""
 CLOSE = 5.0
@@ -91,7 +91,9 @@ def _tried_longer(
     """The range test with what longer trials suggest, where there is time for them."""
     spent = time.monotonic() - begin
     seconds = spent / sum(len(losses) for name, losses in probe.series.items() if name.startswith("losses:"))
-    steps = _affordable(seconds, time_limit - spent - UNTRAINED * seconds * len(batches))
+    above = [rate for rate in rates if rate > probe.numbers["best"]][:1]
+    trials = TRIALS if set(above) & set(usable_rates(probe, rates)) else TRIALS - 1
+    steps = _affordable(seconds, time_limit - spent - UNTRAINED * seconds * len(batches), trials)
     if not steps:
         return probe
     # steps never take just as long as before: half a trial more is better than one less to compare
@@ -170,10 +172,10 @@ def _suggested(probe: Probe) -> dict[str, float]:
     return {"suggested": rates[place]}
 
 
-def _affordable(seconds: float, left: float) -> int:
-    """How many steps there is time for at each of a few rates; none where that is too few to tell anything."""
+def _affordable(seconds: float, left: float, trials: int) -> int:
+    """How many steps there is time for at each of so many rates, or of two; none where that is too few to tell much."""
     fewest, most = LONGER
-    for count in (TRIALS, TRIALS - 1):
+    for count in range(trials, 1, -1):
         steps = min(most, left / (seconds * count)) if seconds else most
         if steps >= fewest:
             return int(steps)
