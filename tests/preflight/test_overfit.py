@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -10,7 +11,8 @@ from torch.nn import functional as F
 
 from babysit.fit.losses import REGRESSION, score
 from babysit.measure.record import Probe
-from babysit.preflight.overfit import EXAMPLES, LONGER, RATES, STEPS, TARGET, probe_overfit
+from babysit.preflight import overfit
+from babysit.preflight.overfit import EXAMPLES, LONGER, RATES, STEPS, TARGET, fit_by_heart, probe_overfit
 
 TwoLayers = Callable[..., nn.Sequential]
 Data = tuple[Tensor, Tensor]
@@ -162,3 +164,26 @@ def test_it_can_be_interrupted(two_layers: TwoLayers, digits: Data) -> None:
         probe_overfit(
             two_layers(64, std=1e-2), F.cross_entropy, accuracy, x[:20], y[:20], chance_loss=2.3, between=between
         )
+
+
+@pytest.mark.parametrize(("limit", "steps", "rate"), [(30, 29, 1e-3), (420, 400, 1e-3), (500, 98, 1e-2)])
+def test_what_was_reached_when_the_time_is_over_is_told(
+    limit: int, steps: int, rate: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A weight far away, which Adam moves by its rate each step; the clock goes on by one whenever it is asked."""
+    clock = itertools.count()
+    monkeypatch.setattr(overfit.time, "monotonic", lambda: float(next(clock)))
+
+    class Far(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.tensor(3.0))
+
+    found = fit_by_heart(
+        Far(), lambda model: (model.weight.square(), math.nan), 20, chance_loss=1.0, time_limit=float(limit)
+    )
+    assert not found.numbers
+    words = found.texts["reason"].split()
+    loss, taken = float(words[5]), int(words[7])
+    assert taken == pytest.approx(steps, abs=3)
+    assert loss == pytest.approx((3 - taken * rate) ** 2, rel=0.01)

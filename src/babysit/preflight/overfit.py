@@ -91,10 +91,12 @@ def fit_by_heart(
         if losses[-1] <= target or time.monotonic() > end:
             break
     _, rate, losses, scores = min(curves, key=lambda curve: curve[0])
-    if losses[-1] > target and _still_falls(losses):
+    if losses[-1] > target and _still_falls(losses) and time.monotonic() < end:
         with isolated(model) as copy:
             _without_dropout(copy)
-            losses, scores = _train(copy, evaluate, rate, LONGER, target, between, end)
+            longer = _train(copy, evaluate, rate, LONGER, target, between, end)
+        if len(longer[0]) > len(losses):  # it begins anew, so that a lack of time may leave it behind
+            losses, scores = longer
     cut = time.monotonic() > end and math.isfinite(losses[-1])
     if losses[-1] > target and cut:
         reason = f"the loss had come to {losses[-1]:.3g} after {len(losses) - 1} steps when the time was over"
