@@ -186,4 +186,4 @@ def test_what_was_reached_when_the_time_is_over_is_told(
     words = found.texts["reason"].split()
     loss, taken = float(words[5]), int(words[7])
     assert taken == pytest.approx(steps, abs=3)
-    assert loss == pytest.approx((3 - taken * rate) ** 2, rel=0.01)
+    assert loss == pytest.approx((3 - taken * rate) ** 2, rel=0.1)
