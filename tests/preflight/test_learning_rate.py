@@ -424,7 +424,7 @@ def test_with_little_time_every_other_rate_is_tried(
 ) -> None:
     monkeypatch.setattr(suggested_rate, "quickest", lambda *_: 0.01)
     subject, parts = supervised(two_layers(64, std=0.1), parts_of(digits, 2), F.cross_entropy)
-    probe = probe_rates(subject, parts, time_limit=1.5)
+    probe = probe_rates(subject, parts, time_limit=1.0)
     assert probe.numbers["steps"] == 15
     assert set(probe.series["lr"]) < set(RATES[::2])
     assert probe.numbers["suggested"] in probe.series["lr"]

@@ -32,6 +32,11 @@ GRACE = 1.5
 """Times the time limit that it may take where steps turn out slower than they were when they were timed."""
 STEPS = (12, 40)
 """Fewest and most steps at each rate, as time allows (heuristic)."""
+TRIED = 0.65
+"""Of the rates, that are tried to the end, as others are too low or soon explode (healthy zoo: 10 to 12, at most 15,
+of 19)."""
+LATER = 2 / 3
+"""Of the time, that is kept for longer trials."""
 LONGER = (80, 300)
 """Likewise for each of the rates that did well: after 100 steps, 200 and 300 the rate suggested is as good as the best
 of all in about 34, 42 and 44 of 46 healthy trainings, and after 400 in no more (simulated, see docs/check.md)."""
@@ -71,7 +76,7 @@ def probe_rates(
     several = len(batches) >= SEVERAL
     some, steps = _planned(rates, time_limit / seconds if seconds else math.inf, longer=several)
     if not steps:
-        needed = seconds * len(some) * STEPS[0]
+        needed = seconds * TRIED * len(some) * STEPS[0]
         reason = f"trying {len(some)} rates takes {needed:.2g} s, more than there was"
         return Probe("learning-rate", texts={"reason": reason})
     begin = time.monotonic()
@@ -108,14 +113,14 @@ def _planned(rates: Sequence[float], affordable: float, *, longer: bool) -> tupl
     Example:
         >>> _planned(RATES, 2000, longer=True)[1], _planned(RATES, 1000, longer=True)[1]
         (40, 26)
-        >>> some, steps = _planned(RATES, 450, longer=True)
+        >>> some, steps = _planned(RATES, 350, longer=True)
         >>> len(some), steps
-        (10, 21)
+        (10, 16)
     """
     fewest, most = STEPS
-    kept = max(TRIALS * LONGER[0], min(MOST * LONGER[1], affordable / 2)) if longer else 0.0
+    kept = max(TRIALS * LONGER[0], min(MOST * LONGER[1], LATER * affordable)) if longer else 0.0
     for some, left in ((rates, kept), (rates[::2], kept), (rates, 0.0), (rates[::2], 0.0)):
-        steps = int(min(most, (affordable - left) / len(some)))
+        steps = int(min(most, (affordable - left) / (TRIED * len(some))))
         if steps >= fewest:
             return some, steps
     return rates[::2], 0
