@@ -105,10 +105,7 @@ class ActivationSample:
         if calls > CALLS:
             return
         name = path if calls == 1 else f"{path}#{calls}"
-        if kind.startswith(_LAST_DIMENSION):
-            self._unit_dimension = -1
-        elif kind.startswith(("Conv", "BatchNorm")):
-            self._unit_dimension = 1
+        self._unit_dimension = _unit_dimension_of(kind) or self._unit_dimension
         sums = _unit_sums(tensor, self._unit_dimension) if kind in _RECTIFIERS and tensor.dim() > 1 else None
         self._seen[name] = _Seen(kind, sample_of(tensor), sums)
 
@@ -237,6 +234,14 @@ def _unit_sums(output: Tensor, unit_dimension: int) -> Tensor:
     return output.detach().sum(dim=_others(unit_dimension % output.dim(), output.dim()))
 
 
+@functools.lru_cache(maxsize=256)
+def _unit_dimension_of(kind: str) -> int:
+    """Which dimension counts the units behind a layer; 0 where it leaves them as they are."""
+    if kind.startswith(_LAST_DIMENSION):
+        return -1
+    return 1 if kind.startswith(("Conv", "BatchNorm")) else 0
+
+
 @functools.cache
 def _others(dimension: int, dimensions: int) -> tuple[int, ...]:
     return tuple(item for item in range(dimensions) if item != dimension)
@@ -263,7 +268,7 @@ def _reduce(samples: NDArray[np.float32], kinds: Sequence[str]) -> Iterator[_Row
     # what numpy's mean does, in fewer calls
     means = np.add.reduce(wide, axis=1, keepdims=True) / count
     lost: Sequence[float] = (0.0,) * layers
-    if not np.isfinite(means).all():
+    if not all(map(math.isfinite, means[:, 0].tolist())):
         finite = np.isfinite(flat)
         lost = (1 - np.count_nonzero(finite, axis=1) / count).tolist()
         wide = np.where(finite, flat, np.float32(0)).astype(np.float64)

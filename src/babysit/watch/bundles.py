@@ -32,7 +32,8 @@ class Moves(NamedTuple):
 
     Attributes:
         each: Of each parameter, in the bundle's order.
-        downhill: Product of update and gradient over all of them; ``None`` without gradients.
+        downhill: Product of update and gradient over all of them; ``None`` without gradients, or where it was not
+            taken.
     """
 
     each: list[Move]
@@ -69,13 +70,21 @@ class Bundle:
         self._updates: Sequence[Tensor] = ()
         self._uphill: dict[float, Tensor] = {}
 
-    def end(self) -> None:
-        """Look at the parameters after the step; only the first time counts."""
+    def end(self, *, closely: bool) -> None:
+        """Look at the parameters after the step; only the first time counts.
+
+        Args:
+            closely: Whether to multiply the update with the gradient, too.
+        """
         if self._updates:
             return
         changes, self._changes = self._changes, []  # the copies are not needed any longer
         torch._foreach_sub_(changes, _parts(self.parameters))  # before minus after
         self._updates = torch._foreach_norm(changes)
+        if closely:
+            self._multiply(changes)
+
+    def _multiply(self, changes: list[Tensor]) -> None:
         gradients = [item.grad for item in self.parameters if item.grad is not None and not item.grad.is_sparse]
         if len(gradients) == len(self.parameters):
             torch._foreach_mul_(changes, _parts(gradients))

@@ -46,7 +46,7 @@ class Updates:
     Attributes:
         layers: The statistics of each module with weights, in the optimizer's order.
         gradient_norm: Of all parameters together; ``None`` without gradients.
-        descent: Cosine between the gradient and minus the update; ``None`` where either is zero.
+        descent: Cosine between the gradient and minus the update; ``None`` where either is zero, or it was not taken.
     """
 
     layers: Mapping[str, WeightStats]
@@ -56,8 +56,13 @@ class Updates:
 
 @dataclass
 class UpdateSample:
-    """What an optimizer's step does to its parameters, as the difference of after and before."""
+    """What an optimizer's step does to its parameters, as the difference of after and before.
 
+    Args:
+        closely: Whether to compare the update's direction with the gradient's, too.
+    """
+
+    closely: bool = True
     _bundles: list[Bundle] = field(default_factory=list)
     _looked_at: dict[int, tuple[Tensor, _Pull]] = field(default_factory=dict)
 
@@ -83,7 +88,7 @@ class UpdateSample:
         """Look at the weights after the step."""
         with torch.set_grad_enabled(False):
             for bundle in self._bundles:
-                bundle.end()
+                bundle.end(closely=self.closely)
 
     def reduce(self, names: Names, gather: Gather) -> Callable[[], Updates]:
         """What the step did, once the numbers were read."""

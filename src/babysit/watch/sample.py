@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,7 +42,7 @@ class StepSample:
     detailed: bool
     structural: bool
     activations: ActivationSample
-    updates: UpdateSample = field(default_factory=UpdateSample)
+    updates: UpdateSample
     gather: Gather = field(default_factory=Gather)
     called: set[str] = field(default_factory=set)
     fewest: list[tuple[str, int]] = field(default_factory=list)
@@ -109,8 +110,7 @@ class StepSample:
         gradients = [item.grad.detach() for item in parameters if item.grad is not None and not item.grad.is_sparse]
         # a few tell as much as all of them
         some = gradients[:4] + gradients[-4:]
-        left = torch.stack([item.any() for item in some]).any() if some else torch.zeros(1)
-        seen.append(self.gather.put(left))
+        seen.append(self.gather.put(torch.stack([item.any() for item in some]).any()) if some else _nothing)
 
     def _cleared(self) -> bool | None:
         """Whether every optimizer began at least one backward pass with clean gradients."""
@@ -144,3 +144,7 @@ def merge(activations: Sequence[LayerStats], weights: Mapping[str, WeightStats],
         layer = LayerStats(path, kinds.get(path, ""), **item._asdict())
         merged.insert(len(merged) if math.isinf(place) else at, layer)
     return merged
+
+
+def _nothing() -> Values:
+    return np.zeros(1)
