@@ -191,12 +191,10 @@ def sample_of(output: Tensor) -> Tensor:
     """A copy of some outputs, ``(n, u)``: the same units of the first examples, spread over all positions."""
     data = output.detach()
     if data.dim() > 1 and data.is_contiguous() and is_plain(data):
-        some = data.as_strided(*_places_in(data.shape))
-    else:
-        flat = _by_example(data)
-        rows, units, step = _some_of(*flat.shape)
-        some = flat[:rows, : units * step : step]
-    return some.to(torch.float32, copy=True)
+        return torch.as_strided_copy(data, *_places_in(data.shape)).to(torch.float32)
+    flat = _by_example(data)
+    rows, units, step = _some_of(*flat.shape)
+    return flat[:rows, : units * step : step].to(torch.float32, copy=True)
 
 
 @functools.lru_cache(maxsize=256)

@@ -62,11 +62,12 @@ class Bundle:
         self._factors = [_factor(item) for item in parameters]
         self._multiplied = multiplied
         self._weights = torch._foreach_norm(parameters)
+        # while the weights are in the processor's cache
+        self._changes = _copies(_parts(parameters))
         gradients = [item.grad for item in parameters]
         self._has_gradient = [item is not None for item in gradients]
         dense = [_dense(item) for item in gradients if item is not None]
         self._gradients = torch._foreach_norm(dense) if dense else ()
-        self._changes = _copies(_parts(parameters))
         self._updates: Sequence[Tensor] = ()
         self._uphill: dict[float, Tensor] = {}
 
