@@ -180,11 +180,9 @@ def first_tensor(value: Any) -> Tensor | None:
     """The first tensor of what a module took or gave: itself, or in a tuple, list or mapping."""
     if isinstance(value, Tensor):
         return value
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    if isinstance(value, tuple | list):
-        return next((found for item in value if (found := first_tensor(item)) is not None), None)
-    return None
+    if not isinstance(value, tuple | list):
+        value = tuple(value.values()) if isinstance(value, Mapping) else ()
+    return next((found for item in value if (found := first_tensor(item)) is not None), None)
 
 
 def sample_of(output: Tensor) -> Tensor:

@@ -95,8 +95,8 @@ class ForwardHooks:
         """A module is about to be called."""
         stack = self._stack
         stack.append(module)
-        if len(stack) == 1 and next(module.parameters(), None) is not None:  # no transformation, no loss
-            self._model_entered(module, inputs)
+        if len(stack) == 1:
+            self._outermost_entered(module, inputs)
         if not module.training and isinstance(module, _WITH_SHORT_CUTS):
             self._pause_functions(module)
 
@@ -128,7 +128,10 @@ class ForwardHooks:
         prefix = "" if at_top else f"{self._names.path(self._stack[-1])}."
         sample.activations.add(f"{prefix}F.{kind.lower()}", kind, output)
 
-    def _model_entered(self, module: nn.Module, inputs: Any) -> None:
+    def _outermost_entered(self, module: nn.Module, inputs: Any) -> None:
+        is_trainable = any(parameter.requires_grad for parameter in module.parameters())
+        if not is_trainable and next(module.parameters(), None) is None:
+            return  # a transformation, or a loss
         batch = first_tensor(inputs)
         if batch is not None and has_no_values(batch):
             return  # shapes are inferred, nothing is computed
@@ -136,7 +139,7 @@ class ForwardHooks:
             batch = None
         root = self._names.add(module)
         gradient = torch.is_grad_enabled()
-        if gradient and not any(parameter.requires_grad for parameter in module.parameters()):
+        if gradient and not is_trainable:
             return  # a frozen network that the loss is made of: its mode says nothing of the training
         modes = modes_of(module)
         forward = Forward(

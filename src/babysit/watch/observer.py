@@ -351,12 +351,10 @@ class Observer:
         scaled, self._scaled = self._scaled, None
         if scaled is not None and scaled[0]() is loss:
             loss = scaled[1]
-        value = loss.detach()
-        if gradient is not None and value.dim():
-            value = value * gradient.detach()
-        if value.numel() != 1:
-            value = value.sum()
-        return float(value) if value.device.type == "cpu" else value.reshape(())
+        if loss.dim() and (gradient is not None or loss.numel() != 1):
+            values = loss.detach()
+            loss = (values if gradient is None else values * gradient.detach()).sum()
+        return float(loss.item()) if loss.device.type == "cpu" else loss.detach().reshape(())
 
     def _watch_next(self) -> None:
         """Module hooks for the step that begins now, where it is sampled; none where it is not."""
