@@ -98,6 +98,15 @@ def test_layer_statistics_of_what_fits_in_a_sample_are_exact() -> None:
     assert layers["fc"].zero_fraction is None
 
 
+def test_outputs_that_are_not_finite_are_counted_without_a_warning() -> None:
+    sample, gather = ActivationSample({}), Gather()
+    sample.add("fc", "Linear", torch.tensor([[math.inf, -math.inf], [1.0, 3.0]]))
+    read = sample.reduce(gather)
+    gather.read()
+    (layer,) = read({})
+    assert (layer.mean, layer.nonfinite_fraction) == (1.0, 0.5)
+
+
 def test_a_unit_is_dead_only_over_all_recorded_batches() -> None:
     alive: dict[str, Alive] = {}
     dead = []

@@ -260,21 +260,23 @@ def _reduce(samples: NDArray[np.float32], kinds: Sequence[str]) -> Iterator[_Row
     layers, examples, units = samples.shape
     flat = samples.reshape(layers, -1)
     count = examples * units
+    lost: Sequence[float] = (0.0,) * layers
+    # first, as NumPy warns of sums of what is not finite
+    finite = np.isfinite(flat)
+    if not finite.all():
+        lost = (1 - np.count_nonzero(finite, axis=1) / count).tolist()
+        flat = np.where(finite, flat, np.float32(0))
     wide = flat.astype(np.float64)
     # what numpy's mean does, in fewer calls
     means = np.add.reduce(wide, axis=1, keepdims=True) / count
-    lost: Sequence[float] = (0.0,) * layers
-    if not all(map(math.isfinite, means[:, 0].tolist())):
-        finite = np.isfinite(flat)
-        lost = (1 - np.count_nonzero(finite, axis=1) / count).tolist()
-        wide = np.where(finite, flat, np.float32(0)).astype(np.float64)
-        means = np.add.reduce(wide, axis=1, keepdims=True) / count
-    quantiles = np.sort(wide if any(lost) else flat, axis=1)[:, _places(count)].tolist()
+    quantiles = np.sort(flat, axis=1)[:, _places(count)].tolist()
     wide -= means
     squares = _squares(wide).tolist()
     # an example is compared with others only where there are any
     between_units = _squares(np.add.reduce(wide.reshape(samples.shape), axis=1)).tolist()
-    rows = zip(means[:, 0].tolist(), squares, between_units, lost, quantiles, flat, kinds, strict=True)
+    rows = zip(
+        means[:, 0].tolist(), squares, between_units, lost, quantiles, samples.reshape(layers, -1), kinds, strict=True
+    )
     for mean, square, between, nonfinite, ends, values, kind in rows:
         variance = square / count
         spread = max(variance - between / (examples**2 * units), 0.0)
