@@ -83,7 +83,7 @@ def test_layer_statistics_of_what_fits_in_a_sample_are_exact() -> None:
     sample.add("tanh", "Tanh", torch.tensor([[-1.0, 1.0], [0.5, 0.0]]))
     read = sample.reduce(gather)
     gather.read()
-    layers = {layer.module: layer for layer in read()}
+    layers = {layer.module: layer for layer in read({})}
     wanted = hidden.double().numpy()
     assert list(layers) == ["fc", "act", "act#2", "tanh"]
     assert layers["fc"].mean == pytest.approx(wanted.mean(), abs=1e-6)
@@ -98,6 +98,15 @@ def test_layer_statistics_of_what_fits_in_a_sample_are_exact() -> None:
     assert layers["fc"].zero_fraction is None
 
 
+def test_outputs_that_are_not_finite_are_counted_without_a_warning() -> None:
+    sample, gather = ActivationSample({}), Gather()
+    sample.add("fc", "Linear", torch.tensor([[math.inf, -math.inf], [1.0, 3.0]]))
+    read = sample.reduce(gather)
+    gather.read()
+    (layer,) = read({})
+    assert (layer.mean, layer.nonfinite_fraction) == (1.0, 0.5)
+
+
 def test_a_unit_is_dead_only_over_all_recorded_batches() -> None:
     alive: dict[str, Alive] = {}
     dead = []
@@ -108,7 +117,7 @@ def test_a_unit_is_dead_only_over_all_recorded_batches() -> None:
         sample.add("act", "ReLU", out)
         read = sample.reduce(gather)
         gather.read()
-        dead.append(read()[0].dead_fraction)
+        dead.append(read({})[0].dead_fraction)
     assert dead == [0.75, 0.5, 0.25]
 
 
@@ -120,7 +129,7 @@ def test_maps_are_units_after_a_convolution_and_last_features_after_a_linear_lay
         sample.add("act", "ReLU", torch.ones(shape))
         read = sample.reduce(gather)
         gather.read()
-        read()
+        read({})
         assert alive["act"].shape == (1, units)
 
 

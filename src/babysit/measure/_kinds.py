@@ -89,7 +89,7 @@ class StepRecord:
             unknown.
         skipped: Steps that a gradient scaler has skipped since the sampled step before.
         descent: Cosine between the gradient and minus the update: 1 for plain gradient descent, below zero where the
-            weights go uphill.
+            weights go uphill; taken at steps that are looked at closely.
         gradient_peaks: The largest element of all gradients after the backward pass and as the update takes them; taken
             at steps that are looked at closely.
     """

@@ -18,7 +18,8 @@ from torch.overrides import TorchFunctionMode
 from babysit.measure.record import DEAD_BATCHES, LayerStats
 from babysit.watch.gather import Gather, Values
 from babysit.watch.graph import made_by
-from babysit.watch.values import has_no_values, is_array
+from babysit.watch.parameters import WeightStats
+from babysit.watch.values import has_no_values, is_array, is_plain
 
 Alive = NDArray[np.bool_]
 
@@ -104,32 +105,32 @@ class ActivationSample:
         if calls > CALLS:
             return
         name = path if calls == 1 else f"{path}#{calls}"
-        if kind.startswith(_LAST_DIMENSION):
-            self._unit_dimension = -1
-        elif kind.startswith(("Conv", "BatchNorm")):
-            self._unit_dimension = 1
+        self._unit_dimension = _unit_dimension_of(kind) or self._unit_dimension
         sums = _unit_sums(tensor, self._unit_dimension) if kind in _RECTIFIERS and tensor.dim() > 1 else None
         self._seen[name] = _Seen(kind, sample_of(tensor), sums)
 
-    def reduce(self, gather: Gather) -> Callable[[], list[LayerStats]]:
-        """Send all samples to the host; the callable gives the statistics once they were read."""
-        by_shape: dict[tuple[int, ...], list[str]] = {}
+    def reduce(self, gather: Gather) -> Callable[[Mapping[str, WeightStats]], list[LayerStats]]:
+        """Send all samples to the host.
+
+        Returns:
+            What gives the statistics once they were read, with those of the modules' weights in their places.
+        """
+        alike: dict[tuple[torch.Size, torch.device], list[str]] = {}
         for name, seen in self._seen.items():
-            by_shape.setdefault(tuple(seen.sample.shape), []).append(name)
-        samples = {
-            shape: gather.put_alike([self._seen[name].sample for name in names]) for shape, names in by_shape.items()
-        }
+            alike.setdefault((seen.sample.shape, seen.sample.device), []).append(name)
+        samples = [(names, gather.put_all([self._seen[name].sample for name in names])) for names in alike.values()]
         sums = {name: gather.put(seen.unit_sums) for name, seen in self._seen.items() if seen.unit_sums is not None}
         kinds = {name: seen.kind for name, seen in self._seen.items()}
+        shapes = [tuple(shape) for shape, _ in alike]
 
-        def build() -> list[LayerStats]:
+        def build(weights: Mapping[str, WeightStats]) -> list[LayerStats]:
             rows: dict[str, _Row] = {}
-            for shape, names in by_shape.items():
-                values = samples[shape]().reshape(-1, *shape)
+            for shape, (names, read) in zip(shapes, samples, strict=True):
+                values = read().reshape(-1, *shape)
                 rows.update(zip(names, _reduce(values, [kinds[name] for name in names]), strict=True))
+            dead = {name: self._dead(name, read() != 0) for name, read in sums.items()}
             return [
-                _statistics(name, kind, rows[name], self._dead(name, sums[name]() != 0) if name in sums else None)
-                for name, kind in kinds.items()
+                _statistics(name, kind, rows[name], dead.get(name), weights.get(name)) for name, kind in kinds.items()
             ]
 
         return build
@@ -179,32 +180,41 @@ def first_tensor(value: Any) -> Tensor | None:
     """The first tensor of what a module took or gave: itself, or in a tuple, list or mapping."""
     if isinstance(value, Tensor):
         return value
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    if isinstance(value, tuple | list):
-        return next((found for item in value if (found := first_tensor(item)) is not None), None)
-    return None
+    if not isinstance(value, tuple | list):
+        value = tuple(value.values()) if isinstance(value, Mapping) else ()
+    return next((found for item in value if (found := first_tensor(item)) is not None), None)
 
 
 def sample_of(output: Tensor) -> Tensor:
     """A copy of some outputs, ``(n, u)``: the same units of the first examples, spread over all positions."""
-    flat = _by_example(output.detach())
-    units = flat.shape[1]
+    data = output.detach()
+    if data.dim() > 1 and data.is_contiguous() and is_plain(data):
+        return torch.as_strided_copy(data, *_places_in(data.shape)).to(torch.float32)
+    flat = _by_example(data)
+    rows, units, step = _some_of(*flat.shape)
+    return flat[:rows, : units * step : step].to(torch.float32, copy=True)
+
+
+@functools.lru_cache(maxsize=256)
+def _places_in(shape: torch.Size) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Size and strides of what is looked at of outputs without gaps in memory."""
+    each = math.prod(shape[1:])
+    rows, units, step = _some_of(shape[0], each)
+    return (rows, units), (each, step)
+
+
+def _some_of(examples: int, units: int) -> tuple[int, int, int]:
+    """How many examples, how many units, and every so-manieth of these."""
     if units > UNITS:
-        step = _coprime(units // UNITS, units)
-        flat = flat[: SAMPLE // UNITS, : UNITS * step : step]
-    else:
-        flat = flat[: max(1, SAMPLE // units)]
-    return flat.to(torch.float32, copy=True)
+        return min(examples, SAMPLE // UNITS), UNITS, _coprime(units // UNITS, units)
+    return min(examples, max(1, SAMPLE // units)), units, 1
 
 
 def _by_example(output: Tensor) -> Tensor:
-    """``(N, …)`` as ``(N, D)``, of the first few examples alone where that needs a copy."""
+    """``(N, …)`` as ``(N, D)``, of the first few examples alone."""
     if output.dim() < 2:
         return output.reshape(-1, 1)
-    if output.dim() == 2:
-        return output
-    return output[:SAMPLE].flatten(1) if output.is_contiguous() else output[: SAMPLE // UNITS].flatten(1)
+    return output if output.dim() == 2 else output[: SAMPLE // UNITS].flatten(1)
 
 
 @functools.lru_cache(maxsize=256)
@@ -218,6 +228,14 @@ def _coprime(step: int, size: int) -> int:
 def _unit_sums(output: Tensor, unit_dimension: int) -> Tensor:
     """Zero for the units that are zero throughout; nothing cancels in a sum of what is never negative."""
     return output.detach().sum(dim=_others(unit_dimension % output.dim(), output.dim()))
+
+
+@functools.lru_cache(maxsize=256)
+def _unit_dimension_of(kind: str) -> int:
+    """Which dimension counts the units behind a layer; 0 where it leaves them as they are."""
+    if kind.startswith(_LAST_DIMENSION):
+        return -1
+    return 1 if kind.startswith(("Conv", "BatchNorm")) else 0
 
 
 @functools.cache
@@ -242,36 +260,41 @@ def _reduce(samples: NDArray[np.float32], kinds: Sequence[str]) -> Iterator[_Row
     layers, examples, units = samples.shape
     flat = samples.reshape(layers, -1)
     count = examples * units
+    lost: Sequence[float] = (0.0,) * layers
+    # first, as NumPy warns of sums of what is not finite
     finite = np.isfinite(flat)
-    broken = not finite.all()
-    clean = np.where(finite, flat, np.float32(0)) if broken else flat
-    quantiles = np.sort(clean, axis=1).take(_places(count), axis=1)
-    wide = clean.astype(np.float64)
+    if not finite.all():
+        lost = (1 - np.count_nonzero(finite, axis=1) / count).tolist()
+        flat = np.where(finite, flat, np.float32(0))
+    wide = flat.astype(np.float64)
     # what numpy's mean does, in fewer calls
-    mean = np.add.reduce(wide, axis=1) / count
-    wide -= mean[:, np.newaxis]
-    variance = _mean_square(wide)
+    means = np.add.reduce(wide, axis=1, keepdims=True) / count
+    quantiles = np.sort(flat, axis=1)[:, _places(count)].tolist()
+    wide -= means
+    squares = _squares(wide).tolist()
     # an example is compared with others only where there are any
-    between_units = _mean_square(np.add.reduce(wide.reshape(samples.shape), axis=1) / examples)
-    spread = np.sqrt(np.maximum(variance - between_units, 0.0))
-    lost = 1 - np.count_nonzero(finite, axis=1) / count if broken else np.zeros(layers)
-    numbers = (mean, np.sqrt(variance), spread, lost, quantiles)
-    rows = zip(*(column.tolist() for column in numbers), flat, kinds, strict=True)
-    for centre, std, example_std, nonfinite, ends, values, kind in rows:
+    between_units = _squares(np.add.reduce(wide.reshape(samples.shape), axis=1)).tolist()
+    rows = zip(
+        means[:, 0].tolist(), squares, between_units, lost, quantiles, samples.reshape(layers, -1), kinds, strict=True
+    )
+    for mean, square, between, nonfinite, ends, values, kind in rows:
+        variance = square / count
+        spread = max(variance - between / (examples**2 * units), 0.0)
         zeros = (count - np.count_nonzero(values)) / count if kind in _RECTIFIERS else None
         saturated = _saturation(values.astype(np.float64), *_LIMITS[kind]) if kind in _LIMITS else None
-        yield _Row(centre, std, example_std, nonfinite, zeros, saturated, tuple(ends))
+        yield _Row(mean, math.sqrt(variance), math.sqrt(spread), nonfinite, zeros, saturated, tuple(ends))
 
 
 @functools.cache
-def _places(count: int) -> list[int]:
+def _places(count: int) -> NDArray[np.intp]:
     """Where the quantiles of so many numbers in order stand."""
-    return [round(q * (count - 1)) for q in _QUANTILES]
+    return np.array([round(q * (count - 1)) for q in _QUANTILES])
 
 
-def _mean_square(rows: Values) -> Values:
-    squares: Values = np.einsum("ij,ij->i", rows, rows) / rows.shape[1]
-    return squares
+def _squares(rows: Values) -> Values:
+    """Sum of the squares of each row."""
+    sums: Values = np.einsum("ij,ij->i", rows, rows)
+    return sums
 
 
 def _saturation(values: Values, low: float, high: float) -> float:
@@ -279,8 +302,9 @@ def _saturation(values: Values, low: float, high: float) -> float:
     return np.count_nonzero((values < low + margin) | (values > high - margin)) / len(values)
 
 
-def _statistics(name: str, kind: str, row: _Row, dead: float | None) -> LayerStats:
+def _statistics(name: str, kind: str, row: _Row, dead: float | None, weights: WeightStats | None) -> LayerStats:
     broken = row.nonfinite == 1.0
+    of_weights = {} if weights is None else weights._asdict()
     return LayerStats(
         name,
         kind,
@@ -292,6 +316,7 @@ def _statistics(name: str, kind: str, row: _Row, dead: float | None) -> LayerSta
         example_std=math.nan if broken else row.example_std,
         quantiles=None if broken else row.quantiles,
         nonfinite_fraction=row.nonfinite or None,
+        **of_weights,
     )
 
 

@@ -293,14 +293,19 @@ def _below(function: Any) -> Any:
 
 def _readable(given: Any) -> Any:
     """What was given, in a form that can be read more than once."""
-    return tuple(given) if isinstance(given, Iterator) else given
+    is_usual = given is None or isinstance(given, Tensor)
+    return tuple(given) if not is_usual and isinstance(given, Iterator) else given
 
 
 def _all_of(given: Any) -> tuple[Any, ...]:
     """One tensor or several as several; those given as `None` stay so, and what holds anything else gives none."""
+    if given is None:
+        return ()
+    if isinstance(given, Tensor):
+        return (given,)
     if isinstance(given, Mapping):
         given = given.values()
-    several = (given,) if isinstance(given, Tensor) else tuple(given) if isinstance(given, Iterable) else ()
+    several = tuple(given) if isinstance(given, Iterable) else ()
     return several if all(isinstance(item, Tensor | None) for item in several) else ()
 
 

@@ -93,17 +93,19 @@ class ForwardHooks:
 
     def entered(self, module: nn.Module, inputs: Any) -> None:
         """A module is about to be called."""
-        self._stack.append(module)
-        if len(self._stack) == 1 and next(module.parameters(), None) is not None:  # no transformation, no loss
-            self._model_entered(module, inputs)
-        if isinstance(module, _WITH_SHORT_CUTS) and not module.training:
+        stack = self._stack
+        stack.append(module)
+        if len(stack) == 1:
+            self._outermost_entered(module, inputs)
+        if not module.training and isinstance(module, _WITH_SHORT_CUTS):
             self._pause_functions(module)
 
     def left(self, module: nn.Module, inputs: Any, output: Any) -> None:
         """It was called, or raised."""
-        if module not in self._stack:
+        stack = self._stack
+        if not stack or (stack[-1] is not module and module not in stack):
             return
-        while self._stack.pop() is not module:
+        while stack.pop() is not module:
             pass  # those inside that were not told of, as they were stopped from outside
         if module is self._paused_in:
             self._resume_functions()
@@ -113,7 +115,7 @@ class ForwardHooks:
             path = self._names.known_path(module)
             if path is not None:
                 _layer_left(path, module, inputs, output, sample)
-        if not self._stack:
+        if not stack:
             self._stop_functions()
 
     def function(self, kind: str, output: Tensor) -> None:
@@ -126,7 +128,10 @@ class ForwardHooks:
         prefix = "" if at_top else f"{self._names.path(self._stack[-1])}."
         sample.activations.add(f"{prefix}F.{kind.lower()}", kind, output)
 
-    def _model_entered(self, module: nn.Module, inputs: Any) -> None:
+    def _outermost_entered(self, module: nn.Module, inputs: Any) -> None:
+        is_trainable = any(parameter.requires_grad for parameter in module.parameters())
+        if not is_trainable and next(module.parameters(), None) is None:
+            return  # a transformation, or a loss
         batch = first_tensor(inputs)
         if batch is not None and has_no_values(batch):
             return  # shapes are inferred, nothing is computed
@@ -134,7 +139,7 @@ class ForwardHooks:
             batch = None
         root = self._names.add(module)
         gradient = torch.is_grad_enabled()
-        if gradient and not any(parameter.requires_grad for parameter in module.parameters()):
+        if gradient and not is_trainable:
             return  # a frozen network that the loss is made of: its mode says nothing of the training
         modes = modes_of(module)
         forward = Forward(
@@ -194,7 +199,7 @@ def _leave(mode: FunctionalActivations) -> None:
 
 def _layer_left(path: str, module: nn.Module, inputs: Any, output: Any, sample: StepSample) -> None:
     sample.called.add(path)
-    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+    if sample.detailed and isinstance(module, nn.modules.batchnorm._BatchNorm):
         values = normalised_values(module, first_tensor(inputs))
         if values is not None:
             sample.fewest.append((path, values))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from babysit.watch.values import joined
 
 Values = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -42,53 +44,56 @@ class Gather:
         if numbers.dtype not in _CARRIED:
             narrow = numbers.is_floating_point() or numbers.dtype is torch.bool
             numbers = numbers.to(torch.float32 if narrow else torch.int64)
-        slice_of = self._take(numbers)
+        slice_of = self._take([numbers.detach()])
         return lambda: slice_of().astype(np.float64, copy=False)
 
-    def put_alike(self, tensors: Sequence[Tensor]) -> Callable[[], NDArray[np.float32]]:
-        """Take several float32 tensors of one size along.
+    def put_all(self, numbers: Sequence[Tensor]) -> Callable[[], NDArray[Any]]:
+        """Take several tensors of one device along, those of one dtype at the price of one.
+
+        Args:
+            numbers: Nobody writes to them before they are read.
 
         Returns:
-            What gives them as they are, each a row, once they were read.
+            What gives all of them flattened, in a row, once they were read; of the dtype that they have, where it is
+            float32 or float64.
         """
-        if len({tensor.device for tensor in tensors}) > 1:
-            slices = [self._take(tensor) for tensor in tensors]
-            return lambda: np.stack([slice_of() for slice_of in slices])
-        # one stretch of the buffer
-        key = tensors[0].device, tensors[0].dtype
-        start = self._sizes.get(key, 0)
-        end = self._sizes[key] = start + sum(tensor.numel() for tensor in tensors)
-        waiting = self._waiting.setdefault(key[0], {}).setdefault(key[1], [])
-        waiting.extend(tensor.detach().reshape(-1) for tensor in tensors)
-        return lambda: self._slice(key, start, end).reshape(len(tensors), -1)
+        if len({item.dtype for item in numbers}) > 1 or numbers[0].dtype not in _CARRIED:
+            return self.put(torch.cat([item.reshape(-1) for item in numbers]))
+        return self._take(numbers)
 
     def put_integers(self, numbers: Tensor) -> Callable[[], Codes]:
         """Take int64 along bit for bit."""
-        return self._take(numbers)
+        return self._take([numbers.detach()])
 
     def read(self) -> None:
         """Copy everything to the host, once a device."""
-        for device, tensors in self._waiting.items():
-            joined = {kind: torch.cat(tensors[kind]) for kind in _CARRIED if kind in tensors}
-            parts = [part.view(torch.uint8) for part in joined.values()]
-            copied = (torch.cat(parts) if len(parts) > 1 else parts[0]).cpu().numpy()
-            start = 0
-            for kind, part in joined.items():
-                end = start + part.numel() * part.itemsize
-                self._keep((device, kind), copied[start:end].view(_CARRIED[kind]))
-                start = end
+        with torch.set_grad_enabled(False):
+            for device, tensors in self._waiting.items():
+                self._read_from(device, {kind: joined(tensors[kind]) for kind in _CARRIED if kind in tensors})
         self._waiting.clear()
+
+    def _read_from(self, device: torch.device, parts: Mapping[torch.dtype, Tensor]) -> None:
+        if len(parts) == 1:
+            ((kind, part),) = parts.items()
+            self._keep((device, kind), part.cpu().numpy())
+            return
+        copied = torch.cat([part.view(torch.uint8) for part in parts.values()]).cpu().numpy()
+        start = 0
+        for kind, part in parts.items():
+            end = start + part.numel() * part.itemsize
+            self._keep((device, kind), copied[start:end].view(_CARRIED[kind]))
+            start = end
 
     def _keep(self, key: tuple[torch.device, torch.dtype], values: NDArray[Any]) -> None:
         before = self._read.get(key)
         self._read[key] = values if before is None else np.concatenate([before, values])
 
-    def _take(self, numbers: Tensor) -> Callable[[], NDArray[Any]]:
-        flat = numbers.detach().reshape(-1)
-        key = flat.device, flat.dtype
+    def _take(self, tensors: Sequence[Tensor]) -> Callable[[], NDArray[Any]]:
+        """Take tensors of one dtype on one device, as one stretch of what is read."""
+        device, dtype = key = tensors[0].device, tensors[0].dtype
         start = self._sizes.get(key, 0)
-        end = self._sizes[key] = start + flat.numel()
-        self._waiting.setdefault(flat.device, {}).setdefault(flat.dtype, []).append(flat)
+        end = self._sizes[key] = start + sum(item.numel() for item in tensors)
+        self._waiting.setdefault(device, {}).setdefault(dtype, []).extend(tensors)
         return lambda: self._slice(key, start, end)
 
     def _slice(self, key: tuple[torch.device, torch.dtype], start: int, end: int) -> NDArray[Any]:

@@ -8,6 +8,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from threading import get_ident
 from typing import Any, Concatenate, ParamSpec
 
 import torch
@@ -43,7 +44,8 @@ def guarded(
 
     @functools.wraps(method)
     def safely(self: Observer, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
-        if self.failed or self._busy or self._is_elsewhere():
+        # asked first what mostly settles it, as this is done for every module of a sampled step
+        if self.failed or self._busy or (get_ident() != self._ident and self._is_elsewhere()):
             return
         self._busy = True
         try:
@@ -101,6 +103,7 @@ class Observer:
         self._current: Training | None = None
         self._busy = False
         self._thread: threading.Thread | None = None
+        self._ident = 0
         self._in_backward = False
         self._stepping: list[weakref.ref[Optimizer]] = []
         self._depth = 0
@@ -153,7 +156,7 @@ class Observer:
         if training is None:
             return
         if forward.gradient:
-            self._thread = self._thread or threading.current_thread()
+            self._stay_here()
             if self._loader_examples and not forward.available:
                 forward = dataclasses.replace(forward, available=self._loader_examples)
         training.phases.forward_seen(forward, batch, training.sample)
@@ -209,7 +212,7 @@ class Observer:
         """Tensors are about to be differentiated."""
         self.saw_backward = True
         self._in_backward = True
-        self._thread = self._thread or threading.current_thread()
+        self._stay_here()
         self._loss = weakref.ref(losses[0])
         if self._current is not None:
             values = [self._value(*pair) for pair in itertools.zip_longest(losses, gradients[: len(losses)])]
@@ -318,14 +321,19 @@ class Observer:
 
     # -- details -------------------------------------------------------------------------------------------------
 
+    def _stay_here(self) -> None:
+        """This is the thread that trains."""
+        if self._thread is None:
+            self._thread, self._ident = threading.current_thread(), get_ident()
+
     def _is_elsewhere(self) -> bool:
         """Whether this is another thread than the one that trains; where that has ended, another one may train."""
         thread = self._thread
-        if thread is None or thread.ident == threading.get_ident():
+        if thread is None or thread.ident == get_ident():
             return False
         if thread.is_alive():
             return True
-        self._thread = None
+        self._thread, self._ident = None, 0
         return False
 
     @property
@@ -343,12 +351,10 @@ class Observer:
         scaled, self._scaled = self._scaled, None
         if scaled is not None and scaled[0]() is loss:
             loss = scaled[1]
-        value = loss.detach()
-        if gradient is not None and value.dim():
-            value = value * gradient.detach()
-        if value.numel() != 1:
-            value = value.sum()
-        return float(value) if value.device.type == "cpu" else value.reshape(())
+        if loss.dim() and (gradient is not None or loss.numel() != 1):
+            values = loss.detach()
+            loss = (values if gradient is None else values * gradient.detach()).sum()
+        return float(loss.item()) if loss.device.type == "cpu" else loss.detach().reshape(())
 
     def _watch_next(self) -> None:
         """Module hooks for the step that begins now, where it is sampled; none where it is not."""

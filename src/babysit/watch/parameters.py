@@ -10,15 +10,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from babysit.measure.record import Coverage, LayerStats
+from babysit.measure.record import Coverage
+from babysit.watch.bundles import Bundle, Move, Moves, bundled
 from babysit.watch.gather import Gather
 from babysit.watch.names import Names
-from babysit.watch.values import as_real
-
-WHOLE = 1 << 16
-"""Parameters up to this size are compared whole before and after a step; of larger ones, about half to all of so many
-numbers, in blocks of ``BLOCK``: their norms are known to a few per cent, and memory is hardly touched."""
-BLOCK = 64
 
 _COUPLED = ("SGD", "Adam", "NAdam", "RAdam", "Adagrad", "Adadelta", "Adamax", "RMSprop", "Rprop", "ASGD", "LBFGS")
 _UNIFORM_KURTOSIS = 1.8
@@ -26,30 +21,22 @@ _UNIFORM_KURTOSIS = 1.8
 Parameters = Sequence[Tensor]
 
 
-@dataclass(slots=True)
-class _Before:
-    """One parameter as it was when a step began."""
+class WeightStats(NamedTuple):
+    """What a step did to the weights of a module: see the fields of the same names in ``LayerStats``."""
 
-    parameter: Tensor
-    part: Tensor
-    scale: float
-    weight_norm: Tensor
-    gradient_norm: Tensor | None
+    weight_norm: float
+    gradient_norm: float | None
+    update_norm: float
+    decay_norm: float | None
+    decay_share: float | None
+
+
+class _Pull(NamedTuple):
+    """How weight decay is applied."""
+
     decay: float
     coupled: bool
     lr: float
-    multiplied: float
-    update_norm: Tensor | None = None
-    downhill: Tensor | None = None
-
-
-class _Norms(NamedTuple):
-    """One parameter's numbers on the host."""
-
-    weight: float | None
-    gradient: float | None
-    update: float | None
-    downhill: float | None
 
 
 @dataclass(frozen=True)
@@ -59,19 +46,25 @@ class Updates:
     Attributes:
         layers: The statistics of each module with weights, in the optimizer's order.
         gradient_norm: Of all parameters together; ``None`` without gradients.
-        descent: Cosine between the gradient and minus the update; ``None`` where either is zero.
+        descent: Cosine between the gradient and minus the update; ``None`` where either is zero, or it was not taken.
     """
 
-    layers: Mapping[str, LayerStats]
+    layers: Mapping[str, WeightStats]
     gradient_norm: float | None
     descent: float | None
 
 
 @dataclass
 class UpdateSample:
-    """What an optimizer's step does to its parameters, as the difference of after and before."""
+    """What an optimizer's step does to its parameters, as the difference of after and before.
 
-    _before: dict[int, _Before] = field(default_factory=dict)
+    Args:
+        closely: Whether to compare the update's direction with the gradient's, too.
+    """
+
+    closely: bool = True
+    _bundles: list[Bundle] = field(default_factory=list)
+    _looked_at: dict[int, tuple[Tensor, _Pull]] = field(default_factory=dict)
 
     def begin(self, groups: Iterable[Mapping[str, Any]], optimizer: str, scale: float = 1.0) -> None:
         """Look at the weights and gradients that a step is about to use.
@@ -81,48 +74,40 @@ class UpdateSample:
             optimizer: Its class name.
             scale: What the gradients are still multiplied by.
         """
+        begun: dict[int, tuple[Tensor, _Pull]] = {}
         for group in groups:
-            trained = [parameter for parameter in group["params"] if parameter.requires_grad]
-            if not trained:
-                continue
-            lr, decay = _number(group.get("lr"), 0.0), _number(group.get("weight_decay"), 0.0)
-            coupled = optimizer in _COUPLED and not group.get("decoupled_weight_decay", False)
-            for parameter, norms in zip(trained, _norms(trained, scale), strict=True):
-                part, share = _part(parameter)
-                self._before[id(parameter)] = _Before(parameter, part.clone(), share, *norms, decay, coupled, lr, scale)
+            pull = _pull(group, optimizer)
+            begun |= {id(item): (item, pull) for item in group["params"] if item.requires_grad}
+        # those that are looked at again count as they are now
+        self._bundles = [bundle for bundle in self._bundles if any(id(item) not in begun for item in bundle.parameters)]
+        self._looked_at |= begun
+        with torch.set_grad_enabled(False):
+            self._bundles += [Bundle(some, scale) for some in bundled(item for item, _ in begun.values())]
 
     def end(self) -> None:
         """Look at the weights after the step."""
-        waiting = [item for item in self._before.values() if item.update_norm is None]
-        by_device: dict[torch.device, list[_Before]] = {}
-        for item in waiting:
-            by_device.setdefault(item.part.device, []).append(item)
-        for items in by_device.values():
-            differences = torch._foreach_sub(
-                [_part_of(as_real(item.parameter.detach())) for item in items], [item.part for item in items]
-            )
-            for item, change, norm in zip(items, differences, torch._foreach_norm(differences), strict=True):
-                item.update_norm = norm
-                item.downhill = _downhill(item.parameter, change)
-                item.part = norm  # the copy is not needed any longer
+        with torch.set_grad_enabled(False):
+            for bundle in self._bundles:
+                bundle.end(closely=self.closely)
 
     def reduce(self, names: Names, gather: Gather) -> Callable[[], Updates]:
         """What the step did, once the numbers were read."""
-        items = list(self._before.values())
-        owners = [names.owner_of(item.parameter) for item in items]
-        read = _put_norms(items, gather)
+        bundles = [(bundle.parameters, bundle.put(gather)) for bundle in self._bundles]
+        weights = [(names.owner_of(item), item, pull) for item, pull in self._looked_at.values() if item.dim() > 1]
 
         def build() -> Updates:
-            norms = read()
-            parts: dict[str, list[tuple[_Before, _Norms]]] = {}
-            for owner, item, own in zip(owners, items, norms, strict=True):
-                if item.parameter.dim() > 1:
-                    parts.setdefault(owner, []).append((item, own))
-            gradients = [own.gradient for own in norms if own.gradient is not None]
+            moves: dict[int, Move] = {}
+            together: list[Moves] = []
+            for parameters, read in bundles:
+                together.append(read())
+                moves.update(zip(map(id, parameters), together[-1].each, strict=True))
+            parts: dict[str, tuple[_Pull, list[Move]]] = {}
+            for owner, item, pull in weights:
+                parts.setdefault(owner, (pull, []))[1].append(moves[id(item)])
             return Updates(
-                {owner: _layer(owner, found) for owner, found in parts.items()},
-                _joint(gradients) if gradients else None,
-                _descent(items, norms),
+                {owner: _layer(*found) for owner, found in parts.items()},
+                _joint(move.gradient for move in moves.values()),
+                _descent(together),
             )
 
         return build
@@ -130,7 +115,7 @@ class UpdateSample:
     @property
     def parameters(self) -> list[Tensor]:
         """What was looked at."""
-        return [item.parameter for item in self._before.values()]
+        return [item for item, _ in self._looked_at.values()]
 
 
 def largest_gradient(parameters: Iterable[Tensor]) -> Tensor | None:
@@ -214,106 +199,42 @@ def looks_initial(weight: Tensor) -> bool:
     return abs(3 * second - 1) < error and abs(fourth / second**2 / _UNIFORM_KURTOSIS - 1) < error
 
 
-def _norms(parameters: list[Tensor], scale: float) -> list[tuple[Tensor, Tensor | None]]:
-    weights = torch._foreach_norm([parameter.detach() for parameter in parameters])
-    with_gradient = [item for item in parameters if item.grad is not None]
-    gradients = [_dense(item.grad) for item in with_gradient if item.grad is not None]
-    norms = torch._foreach_norm(gradients) if gradients else []
-    if scale != 1.0:
-        norms = [norm / scale for norm in norms]
-    found = {id(item): norm for item, norm in zip(with_gradient, norms, strict=True)}
-    return [(weight, found.get(id(item))) for item, weight in zip(parameters, weights, strict=True)]
+def _pull(group: Mapping[str, Any], optimizer: str) -> _Pull:
+    coupled = optimizer in _COUPLED and not group.get("decoupled_weight_decay", False)
+    return _Pull(_number(group.get("weight_decay"), 0.0), coupled, _number(group.get("lr"), 0.0))
 
 
-def _downhill(parameter: Tensor, change: Tensor) -> Tensor | None:
-    """Product of update and gradient."""
-    gradient = parameter.grad
-    if gradient is None or gradient.is_sparse:
-        return None
-    part = _part_of(as_real(gradient.detach())).flatten()
-    return torch.dot(change.flatten(), part if part.dtype is change.dtype else part.to(change.dtype))
-
-
-def _dense(gradient: Tensor) -> Tensor:
-    return gradient.coalesce().values() if gradient.is_sparse else gradient.detach()
-
-
-def _part(parameter: Tensor) -> tuple[Tensor, float]:
-    """The numbers of a parameter that are compared, and what their norm is to be multiplied by."""
-    data = as_real(parameter.detach())
-    part = _part_of(data)
-    return part, math.sqrt(data.numel() / max(part.numel(), 1))
-
-
-def _part_of(data: Tensor) -> Tensor:
-    """All of a small tensor; of a large one every so-manieth block."""
-    if data.numel() <= WHOLE:
-        return data
-    blocks = data.numel() // BLOCK
-    # an odd step meets every column of rows that are a power of two long
-    return data.flatten()[: blocks * BLOCK].view(blocks, BLOCK)[:: math.ceil(data.numel() / WHOLE) | 1]
-
-
-def _put_norms(items: Sequence[_Before], gather: Gather) -> Callable[[], list[_Norms]]:
-    """All numbers of all parameters, as one tensor a device."""
-    numbers = [(item.weight_norm, item.gradient_norm, item.update_norm, item.downhill) for item in items]
-    by_device: dict[torch.device, list[Tensor]] = {}
-    for number in (number for some in numbers for number in some if number is not None):
-        by_device.setdefault(number.device, []).append(number)
-    readers = {device: gather.put(torch.stack(found)) for device, found in by_device.items()}
-
-    def read() -> list[_Norms]:
-        values = {device: iter(reader().tolist()) for device, reader in readers.items()}
-        if len(values) == 1:  # mostly, and asking each number for its device takes its time
-            (only,) = values.values()
-            return [_Norms(*(None if one is None else next(only) for one in some)) for some in numbers]
-        return [_Norms(*(None if one is None else next(values[one.device]) for one in some)) for some in numbers]
-
-    return read
-
-
-def _descent(items: Sequence[_Before], norms: Sequence[_Norms]) -> float | None:
+def _descent(moves: Iterable[Moves]) -> float | None:
     """Cosine between the gradient and minus the update."""
     product = updates = gradients = 0.0
-    for item, own in zip(items, norms, strict=True):
-        if own.downhill is not None and own.update is not None and own.gradient is not None:
-            product += own.downhill * item.scale**2 / item.multiplied
-            updates += (own.update * item.scale) ** 2
-            gradients += own.gradient**2
+    for each, downhill in moves:
+        if downhill is not None:
+            product += downhill
+            updates += sum(move.update**2 for move in each)
+            gradients += sum(move.gradient**2 for move in each if move.gradient is not None)
     size = math.sqrt(updates * gradients)
     return -product / size if 0 < size < math.inf else None
 
 
-def _layer(owner: str, parts: list[tuple[_Before, _Norms]]) -> LayerStats:
-    weight = _joint([norms.weight or 0.0 for _, norms in parts])
-    updates = [norms.update * item.scale for item, norms in parts if norms.update is not None]
-    gradients = [norms.gradient for _, norms in parts if norms.gradient is not None]
-    gradient = _joint(gradients) if gradients else None
-    update = _joint(updates) if updates else None
-    decay, share = _decay(parts[0][0], weight, gradient, update)
-    return LayerStats(
-        owner,
-        weight_norm=weight,
-        gradient_norm=gradient,
-        update_norm=update,
-        decay_norm=decay,
-        decay_share=share,
-    )
+def _layer(pull: _Pull, moves: Sequence[Move]) -> WeightStats:
+    weight = _joint(move.weight for move in moves) or 0.0
+    gradient = _joint(move.gradient for move in moves)
+    update = _joint(move.update for move in moves) or 0.0
+    return WeightStats(weight, gradient, update, *_decay(pull, weight, gradient, update))
 
 
-def _joint(norms: Sequence[float]) -> float:
-    """The norm of all, where any is not a number none."""
-    return math.sqrt(sum(norm * norm for norm in norms))
+def _joint(norms: Iterable[float | None]) -> float | None:
+    """The norm of all, where any is not a number none; ``None`` where there are none."""
+    squares = [norm * norm for norm in norms if norm is not None]
+    return math.sqrt(sum(squares)) if squares else None
 
 
-def _decay(
-    item: _Before, weight: float, gradient: float | None, update: float | None
-) -> tuple[float | None, float | None]:
-    if not item.decay > 0:
+def _decay(pull: _Pull, weight: float, gradient: float | None, update: float) -> tuple[float | None, float | None]:
+    if not pull.decay > 0:
         return None, None
-    pull = item.decay * weight * (1.0 if item.coupled else item.lr)
-    beside = gradient if item.coupled else None if update is None else max(update - pull, 0.0)
-    return pull, None if not beside else pull / beside
+    norm = pull.decay * weight * (1.0 if pull.coupled else pull.lr)
+    beside = gradient if pull.coupled else max(update - norm, 0.0)
+    return norm, None if not beside else norm / beside
 
 
 def _number(value: Any, otherwise: float) -> float:

@@ -6,8 +6,8 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +16,7 @@ from babysit.measure.statistics import has_comparable_units, identical_units
 from babysit.watch.activations import ActivationSample
 from babysit.watch.gather import Gather, Values
 from babysit.watch.names import Names
-from babysit.watch.parameters import UpdateSample, largest_gradient
+from babysit.watch.parameters import UpdateSample, WeightStats, largest_gradient
 
 _MOST_BACKWARDS = 8
 
@@ -42,7 +42,7 @@ class StepSample:
     detailed: bool
     structural: bool
     activations: ActivationSample
-    updates: UpdateSample = field(default_factory=UpdateSample)
+    updates: UpdateSample
     gather: Gather = field(default_factory=Gather)
     called: set[str] = field(default_factory=set)
     fewest: list[tuple[str, int]] = field(default_factory=list)
@@ -59,7 +59,7 @@ class StepSample:
         symmetry = self._symmetry(names) if self.structural else {}
         self.gather.read()
         moved = updates()
-        layers = merge(activations(), moved.layers, names)
+        layers = merge(activations(moved.layers), moved.layers, names)
         layers = [
             dataclasses.replace(item, identical_units=float(symmetry[item.module]()[0]))
             if item.module in symmetry
@@ -110,8 +110,7 @@ class StepSample:
         gradients = [item.grad.detach() for item in parameters if item.grad is not None and not item.grad.is_sparse]
         # a few tell as much as all of them
         some = gradients[:4] + gradients[-4:]
-        left = torch.stack([item.any() for item in some]).any() if some else torch.zeros(1)
-        seen.append(self.gather.put(left))
+        seen.append(self.gather.put(torch.stack([item.any() for item in some]).any()) if some else _nothing)
 
     def _cleared(self) -> bool | None:
         """Whether every optimizer began at least one backward pass with clean gradients."""
@@ -128,28 +127,24 @@ class StepSample:
         return found
 
 
-def merge(activations: Sequence[LayerStats], weights: Mapping[str, LayerStats], names: Names) -> list[LayerStats]:
-    """Activations in the order of the forward pass with the weights of their modules.
+def merge(activations: Sequence[LayerStats], weights: Mapping[str, WeightStats], names: Names) -> list[LayerStats]:
+    """Activations in the order of the forward pass, and the weights of modules of which none were seen.
 
     Modules whose forward pass is not seen, as those inside fused attention, come after the module before them.
     """
-    left = dict(weights)
-    merged = [_joined(item, left.pop(item.module, None)) for item in activations]
-    kinds = {path: type(module).__name__ for path, module in names.owners()} if left else {}
+    seen = {layer.module for layer in activations}
+    unseen = [(path, item) for path, item in weights.items() if path not in seen]
+    merged = list(activations)
+    kinds = {path: type(module).__name__ for path, module in names.owners()} if unseen else {}
     order = {path: place for place, path in enumerate(kinds)}
-    for path, item in left.items():
+    for path, item in unseen:
         place = order.get(path, math.inf)
         before = [index for index, other in enumerate(merged) if order.get(other.module, -1) < place]
         at = before[-1] + 1 if before else 0
-        merged.insert(len(merged) if math.isinf(place) else at, dataclasses.replace(item, type=kinds.get(path, "")))
+        layer = LayerStats(path, kinds.get(path, ""), **item._asdict())
+        merged.insert(len(merged) if math.isinf(place) else at, layer)
     return merged
 
 
-def _joined(layer: LayerStats, weights: LayerStats | None) -> LayerStats:
-    if weights is None:
-        return layer
-    taken: dict[str, Any] = {
-        name: getattr(weights, name)
-        for name in ("weight_norm", "gradient_norm", "update_norm", "decay_norm", "decay_share")
-    }
-    return dataclasses.replace(layer, **taken)
+def _nothing() -> Values:
+    return np.zeros(1)

@@ -32,7 +32,7 @@ from babysit.watch.losses import LossLog
 from babysit.watch.movement import Movement
 from babysit.watch.names import Names
 from babysit.watch.origin import find_origin
-from babysit.watch.parameters import coverage
+from babysit.watch.parameters import UpdateSample, coverage
 from babysit.watch.phases import Phases
 from babysit.watch.replicas import replica
 from babysit.watch.sample import StepSample
@@ -281,7 +281,10 @@ class Training:
     def _new_sample(self, step: int) -> StepSample | None:
         if not is_sampled(step):
             return None
-        return StepSample(step, is_detailed(step), is_structural(step), ActivationSample(self._alive))
+        closely = is_detailed(step)
+        return StepSample(
+            step, closely, is_structural(step), ActivationSample(self._alive), UpdateSample(closely=closely)
+        )
 
     def _look_before(self, loss: Tensor, sample: StepSample) -> None:
         """What can only be seen while gradients are those of the step before, and the graph is there."""

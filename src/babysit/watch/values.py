@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+_PLAIN = (Tensor, nn.Parameter)
 
 
 def has_no_values(tensor: Tensor) -> bool:
@@ -37,3 +41,27 @@ def as_real(tensor: Tensor) -> Tensor:
         [[1.0, 2.0]]
     """
     return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor is torch's own, and not a distributed one or of another class that does less than all of them.
+
+    Example:
+        >>> is_plain(torch.ones(2))
+        True
+    """
+    return type(tensor) in _PLAIN
+
+
+def joined(tensors: Sequence[Tensor]) -> Tensor:
+    """A copy of all values of several tensors of one dtype on one device, in a row.
+
+    Example:
+        >>> joined([torch.ones(2), torch.zeros(1, 1)]).tolist()
+        [1.0, 1.0, 0.0]
+    """
+    if len(tensors) == 1:
+        return tensors[0].clone().flatten()
+    # one call, where each tensor by itself would be some more
+    flat: Tensor = torch._C._nn.flatten_dense_tensors(list(tensors))
+    return flat
