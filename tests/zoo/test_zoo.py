@@ -35,7 +35,7 @@ FOLDED = {
     "act002_mlp_high_rate": "LOS002",  # the loss explodes at the rate that drives the units to their limits
     "act002_unscaled_input": "DAT002",  # the inputs that do so
 }
-"""Sick trainings whose label is the symptom of what is found."""
+"""Sick trainings whose label is the symptom of what is found, or of as much on machines that round otherwise."""
 
 UNLIKE = (
     "autograd_grad",
@@ -71,7 +71,7 @@ def test_sick_trainings_are_named(zoo: Callable[[str], Watched], name: str) -> N
     if name in MISSED:
         assert not is_told(code, found, said, seen.diagnosis.folded), "it is found by now: take it off the list"
         pytest.skip(MISSED[name])
-    if name in FOLDED:
+    if name in FOLDED and code not in found:
         assert seen.diagnosis.folded[code].code == FOLDED[name]
     else:
         assert is_named(code, found, said), (found, seen.diagnosis.folded)
