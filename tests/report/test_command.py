@@ -36,3 +36,11 @@ def test_what_a_search_decided_by_itself_is_no_option() -> None:
     options = {"target": "net.py:build", "data": "digits", "in_memory": True}
     found = command_line(RunHeader("search", settings={"options": options}))
     assert found == "babysit search net.py:build --data digits"
+
+
+def test_what_a_loop_decides_by_itself_is_no_option_of_its_search() -> None:
+    options = {"target": "net.py:train", "space": ["lr=log:1e-5..1"], "lr": 0.01, "optimizer": "momentum", "trials": 8}
+    found = command_line(RunHeader("search", settings={"options": options}))
+    assert found == "babysit search net.py:train --space lr=log:1e-5..1 --trials 8"
+    with_data = command_line(RunHeader("search", settings={"options": {**options, "data": "digits"}}))
+    assert "--lr 0.01" in with_data

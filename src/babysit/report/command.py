@@ -15,6 +15,8 @@ _TYPED = {"target_column": "target"}
 
 _DECIDED = ("in_memory",)
 """What a run decided by itself and keeps beside its options."""
+_OF_MODELS = ("optimizer", "lr", "l2", "momentum", "schedule", "batch_size", "engine")
+"""What a loop of the user's own decides by itself, so that a search of it has these at their defaults, without effect."""
 
 
 def command_line(header: RunHeader) -> str:
@@ -32,7 +34,9 @@ def command_line(header: RunHeader) -> str:
         return "" if header.command == "search" else header.command
     named = "target" if header.command == "search" else "data"
     subject = [shlex.quote(str(options[named]))] if named in options else []
-    typed = {str(name): value for name, value in options.items() if name not in (named, *_DECIDED)}
+    is_loop = header.command == "search" and "data" not in options
+    left_out = (named, *_DECIDED, *(_OF_MODELS if is_loop else ()))
+    typed = {str(name): value for name, value in options.items() if name not in left_out}
     flags = [flag for name, value in typed.items() for flag in _flag(name, value)]
     return " ".join(["babysit", header.command, *subject, *flags])
 
