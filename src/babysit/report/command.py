@@ -16,7 +16,7 @@ _TYPED = {"target_column": "target"}
 _DECIDED = ("in_memory",)
 """What a run decided by itself and keeps beside its options."""
 _OF_MODELS = ("optimizer", "lr", "l2", "momentum", "schedule", "batch_size", "engine")
-"""What a loop of the user's own decides by itself, so that a search of it has these at their defaults, without effect."""
+"""What a loop of the user's own decides by itself: in a search of it these are at their defaults, without effect."""
 
 
 def command_line(header: RunHeader) -> str:
