@@ -20,18 +20,12 @@ from babysit.watch.attach import Attachment
 from babysit.watch.calls import Call
 from babysit.watch.compiled import Uncompiled
 from babysit.watch.forwards import ForwardHooks
-from babysit.watch.graph import parameters_of, read_graph
 from babysit.watch.names import Names
 from babysit.watch.sample import StepSample
 from babysit.watch.schedule import is_remembered
 from babysit.watch.store import Store
 from babysit.watch.training import Loss, Training, total
-
-SETTLED = 10
-"""Steps after which an optimizer of other parameters, with a loss of their own, begins another training."""
-
-YOUNG = 20
-"""A training that was begun by mistake, as the one before goes on beside it, is found out within as many steps."""
+from babysit.watch.trainings import Trainings
 
 _DENSE_BLOCKS = 16
 _P = ParamSpec("_P")
@@ -71,7 +65,6 @@ class Observer:
         eager: Whether compiled models may be run uncompiled at sampled steps.
 
     Attributes:
-        trainings: All that were seen, in the order in which they began.
         failed: Whether a fault ended the watching.
         saw_backward: Whether anything was ever differentiated.
         is_compiled: Whether something is compiled, inside which module hooks do not fire.
@@ -87,20 +80,17 @@ class Observer:
         *,
         eager: bool = False,
     ) -> None:
-        self.trainings: list[Training] = []
         self.failed = False
         self.saw_backward = False
         self.is_compiled = False
         self._names = names
-        self._store = store
-        self._header = header
+        self._trainings = Trainings(names, store, header)
         self._on_step = on_step
         self._on_failure = on_failure
         self._attachment = Attachment(self)
         self._hooks = ForwardHooks(names, self)
         self._uncompiled = Uncompiled() if eager else None
         self._compiled: list[weakref.ref[nn.Module]] = []
-        self._current: Training | None = None
         self._busy = False
         self._thread: threading.Thread | None = None
         self._ident = 0
@@ -116,7 +106,7 @@ class Observer:
 
     def start(self) -> None:
         """Attach to torch."""
-        self._current = self._new_training()
+        self._trainings.begin()
         self._attachment.install()
         self._watch_next()
 
@@ -137,6 +127,11 @@ class Observer:
             self.failed = True
             self.stop()
             self._on_failure(error)
+
+    @property
+    def trainings(self) -> list[Training]:
+        """All that were seen, in the order in which they began."""
+        return self._trainings.seen
 
     # -- what the module hooks ask and tell ----------------------------------------------------------------------
 
@@ -239,7 +234,7 @@ class Observer:
         self._leave_step(optimizer)  # which an exception has ended before, where it is still in one
         self._stepping.append(weakref.ref(optimizer))
         self._name_compiled()
-        self._choose(optimizer)
+        self._trainings.choose(optimizer, None if self._loss is None else self._loss())
         if self._current is not None:
             self._current.step_begins(optimizer)
 
@@ -321,6 +316,10 @@ class Observer:
 
     # -- details -------------------------------------------------------------------------------------------------
 
+    @property
+    def _current(self) -> Training | None:
+        return self._trainings.current
+
     def _stay_here(self) -> None:
         """This is the thread that trains."""
         if self._thread is None:
@@ -388,40 +387,6 @@ class Observer:
 
     def _runs_uncompiled(self) -> bool:
         return self._uncompiled is not None and self._uncompiled.begin()
-
-    def _new_training(self) -> Training:
-        sink = self._store.new(self._header)
-        training = Training(sink.write, sink.write_header, self._header, self._names, sink.tail)
-        self.trainings.append(training)
-        return training
-
-    def _choose(self, optimizer: Optimizer) -> None:
-        """Which training an optimizer belongs to: the one that goes on, an earlier one, or a new one."""
-        current = self._current
-        if current is None or current.shares(optimizer) or not current.has_begun:
-            return
-        earlier = next((item for item in self.trainings if item.shares(optimizer)), None)
-        if earlier is not None:
-            if current.step <= YOUNG and current is self.trainings[-1]:
-                earlier.adopt(current)
-                self.trainings.pop()
-                self._store.drop()
-            else:
-                earlier.take_over(current)
-            self._current = earlier
-        elif current.step >= SETTLED and not self._is_connected(current):
-            self._current = self._new_training()
-            self._current.take_over(current)
-            for item in self.trainings[:-1]:
-                if item.is_over:
-                    item.release()
-
-    def _is_connected(self, training: Training) -> bool:
-        """Whether the last loss depends on a training's parameters, too."""
-        loss = None if self._loss is None else self._loss()
-        view = None if loss is None else read_graph(loss)
-        own = {id(item) for item in training.parameters}
-        return view is not None and any(id(item) in own for item in parameters_of(view))
 
 
 def _examples_of(loader: Any) -> int:
