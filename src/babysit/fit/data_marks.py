@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from babysit.errors import RunFolderError
@@ -87,8 +88,18 @@ def require_same(path: str, before: dict[str, Any], now: dict[str, Any], *, what
         )
 
 
+def sampled_rows(count: int) -> NDArray[np.int64]:
+    """Up to two thousand of so many rows, spread evenly over them.
+
+    Example:
+        >>> sampled_rows(3).tolist(), len(sampled_rows(60_000))
+        ([0, 1, 2], 2000)
+    """
+    return np.unique(np.linspace(0, count - 1, min(SAMPLE, count)).astype(np.int64))
+
+
 def _sample(split: Examples) -> Tensor:
-    rows = np.unique(np.linspace(0, len(split) - 1, min(SAMPLE, len(split))).astype(np.int64))
+    rows = sampled_rows(len(split))
     if isinstance(split.x, Tensor):
         return split.x[torch.from_numpy(rows).to(split.x.device)]
     return torch.as_tensor(np.ascontiguousarray(split.x[rows if split.rows is None else split.rows[rows]]))

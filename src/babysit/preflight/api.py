@@ -59,7 +59,8 @@ def check(
             ``.loss`` or ``["loss"]``.
         batch: ``(inputs, targets)``, ``(input, input, …, targets)``, a mapping with ``labels`` or ``targets`` among
             its keys, or an iterable of such batches, as a DataLoader, of which the first sixteen are taken, and where
-            that takes no time and little memory up to 48 more for the learning rate.
+            that takes no time and little memory up to 48 more for the learning rate, but for iterators, whose batches
+            are gone for who gave them.
         optimizer: As training will use it; its rate, weight decay and parameters are checked with the rest.
         seconds: About what all of it may take; experiments that are not through by then say so.
         config: Of the rules; `[tool.babysit]` of the nearest pyproject.toml by default.

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
 
 from babysit.preflight.batch import Batch, tensors_of
 from babysit.preflight.frames import values_of
-from babysit.preflight.randomness import randomness_kept
+from babysit.preflight.randomness import generators_kept, randomness_kept
 
 Rows = NDArray[np.int64]
 
@@ -51,8 +50,8 @@ def draw_batches(
         if loader.batch_size != batch.size or isinstance(loader.dataset, IterableDataset):
             continue
         # a data set may be of any kind, and draw random numbers
-        with contextlib.suppress(Exception), randomness_kept():
-            total = len(loader.dataset)  # type: ignore[arg-type]  # a data set without a length raises, and is left
+        with contextlib.suppress(Exception), randomness_kept(), generators_kept(loader.dataset):
+            total = len(cast(Sized, loader.dataset))  # one without a length raises, and is left
             if total <= batch.size:
                 continue
             rows = [*spread(total, count, batch.size), *passes(total, further, batch.size)]
@@ -107,14 +106,10 @@ def _drawn(loader: DataLoader[Any], data: Any, indices: Sequence[int]) -> list[T
 
 
 def _apart(data: Any) -> Any:
-    """The same data, with copies of the random generators that it draws from, of its own and of what it is made of."""
+    """The same data as objects of their own, of which what they count while they are read is not the script's."""
     apart = copy.copy(data)
     for name, value in list(getattr(apart, "__dict__", {}).items()):
-        if isinstance(value, torch.Generator):
-            apart.__dict__[name] = value.clone_state()
-        elif isinstance(value, random.Random | np.random.Generator | np.random.RandomState):
-            apart.__dict__[name] = copy.deepcopy(value)
-        elif isinstance(value, Dataset):
+        if isinstance(value, Dataset):
             apart.__dict__[name] = _apart(value)
     return apart
 

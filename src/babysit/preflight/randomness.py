@@ -49,7 +49,7 @@ def generators_kept(given: Any) -> Iterator[None]:
     """The generators that a loader, its samplers and its data draw from are left as they were.
 
     Args:
-        given: A loader or a data set; of anything else nothing is known.
+        given: A loader or a data set, of any class; generators are its own attributes, or those of what it is made of.
 
     Example:
         >>> generator = torch.Generator().manual_seed(0)
@@ -68,13 +68,16 @@ def generators_kept(given: Any) -> Iterator[None]:
 
 
 def _generators(holder: Any, seen: set[int]) -> Iterator[Generators]:
-    if not isinstance(holder, DataLoader | Dataset | Sampler) or id(holder) in seen:
+    if id(holder) in seen:
         return
     seen.add(id(holder))
-    for value in getattr(holder, "__dict__", {}).values():
+    for name, value in getattr(holder, "__dict__", {}).items():
         if isinstance(value, Generators):
             yield value
-        yield from _generators(value, seen)
+        elif name == "dataset" or isinstance(
+            value, DataLoader | Dataset | Sampler
+        ):  # data of a loader may be any object
+            yield from _generators(value, seen)
 
 
 def _state(generator: Generators) -> Any:

@@ -96,8 +96,8 @@ def _tried_longer(
     """The range test with what longer trials suggest, where there is time for them."""
     spent = time.monotonic() - begin
     seconds = spent / sum(len(losses) for name, losses in probe.series.items() if name.startswith("losses:"))
-    above = [rate for rate in rates if rate > probe.numbers["best"]][:1]
-    trials = TRIALS if set(above) & set(usable_rates(probe, rates)) else TRIALS - 1
+    above = next((rate for rate in rates if rate > probe.numbers["best"]), None)
+    trials = TRIALS if above in usable_rates(probe, rates) else TRIALS - 1
     steps = _affordable(seconds, time_limit - spent - UNTRAINED * seconds * len(batches), trials)
     if not steps:
         return probe

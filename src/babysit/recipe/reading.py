@@ -11,6 +11,7 @@ import torch
 
 from babysit.data import Dataset, DataSummary, ReadOptions, describe, read
 from babysit.errors import RunFolderError
+from babysit.fit.data_marks import sampled_rows
 from babysit.measure.record import Probe
 from babysit.nn import default_spec
 from babysit.recipe.architecture import model_kind
@@ -98,9 +99,8 @@ def _refuse_changed(run: Run, dataset: Dataset) -> None:
 def _fingerprint(dataset: Dataset) -> str:
     """A hash of all targets and of up to two thousand inputs, which is read in no time however large the data are."""
     digest = hashlib.blake2b(repr((dataset.x.shape, str(dataset.x.dtype))).encode(), digest_size=16)
-    rows = np.unique(np.linspace(0, len(dataset.x) - 1, _SAMPLE).astype(np.int64))
     digest.update(dataset.y.tobytes())
-    digest.update(dataset.x[rows].tobytes())
+    digest.update(dataset.x[sampled_rows(len(dataset.x))].tobytes())
     return digest.hexdigest()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -180,9 +180,13 @@ def first_tensor(value: Any) -> Tensor | None:
     """The first tensor of what a module took or gave: itself, or in a tuple, list or mapping."""
     if isinstance(value, Tensor):
         return value
-    if not isinstance(value, tuple | list):
-        value = tuple(value.values()) if isinstance(value, Mapping) else ()
-    return next((found for item in value if (found := first_tensor(item)) is not None), None)
+    if isinstance(value, tuple | list):
+        items: Iterable[Any] = value
+    elif isinstance(value, Mapping):
+        items = value.values()
+    else:
+        return None
+    return next((found for item in items if (found := first_tensor(item)) is not None), None)
 
 
 def sample_of(output: Tensor) -> Tensor:
