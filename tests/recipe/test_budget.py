@@ -10,6 +10,7 @@ from babysit.recipe.budget import (
     NOMINAL_BUDGET,
     NOMINAL_FLOPS,
     NOMINAL_OVERHEAD,
+    USABLE_SHARE,
     Budget,
     Plan,
     make_plan,
@@ -156,6 +157,14 @@ def test_finalists_train_as_long_as_the_full_training() -> None:
     assert plan.rounds[-1].epochs == plan.epochs == 60
     plan = make_plan(Budget(), seconds_per_step=1e-3, steps_per_epoch=100, epochs=7)
     assert plan.rounds[-1].epochs == plan.epochs == 7
+
+
+def test_an_epoch_that_the_time_leaves_over_goes_to_the_full_training() -> None:
+    trials_take = 6.0  # epochs, where the finalists train one, and 1 for the full training
+    for epochs, full in ((7.1, 1), (7.9, 1), (8.1, 2), (13.9, 2)):
+        plan = make_plan(Budget(seconds=epochs / USABLE_SHARE), seconds_per_step=1e-3, steps_per_epoch=1000)
+        assert [plan.rounds[-1].epochs, plan.epochs] == [1, full]
+        assert seconds_of(plan, 1.0, 1) == pytest.approx(trials_take + full, abs=0.1)
 
 
 def test_without_a_time_the_plan_follows_from_the_sizes_alone() -> None:

@@ -125,9 +125,12 @@ def make_plan(
     )
     affordable = epochs_in_all / _weight(trials, final, models)
     longest = _LONGEST_TRAINING if final == most else OVERFITS_AFTER
-    full = epochs or max(1, min(longest, math.floor(affordable)))
+    whole = max(1, min(longest, math.floor(affordable)))
+    left = epochs_in_all - whole * _weight(trials, final, models)
+    # no more than one, since with a little more time it would be the finalists' length, too
+    full = epochs or whole + (whole < longest and left >= models)
     # where the person asks for a longer full training than the budget holds, the search keeps to the budget
-    length = min(float(full), affordable)
+    length = min(float(epochs or whole), affordable)
     longest_trial = float(f"{max(length, SHORTEST_TRIAL / steps_per_epoch):.2g}")
     rounds = plan_rounds(trials, longest_trial, steps_per_epoch, final=final)
     return Plan(

@@ -56,13 +56,8 @@ class Updates:
 
 @dataclass
 class UpdateSample:
-    """What an optimizer's step does to its parameters, as the difference of after and before.
+    """What an optimizer's step does to its parameters, as the difference of after and before."""
 
-    Args:
-        closely: Whether to compare the update's direction with the gradient's, too.
-    """
-
-    closely: bool = True
     _bundles: list[Bundle] = field(default_factory=list)
     _looked_at: dict[int, tuple[Tensor, _Pull]] = field(default_factory=dict)
 
@@ -84,11 +79,15 @@ class UpdateSample:
         with torch.set_grad_enabled(False):
             self._bundles += [Bundle(some, scale) for some in bundled(item for item, _ in begun.values())]
 
-    def end(self) -> None:
-        """Look at the weights after the step."""
+    def end(self, *, closely: bool = True) -> None:
+        """Look at the weights after the step.
+
+        Args:
+            closely: Whether to compare the update's direction with the gradient's, too.
+        """
         with torch.set_grad_enabled(False):
             for bundle in self._bundles:
-                bundle.end(closely=self.closely)
+                bundle.end(closely=closely)
 
     def reduce(self, names: Names, gather: Gather) -> Callable[[], Updates]:
         """What the step did, once the numbers were read."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,6 +26,7 @@ from babysit.watch.graph import (
     picked_classes,
     read_graph,
 )
+from babysit.watch.in_use import OptimizersInUse
 from babysit.watch.inputs import BATCHES
 from babysit.watch.losses import LossLog
 from babysit.watch.movement import Movement
@@ -64,6 +64,7 @@ class Training:
         step: Steps taken.
         sample: The sampled step that goes on; ``None`` where the step is not sampled.
         phases: What was seen of models and loss functions.
+        optimizers: What takes its steps.
         is_scaled: Whether a gradient scaler multiplies the loss.
     """
 
@@ -79,6 +80,7 @@ class Training:
         self.header = header
         self.facts = Facts()
         self.phases = Phases(write, self.facts)
+        self.optimizers = OptimizersInUse()
         self.is_scaled = False
         self.sample: StepSample | None = None
         self._names = names
@@ -86,8 +88,6 @@ class Training:
         self._write_header = write_header
         self._losses = LossLog(write, tail)
         self._alive: dict[str, Alive] = {}
-        self._optimizers: list[weakref.ref[Optimizer]] = []
-        self._optimizer_names = ""
         self._movement = Movement()
         self._by_hand = False
         self._updating = False
@@ -99,27 +99,14 @@ class Training:
         self._backwards = 0
         self._own_losses: set[int] = set()
         self._several_losses = 0
-        self._trained: dict[int, weakref.ref[Tensor]] = {}
         self._broken = False
         self._skipped = 0
         self.sample = self._new_sample(0)
 
     @property
-    def optimizers(self) -> list[Optimizer]:
-        """Those in use, in the order in which they were first seen to step."""
-        return [item for reference in self._optimizers if (item := reference()) is not None]
-
-    @property
     def parameters(self) -> list[Tensor]:
         """What is trained."""
-        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
-        found = {id(item): item for group in groups for item in group["params"]}
-        return list(found.values()) if found else self._movement.parameters
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether an optimizer has taken a step."""
-        return bool(self._trained)
+        return self.optimizers.parameters or self._movement.parameters
 
     @property
     def last_loss(self) -> float:
@@ -128,7 +115,7 @@ class Training:
 
     def backward_begins(self, loss: Tensor, value: Loss) -> None:
         """A loss is about to be differentiated; ``value`` is what it is without any scaling."""
-        if not self._optimizers and self._movement.happened:
+        if not self.optimizers.were_seen and self._movement.happened:
             self._by_hand = True
             self._finish_step(None)
         if self.sample is not None and self.sample.detailed and not self.phases.has_seen_a_model:
@@ -143,13 +130,13 @@ class Training:
         if isinstance(value, float) and not math.isfinite(value) and not self._broken:
             self._broken = True
             self._write(find_origin(loss, self.step, self._names))
-        if not self._optimizers and not self._movement:
+        if not self.optimizers.were_seen and not self._movement:
             view = read_graph(loss)
             self._movement.note(parameters_of(view) if view is not None else ())
 
     def backward_ends(self) -> None:
         """It has been differentiated."""
-        if self._optimizers:
+        if self.optimizers.were_seen:
             if self.sample is not None and self._looks_at_peaks(self.sample):
                 self.sample.note_peak(self.parameters, taken=False)
             return
@@ -176,7 +163,8 @@ class Training:
 
     def step_begins(self, optimizer: Optimizer) -> None:
         """An optimizer is about to take a step."""
-        self._know(optimizer)
+        if self.optimizers.add(optimizer):
+            self._by_hand = False
         sample = self.sample
         if sample is None:
             return
@@ -185,7 +173,7 @@ class Training:
         if self._looks_at_peaks(sample):
             sample.note_peak(self.parameters, taken=True)
         sample.updates.begin(optimizer.param_groups, type(optimizer).__name__, factor)
-        if sample.structural and self._is_first(optimizer):
+        if sample.structural and optimizer is self.optimizers.first:
             self._called |= sample.called
             self._names.refresh()
             self._write(coverage(self.step, self._names, self.parameters, self._called, self._leaves))
@@ -196,20 +184,15 @@ class Training:
         if self._backwards:
             self._own_losses.add(id(optimizer))
         if self.sample is not None:
-            self.sample.updates.end()
-        if self._is_first(optimizer):
+            self.sample.updates.end(closely=self.sample.detailed)
+        if optimizer is self.optimizers.first:
             self._finish_step(_rate(optimizer))
         self._backwards = 0
 
     def trains(self, tensors: Sequence[Tensor]) -> bool:
         """Whether any of these leaves is trained; before the first update also what cannot be data."""
-        known = any(isinstance(item, nn.Parameter) or self._is_trained(item) for item in tensors)
+        known = any(isinstance(item, nn.Parameter) or self.optimizers.is_trained(item) for item in tensors)
         return known or not (self.optimizers or self.phases.has_seen_a_model)
-
-    def shares(self, optimizer: Optimizer) -> bool:
-        """Whether an optimizer is one of this training's, or trains some of the same parameters."""
-        parameters = (item for group in optimizer.param_groups for item in group["params"])
-        return any(map(self._is_trained, parameters))
 
     def take_over(self, other: Training) -> None:
         """The step that another training has begun to see is one of this training."""
@@ -222,12 +205,11 @@ class Training:
     def adopt(self, other: Training) -> None:
         """What seemed to be another training is a part of this one."""
         self.take_over(other)
-        self._optimizers += [item for item in other._optimizers if item() is not None]
-        self._trained |= other._trained
+        self.optimizers.adopt(other.optimizers)
 
     def close(self) -> None:
         """Write what is not written yet."""
-        if not self._optimizers and self._movement.happened:
+        if not self.optimizers.were_seen and self._movement.happened:
             self._finish_step(None)
         self.phases.close(self.step)
         self.write_losses()
@@ -237,26 +219,20 @@ class Training:
         """Write the losses that are not written yet."""
         self._losses.flush()
 
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing that was trained exists any longer."""
-        return bool(self._trained) and all(reference() is None for reference in self._trained.values())
-
     def release(self) -> None:
         """Keep nothing in memory of what is over."""
         self.close()
         self.phases = Phases(self._write, self.facts)
         self.sample = self._graph = self._leaves = None
-        self._trained.clear()
+        self.optimizers.forget()
         self._alive.clear()
 
     def publish(self, *, closing: bool = False) -> None:
         """Tell what is known of the whole training."""
-        facts, available = self.facts, self.phases.available
+        facts, available, optimizer = self.facts, self.phases.available, self.optimizers.first
         batch = self.phases.inputs.batch_size or facts.rows
-        optimizers = self.optimizers
         settings = dict(self.header.settings)
-        rate = _rate(optimizers[0]) if optimizers else None
+        rate = None if optimizer is None else _rate(optimizer)
         if rate is not None:
             settings.setdefault("lr", rate)
         header = dataclasses.replace(
@@ -267,7 +243,7 @@ class Training:
             classes=facts.classes,
             batch_size=batch,
             steps_per_epoch=math.ceil(available / batch) if available and batch else 0,
-            optimizer=self._optimizer_names,
+            optimizer=self.optimizers.names,
             progress=self._several_losses <= _FEW * self.step,
             settings=settings,
         )
@@ -281,10 +257,8 @@ class Training:
     def _new_sample(self, step: int) -> StepSample | None:
         if not is_sampled(step):
             return None
-        closely = is_detailed(step)
-        return StepSample(
-            step, closely, is_structural(step), ActivationSample(self._alive), UpdateSample(closely=closely)
-        )
+        activations = ActivationSample(self._alive)
+        return StepSample(step, is_detailed(step), is_structural(step), activations, UpdateSample())
 
     def _look_before(self, loss: Tensor, sample: StepSample) -> None:
         """What can only be seen while gradients are those of the step before, and the graph is there."""
@@ -336,7 +310,7 @@ class Training:
         self._updating, self._waiting = False, None
 
     def _record(self, sample: StepSample, loss: Loss, lr: float | None) -> None:
-        sample.updates.end()
+        sample.updates.end(closely=sample.detailed)
         sign = self._sign(loss, sample.gather)
         read = sample.gather.put(loss) if isinstance(loss, Tensor) else None
         record = sample.finish(lr, self._names, self._skipped)
@@ -358,7 +332,7 @@ class Training:
     def _sign(self, loss: Loss, gather: Gather) -> Callable[[], int]:
         """How what is backpropagated relates to what the loss functions gave, once the numbers were read."""
         values = self.phases.values[:_MOST_VALUES]
-        if not values or self._takes_closures:
+        if not values or self.optimizers.take_closures:
             return lambda: 0
         readers = [(gather.put(value), gather.put(mean)) for value, mean in values]
         total = gather.put(torch.as_tensor(loss))
@@ -370,30 +344,7 @@ class Training:
         return relate
 
     def _loss(self) -> Loss:
-        return self._step_losses[0] if self._takes_closures else total(self._step_losses)
-
-    @property
-    def _takes_closures(self) -> bool:
-        """Whether the optimizer differentiates several times within one step."""
-        return any(isinstance(item, torch.optim.LBFGS) for item in self.optimizers)
-
-    def _know(self, optimizer: Optimizer) -> None:
-        if any(item is optimizer for item in self.optimizers):
-            return
-        theirs = {id(item) for group in optimizer.param_groups for item in group["params"]}
-        # one whose parameters a newer optimizer has taken over is not in use any longer
-        self._optimizers = [reference for reference in self._optimizers if not _is_within(reference(), theirs)]
-        self._optimizers.append(weakref.ref(optimizer))
-        self._optimizer_names = " + ".join(dict.fromkeys(type(item).__name__ for item in self.optimizers))
-        self._trained |= {id(item): weakref.ref(item) for group in optimizer.param_groups for item in group["params"]}
-        self._by_hand = False
-
-    def _is_trained(self, tensor: Tensor) -> bool:
-        own = self._trained.get(id(tensor))
-        return own is not None and own() is tensor
-
-    def _is_first(self, optimizer: Optimizer) -> bool:
-        return self.optimizers[:1] == [optimizer]
+        return self._step_losses[0] if self.optimizers.take_closures else total(self._step_losses)
 
 
 def total(losses: Sequence[Loss]) -> Loss:
@@ -403,12 +354,6 @@ def total(losses: Sequence[Loss]) -> Loss:
     if all(isinstance(item, float) for item in losses):
         return math.fsum(float(item) for item in losses) if all(map(math.isfinite, losses)) else math.nan
     return torch.stack([torch.as_tensor(item).float() for item in losses]).sum()
-
-
-def _is_within(optimizer: Optimizer | None, parameters: set[int]) -> bool:
-    if optimizer is None:
-        return True
-    return all(id(item) in parameters for group in optimizer.param_groups for item in group["params"])
 
 
 def _rate(optimizer: Optimizer) -> float | None:

@@ -53,15 +53,15 @@ class Trainings:
             loss: What was differentiated last, where it still exists.
         """
         current = self.current
-        if current is None or current.shares(optimizer) or not current.has_begun:
+        if current is None or current.optimizers.share(optimizer) or not current.optimizers.have_begun:
             return
-        earlier = next((item for item in self.seen if item.shares(optimizer)), None)
+        earlier = next((item for item in self.seen if item.optimizers.share(optimizer)), None)
         if earlier is not None:
             self._go_back(earlier, current)
         elif current.step >= SETTLED and not _depends_on(loss, current):
             self.begin().take_over(current)
             for item in self.seen[:-1]:
-                if item.is_over:
+                if item.optimizers.are_over:
                     item.release()
 
     def _go_back(self, earlier: Training, current: Training) -> None:
