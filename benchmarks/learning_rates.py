@@ -14,7 +14,8 @@ ratios of their rates. What counts is the mean loss over the last tenth of the s
 down by 90 % of what the best rate of the grid brings it down by; whether it is itself no more than 10 % above the loss
 at that rate; and likewise where losses below a hundredth of the first one count as alike, since twice nothing is
 nothing, too. With several seeds a third rate is judged beside the suggested one and the script's own: the best one of
-the other seeds, which tells how far chance decides what is best.
+the other seeds, which tells how far chance decides what is best. How often the one rate does well that does so with
+most of a script's seeds, in hindsight, is as much as any rule could reach that suggests one rate a script.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ import os
 import runpy
 import statistics
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
@@ -183,6 +185,7 @@ def main() -> None:
         others = [item[f"others_{name}"] for item in summary if f"others_{name}" in item]
         if others:
             print(f"   the rate that is best with the other seeds: {sum(others)} of {len(others)}")
+            print(f"   the one rate a script, in hindsight: {in_hindsight(summary, name)} of {len(summary)}")
     if options.json:
         options.json.write_text(json.dumps(summary, indent=1))
 
@@ -208,6 +211,28 @@ def best_with_other_seeds(run: Run, ends: dict[Run, dict[float, float]]) -> floa
     return min(GRID, key=level)
 
 
+def in_hindsight(summary: Sequence[dict], name: str) -> int:
+    """How many runs do well, in one of the three ways, at the rate of the grid that does so most often of a script."""
+    found: dict[str, Counter[float]] = defaultdict(Counter)
+    for item in summary:
+        ends = [(rate, end) for rate, end in item["ends"] if any(is_close(rate, one) for one in GRID)]
+        best = min(end for _, end in ends)
+        found[item["name"]].update(round(math.log10(rate), 3) for rate, end in ends
+                                   if does_well(end, best, item["initial"])[name])  # fmt: skip
+    return sum(max(counts.values()) for counts in found.values())
+
+
+def does_well(end: float, best: float, initial: float) -> dict[str, bool]:
+    """Whether a loss is near the best one, in three ways."""
+    above = end - best
+    near = above <= NEAR * abs(best)
+    return {
+        "fall": above <= NEAR * (initial - best),
+        "loss": near,
+        "alike": near or abs(end) <= NOTHING * abs(initial),
+    }
+
+
 def judge(
     run: Run, suggested: float, given: float, said: str, initial: float, ends: dict[Run, dict[float, float]]
 ) -> dict:
@@ -220,11 +245,8 @@ def judge(
         if rate is None:
             continue
         end = next(end for one, end in reached.items() if is_close(one, rate))
-        above = end - best
         found[f"{prefix}end"] = end
-        found[f"{prefix}fall"] = above <= NEAR * (initial - best)
-        found[f"{prefix}loss"] = above <= NEAR * abs(best)
-        found[f"{prefix}alike"] = above <= NEAR * abs(best) or abs(end) <= NOTHING * abs(initial)
+        found |= {prefix + name: well for name, well in does_well(end, best, initial).items()}
     at = next(rate for rate, end in reached.items() if end == best)
     print(
         f"{run}: suggested {suggested:.2g} → {found['end']:.4g} ({said}), own {given:.2g} → {found['own_end']:.4g}, "

@@ -128,7 +128,7 @@ def make_plan(
     whole = max(1, min(longest, math.floor(affordable)))
     left = epochs_in_all - whole * _weight(trials, final, models)
     # no more than one, since with a little more time it would be the finalists' length, too
-    full = epochs or whole + (whole < longest and left >= models)
+    full = epochs or whole + (whole < OVERFITS_AFTER and left >= models)
     # where the person asks for a longer full training than the budget holds, the search keeps to the budget
     length = min(float(epochs or whole), affordable)
     longest_trial = float(f"{max(length, SHORTEST_TRIAL / steps_per_epoch):.2g}")
