@@ -66,8 +66,74 @@ def test_a_plain_step() -> None:
     assert loss_of(subject) == pytest.approx(F.cross_entropy(model(x), y).item())
     torch.testing.assert_close(model.state_dict(), before, rtol=0, atol=0)
     few = subject.few(4)
+    assert not subject.fixed_size
+    assert torch.equal(few.inputs[0], x[:4])
+
+
+def pairs(outputs: Tensor) -> Tensor:
+    """A loss that compares the examples of a batch with each other."""
+    return F.cross_entropy(outputs @ outputs.T, torch.arange(len(outputs)))
+
+
+NEEDS_ITS_SIZE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "a sum": lambda outputs, y: F.cross_entropy(outputs, y, reduction="sum"),
+    "a size that is written down": lambda outputs, y: F.cross_entropy(outputs.view(16, 3, -1).flatten(1), y),
+    "noise": lambda outputs, y: F.cross_entropy(F.dropout(outputs), y),
+    "other examples": lambda outputs, _: pairs(outputs),
+}
+
+
+@pytest.mark.parametrize("name", NEEDS_ITS_SIZE)
+def test_where_the_step_needs_the_size_of_its_batch_a_few_examples_fill_it(name: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 3))
+    x, y = torch.randn(16, 4), torch.randint(0, 3, (16,))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    def train() -> None:
+        NEEDS_ITS_SIZE[name](model(x), y).backward()
+        optimizer.step()
+
+    subject = captured(train)
+    few = subject.few(4)
+    assert subject.fixed_size
     assert few.size == 16
     assert torch.equal(few.inputs[0][4:8], x[:4])
+
+
+def test_what_the_script_was_warned_of_is_not_said_again(recwarn: pytest.WarningsRecorder) -> None:
+    model, x, y = nn.Linear(4, 1), torch.randn(16, 4), torch.randn(16)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    def train() -> None:
+        with pytest.warns(UserWarning, match="different to the input size"):
+            loss = F.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+
+    captured(train)
+    assert not recwarn.list
+
+
+def test_a_few_examples_lose_what_they_lose_in_the_script() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+    x, y, weights = torch.randn(50, 1, 8, 8), torch.randint(0, 3, (50,)), torch.linspace(0.5, 1.5, 50)
+
+    def loss_of_rows(count: int) -> Tensor:
+        return (F.cross_entropy(model(x[:count]), y[:count], reduction="none") * weights[:count]).mean()
+
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    def train() -> None:
+        loss_of_rows(50).backward()
+        optimizer.step()
+
+    subject = captured(train)
+    few = subject.few(20)
+    assert [tuple(item.shape) for item in (*few.inputs, *few.targets)] == [(20, 1, 8, 8), (20,), (20,)]
+    with isolated(subject.model) as copy:
+        assert subject.loss(copy, few).item() == pytest.approx(loss_of_rows(20).item())
 
 
 def test_a_loss_written_by_hand_with_parameters_in_it() -> None:

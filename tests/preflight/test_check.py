@@ -6,6 +6,7 @@ import copy
 import math
 import random
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -331,6 +332,29 @@ def test_what_was_left_out_for_lack_of_time_is_said(data: tuple[Tensor, Tensor])
     lines = {item.name: item.measured for item in report.checks}
     for name, share in (("gradient", 0.2), ("batch-leakage", 0.05)):
         assert lines[name].endswith(f"; the rest was left out after {share * 0.1:.2g} s"), lines[name]
+
+
+def test_a_slow_model_is_called_no_more_often_than_it_takes() -> None:
+    calls: list[int] = []
+
+    class Slow(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(nn.Linear(20, 8), nn.ReLU(), nn.Linear(8, 3))
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            calls.append(len(inputs))
+            time.sleep(0.1)
+            return self.layers(inputs)
+
+    torch.manual_seed(0)
+    batches = [(torch.randn(16, 20), torch.randint(0, 3, (16,))) for _ in range(16)]
+    report = check(Slow(), F.cross_entropy, batches, seconds=0.5)
+    assert len(calls) < 35  # 21 on an idle machine; 53 where time was looked at between experiments only
+    lines = {item.name: item for item in report.checks}
+    assert lines["initial-loss"].mark == lines["gradient"].mark == "passed"
+    assert lines["gradient"].measured.endswith("of 4 parameters; the rest was left out after 0.1 s")
+    assert lines["learning-rate"].measured.endswith("more than there was")
 
 
 @pytest.mark.parametrize("rate", [1e-3, 10.0])

@@ -422,7 +422,7 @@ def test_what_has_no_rate_or_no_time_says_so(two_layers: TwoLayers, digits: Data
 def test_with_little_time_every_other_rate_is_tried(
     two_layers: TwoLayers, digits: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suggested_rate, "quickest", lambda *_: 0.01)
+    monkeypatch.setattr(suggested_rate, "quickest", lambda *_, **__: 0.01)
     subject, parts = supervised(two_layers(64, std=0.1), parts_of(digits, 2), F.cross_entropy)
     probe = probe_rates(subject, parts, time_limit=1.0)
     assert probe.numbers["steps"] == 15
@@ -436,7 +436,7 @@ def test_with_little_time_every_other_rate_is_tried(
 def test_steps_that_turn_out_slower_than_timed_end_the_search(
     two_layers: TwoLayers, digits: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suggested_rate, "quickest", lambda *_: 1e-6)
+    monkeypatch.setattr(suggested_rate, "quickest", lambda *_, **__: 1e-6)
     subject, parts = supervised(two_layers(64, std=0.1), parts_of(digits, 2), F.cross_entropy)
     probe = probe_rates(subject, parts, time_limit=0.01)
     assert not probe.numbers

@@ -7,6 +7,7 @@ agree among themselves there is a kink (a ReLU's, a max-pool's), and nothing is 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from collections.abc import Iterable, Iterator
@@ -16,14 +17,19 @@ import torch
 from torch import Tensor, nn
 
 from babysit.measure.record import Probe
+from babysit.preflight.batch import Batch
 from babysit.preflight.failures import failure
 from babysit.preflight.isolation import isolated
 from babysit.preflight.randomness import randomness_kept
 from babysit.preflight.still import MovedError, StillLoss, UnsteadyError, double_precision
 from babysit.preflight.subject import Subject
+from babysit.preflight.timing import quickest
 
 EXAMPLES = 8
 """As the fewer examples, the fewer kinks (CS231n notes, neural-networks-3)."""
+FEWEST, EVALUATIONS = 4, 50
+"""Examples where the time does not suffice for so many evaluations in single precision, as double takes three times as
+long and the first derivative some ten of these (heuristic)."""
 BURN_IN = 10
 """Optimizer steps before the second look, away from the peculiar point where a training starts (the same notes)."""
 STEPS = (1e-5, 1e-6, 1e-7)
@@ -103,9 +109,12 @@ def probe_gradient(subject: Subject, *, entries: int = 4, time_limit: float = 10
     found = _Found()
     trainable = sum(parameter.requires_grad for parameter in subject.model.parameters())
     try:
-        _look(subject, found, entries, "at the start", begin + time_limit / 2, burn_in=0)
-        if found.worst <= MISMATCH and trainable:
-            _look(subject, found, entries, f"after {BURN_IN} steps", begin + time_limit, burn_in=BURN_IN)
+        batch = _few(subject, time_limit)
+        _look(subject, batch, found, entries, "at the start", begin + time_limit / 2, burn_in=0)
+        if time.monotonic() > begin + time_limit:  # one evaluation may take as long
+            found.gave_up = True
+        elif found.worst <= MISMATCH and trainable:
+            _look(subject, batch, found, entries, f"after {BURN_IN} steps", begin + time_limit, burn_in=BURN_IN)
     except UnsteadyError as error:
         reason = str(error)
     except Exception as error:
@@ -139,13 +148,25 @@ def probe_gradient(subject: Subject, *, entries: int = 4, time_limit: float = 10
     )
 
 
-def _look(subject: Subject, found: _Found, entries: int, when: str, until: float, *, burn_in: int) -> None:
+def _few(subject: Subject, time_limit: float) -> Batch:
+    """Some examples, as many as there is time for."""
+    few = subject.few(EXAMPLES)
+    # whatever it raises is told of when it is looked at
+    with randomness_kept(), isolated(subject.model) as model, contextlib.suppress(Exception):
+        seconds = quickest(lambda: subject.loss(model, few), 2, enough=time_limit / EVALUATIONS)
+        if seconds > time_limit / EVALUATIONS:
+            return subject.few(FEWEST)
+    return few
+
+
+def _look(
+    subject: Subject, batch: Batch, found: _Found, entries: int, when: str, until: float, *, burn_in: int
+) -> None:
     """Compare at one point."""
     with randomness_kept(), isolated(subject.model) as model:
         if not subject.model.training:
             model.train()
-        batch = subject.few(EXAMPLES)
-        if burn_in and not _train(subject, model, burn_in):
+        if burn_in and not _train(subject, batch, model, burn_in):
             return
         with double_precision():
             model.double()
@@ -154,9 +175,9 @@ def _look(subject: Subject, found: _Found, entries: int, when: str, until: float
             _Comparison(model, still, found, when, until).run(entries)
 
 
-def _train(subject: Subject, model: nn.Module, steps: int) -> bool:
+def _train(subject: Subject, batch: Batch, model: nn.Module, steps: int) -> bool:
     """Some steps of the optimizer, or of plain gradient descent; whether the weights are still finite."""
-    batch, before = subject.few(EXAMPLES), {name: item.clone() for name, item in model.state_dict().items()}
+    before = {name: item.clone() for name, item in model.state_dict().items()}
 
     def closure() -> Tensor:
         optimizer.zero_grad()
@@ -205,12 +226,20 @@ class _Comparison:
         for turn, name in itertools.product(range(max(entries, SMALL)), names):
             if turn >= entries and name not in hidden:
                 continue
-            if self.found.entries and time.monotonic() > self.until:
-                self.found.gave_up = True
+            if self._is_over():
                 return
             self._entry(name, candidates[name])
-            if turn == 0 and not self._direction(name) and len(self.gradients[name]) <= SMALL:
+            if turn or self._is_over():
+                continue
+            if not self._direction(name) and len(self.gradients[name]) <= SMALL:
                 hidden.add(name)
+
+    def _is_over(self) -> bool:
+        """Whether the time is over, and anything was found."""
+        if not self.found.entries or time.monotonic() <= self.until:
+            return False
+        self.found.gave_up = True
+        return True
 
     def _candidates(self, name: str, entries: int) -> Iterator[int]:
         """Places in a parameter: the largest gradient's, then by turns one that has a gradient and any."""

@@ -154,7 +154,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "initial-loss",
         "Initial loss",
         ("PRE001",),
-        lambda given: probe_start(given.subject, given.batches, given.trial),
+        lambda given: probe_start(given.subject, given.batches, given.trial, time_limit=given.seconds),
         lambda probe: (f"{probe.numbers['loss']:.4g}", f"about {probe.numbers['expected']:.4g}, which guessing loses"),
     ),
     Experiment(

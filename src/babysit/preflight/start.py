@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
+import time
 from collections.abc import Sequence
 
 import torch
@@ -25,13 +26,14 @@ _NEAR = 0.2
 
 
 @without_graph
-def probe_start(subject: Subject, batches: Sequence[Batch], run: RunRecord) -> Probe:
+def probe_start(subject: Subject, batches: Sequence[Batch], run: RunRecord, *, time_limit: float = math.inf) -> Probe:
     """The loss of the untrained model on every batch, in training mode.
 
     Args:
         subject: Left as it is.
         batches: Of training data.
         run: The records of a trial, which tell what the loss function is and how its value becomes the loss.
+        time_limit: Seconds after which no further batch is looked at.
 
     Returns:
         A probe that says why in ``texts["reason"]`` where the level of guessing is unknown. Where the loss is far from
@@ -41,7 +43,8 @@ def probe_start(subject: Subject, batches: Sequence[Batch], run: RunRecord) -> P
     level = guessing(run)
     if isinstance(level, str):
         return Probe("initial-loss", texts={"reason": level})
-    losses = _losses(subject, batches)
+    losses = _losses(subject, batches, until=time.monotonic() + time_limit)
+    batches = batches[: len(losses)]
     call = run.calls[0]
     loss = statistics.fmean(losses)
     if loss < level and _knows_already(call, loss / level):
@@ -61,13 +64,18 @@ def probe_start(subject: Subject, batches: Sequence[Batch], run: RunRecord) -> P
     return dataclasses.replace(probe, numbers={**probe.numbers, **others})
 
 
-def _losses(subject: Subject, batches: Sequence[Batch], *, factor: float = 1.0) -> list[float]:
-    """The loss of every batch, with all parameters multiplied by a factor."""
+def _losses(subject: Subject, batches: Sequence[Batch], *, factor: float = 1.0, until: float = math.inf) -> list[float]:
+    """The loss of every batch that there is time for, with all parameters multiplied by a factor."""
+    losses: list[float] = []
     with isolated(subject.model) as model:
         for parameter in model.parameters():
             if factor != 1 and parameter.is_floating_point():
                 parameter.data.mul_(factor)
-        return [subject.loss(model, batch).item() for batch in batches]
+        for batch in batches:
+            losses.append(subject.loss(model, batch).item())
+            if time.monotonic() > until:
+                break
+    return losses
 
 
 def _is_of_the_outputs(call: LossCall) -> bool:

@@ -42,6 +42,8 @@ LONGER = (80, 300)
 of all in about 34, 42 and 44 of 46 healthy trainings, and after 400 in no more (simulated, see docs/check.md)."""
 TRIALS = 3
 """So many longer trials there should be time for: at the best rate, and at those on both sides of it."""
+HOPELESS = 0.1
+"""Of the time, for one step, that leaves none for a range of rates."""
 UNTRAINED = 0.5
 """Of a step, that the loss of the untrained model on a batch takes at most."""
 CLOSE = 5.0
@@ -72,7 +74,7 @@ def probe_rates(
     reason = _without_rate(subject.optimizer)
     if reason:
         return Probe("learning-rate", texts={"reason": reason})
-    seconds = _seconds_a_step(subject, batches) if math.isfinite(time_limit) else 0.0
+    seconds = _seconds_a_step(subject, batches, time_limit) if math.isfinite(time_limit) else 0.0
     several = len(batches) >= SEVERAL
     some, steps = _planned(rates, time_limit / seconds if seconds else math.inf, longer=several)
     if not steps:
@@ -195,7 +197,7 @@ def _decided(probe: Probe, ends: Mapping[float, float], length: int) -> Probe:
     return dataclasses.replace(probe, numbers={**probe.numbers, **numbers}, series={**probe.series, **series})
 
 
-def _seconds_a_step(subject: Subject, batches: Sequence[Batch]) -> float:
+def _seconds_a_step(subject: Subject, batches: Sequence[Batch], time_limit: float) -> float:
     with isolated(subject.model) as model:
         optimizer = _optimizers(subject)(model, 1e-9)
 
@@ -204,4 +206,4 @@ def _seconds_a_step(subject: Subject, batches: Sequence[Batch]) -> float:
             subject.loss(model, batches[0]).backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
             optimizer.step()
 
-        return quickest(step, 2)
+        return quickest(step, 2, enough=HOPELESS * time_limit)
