@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,13 +26,19 @@ def fewest_threads(subject: Subject) -> Iterator[None]:
         yield
         return
     try:
-        several = _step(subject)
-        torch.set_num_threads(1)
-        if several < _GAIN * _step(subject):
-            torch.set_num_threads(before)
+        # a step that cannot be taken is told of where it is taken for the trial
+        with contextlib.suppress(Exception):
+            torch.set_num_threads(_fewest(subject, before))
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _fewest(subject: Subject, several: int) -> int:
+    """One, or as many as there are where these are faster."""
+    seconds = _step(subject)
+    torch.set_num_threads(1)
+    return several if seconds < _GAIN * _step(subject) else 1
 
 
 def _step(subject: Subject) -> float:
