@@ -24,6 +24,7 @@ from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from babysit.errors import InputError
 from babysit.preflight.batch import Batch, map_tensors, tensors_of
+from babysit.preflight.calls import Seen, versions
 from babysit.preflight.failures import refusal
 from babysit.preflight.isolation import isolated
 from babysit.preflight.more_data import find_held, find_more
@@ -39,18 +40,6 @@ FEW_SAME = 1e-5
 """Losses of the same examples differ by less, relative to them: they are added in another order."""
 _MOST = 20_000
 _RANDOM = re.compile(r"rand|normal(?!ize)|bernoulli|multinomial|exponential|poisson")
-
-
-@dataclass
-class _Seen:
-    """One call as it came; tensors that are data are kept as they were then."""
-
-    function: Callable[..., Any] | None
-    module: nn.Module | None
-    args: Any
-    kwargs: Any
-    result: Any
-    copies: dict[int, Tensor]
 
 
 class Capture(TorchFunctionMode):
@@ -73,7 +62,7 @@ class Capture(TorchFunctionMode):
         self._refused = refused
         self._depth = 0
         self._done = False
-        self._calls: list[_Seen] = []
+        self._calls: list[Seen] = []
         self._made: dict[int, Tensor] = {}
         self._loss: Tensor | None = None
         self._optimizer: Optimizer | None = None
@@ -132,16 +121,17 @@ class Capture(TorchFunctionMode):
         if not self._depends_on_a_model(func, (args, kwargs)):
             return func(*args, **kwargs)  # what it gives is data, which is the same when the step is taken again
         copies = self._copies((args, kwargs))
+        before = versions((args, kwargs), copies)
         try:
             result = func(*args, **kwargs)
         except Exception:
             if getattr(func, "__name__", "") in LOSSES:
-                self._loss_raised(_Seen(func, None, args, kwargs, torch.zeros(()), copies))
+                self._loss_raised(Seen(func, None, args, kwargs, torch.zeros(()), copies))
             raise
         if (
             not self._done and self._loss is None and (tensors_of(result) or result is None)
         ):  # it ends within Tensor.backward
-            self._note(_Seen(func, None, args, kwargs, result, copies))
+            self._note(Seen(func, None, args, kwargs, result, copies), before)
         return result
 
     def _called(self, call: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
@@ -149,12 +139,13 @@ class Capture(TorchFunctionMode):
         if self._done or self._depth or not is_model or not torch.is_grad_enabled():
             return call(module, *args, **kwargs)
         copies = self._copies((args, kwargs))
+        before = versions((args, kwargs), copies)
         self._depth += 1
         try:
             result = call(module, *args, **kwargs)
         finally:
             self._depth -= 1
-        self._note(_Seen(None, module, args, kwargs, result, copies))
+        self._note(Seen(None, module, args, kwargs, result, copies), before)
         return result
 
     def _depends_on_a_model(self, function: Callable[..., Any], given: Any) -> bool:
@@ -168,12 +159,14 @@ class Capture(TorchFunctionMode):
         return {
             id(item): item.detach().clone()
             for item in tensors_of(given)
-            if id(item) not in self._made and not item.requires_grad
+            if id(item) not in self._made and not _is_loose(item)
         }
 
-    def _note(self, seen: _Seen) -> None:
+    def _note(self, seen: Seen, before: Mapping[int, int]) -> None:
+        after = versions((seen.args, seen.kwargs), seen.copies)
+        seen.written = frozenset(key for key, version in after.items() if version != before[key])
         self._calls.append(seen)
-        self._made |= {id(item): item for item in tensors_of(seen.result)}
+        self._made |= {id(item): item for item in seen.gives()}
 
     def _backward_begins(self, tensors: Any) -> None:
         self.saw_backward = True
@@ -191,9 +184,9 @@ class Capture(TorchFunctionMode):
         else:
             self.waits_for_step = True
 
-    def _loss_raised(self, seen: _Seen) -> None:
+    def _loss_raised(self, seen: Seen) -> None:
         """The script is about to end here; what the loss function was given may say why."""
-        self._note(seen)
+        self._note(seen, versions((seen.args, seen.kwargs), seen.copies))
         self._loss = seen.result
         self._hand_over(verified=False)
 
@@ -234,7 +227,7 @@ class Capture(TorchFunctionMode):
         self._found(subject)
 
 
-def subject_of(calls: list[_Seen], loss: Tensor, optimizer: Optimizer | None, *, verified: bool = True) -> Subject:
+def subject_of(calls: list[Seen], loss: Tensor, optimizer: Optimizer | None, *, verified: bool = True) -> Subject:
     """Make of the recorded calls what can be checked.
 
     Args:
@@ -259,7 +252,7 @@ def subject_of(calls: list[_Seen], loss: Tensor, optimizer: Optimizer | None, *,
         source = _Sources(item, made, names, inputs, targets, not paths)
         args, kwargs = map_tensors(item.args, source), map_tensors(item.kwargs, source)  # type: ignore[arg-type]
         places = []
-        for tensor in tensors_of(item.result):
+        for tensor in item.gives():
             places.append(made.setdefault(id(tensor), len(made)))
         path = "" if item.module is None else paths[id(item.module)]
         is_layer = not paths and source._meets_a_parameter()
@@ -280,7 +273,7 @@ def subject_of(calls: list[_Seen], loss: Tensor, optimizer: Optimizer | None, *,
 class _Sources:
     """Tells where each tensor of a call comes from, and collects the data."""
 
-    call: _Seen
+    call: Seen
     made: dict[int, int]
     names: dict[int, str]
     inputs: list[Tensor]
@@ -300,13 +293,13 @@ class _Sources:
         is_input = self.call.module is not None or (self.is_bare and self._meets_a_parameter())
         kind, data = ("input", self.inputs) if is_input else ("target", self.targets)
         data.append(self.call.copies.get(id(tensor), tensor.detach()))
-        return Source(kind, len(data) - 1)
+        return Source(kind, len(data) - 1, is_written=id(tensor) in self.call.written)
 
 
-def _needed(calls: list[_Seen], loss: Tensor) -> list[_Seen]:
+def _needed(calls: list[Seen], loss: Tensor) -> list[Seen]:
     """The calls that the loss depends on, those that write to what it depends on included."""
     wanted = {id(loss)}
-    kept: list[_Seen] = []
+    kept: list[Seen] = []
     for item in reversed(calls):
         gives = {id(tensor) for tensor in tensors_of(item.result)}
         writes = {id(tensor) for tensor in tensors_of(item.args)[:1]} if item.result is None else set()
@@ -316,7 +309,7 @@ def _needed(calls: list[_Seen], loss: Tensor) -> list[_Seen]:
     return kept[::-1]
 
 
-def _model_of(kept: list[_Seen]) -> tuple[nn.Module, dict[int, str]]:
+def _model_of(kept: list[Seen]) -> tuple[nn.Module, dict[int, str]]:
     """One model that holds all that were called and all bare tensors that are trained, and the path of each call."""
     names = Names()
     modules = [item.module for item in kept if item.module is not None]
@@ -334,7 +327,7 @@ def _model_of(kept: list[_Seen]) -> tuple[nn.Module, dict[int, str]]:
     return model, {id(module): paths[id(module)] for module in modules}
 
 
-def _read_only(kept: list[_Seen], loose: list[Tensor]) -> dict[int, Tensor]:
+def _read_only(kept: list[Seen], loose: list[Tensor]) -> dict[int, Tensor]:
     """Of loose leaves those that are data: no optimizer has them, and a module or a differentiation is given them."""
     readers = [call for call in kept if call.module is not None or getattr(call.function, "__name__", "") == "grad"]
     given = {id(item) for call in readers for item in tensors_of((call.args, call.kwargs))}

@@ -21,11 +21,13 @@ class Source:
         kind: ``"made"`` by an operation, ``"input"`` of a model, ``"target"`` given to anything else, ``"parameter"``.
         place: Of the tensor among those of its kind.
         name: Of a parameter.
+        is_written: Whether the operation that is given it writes to it.
     """
 
     kind: str
     place: int = 0
     name: str = ""
+    is_written: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Operation:
         model: Name of the model in the container; ``""`` for the only one.
         args: With a :class:`Source` in the place of every tensor.
         kwargs: Likewise.
-        made: Places of the tensors it gives, in order.
+        made: Places of the tensors it gives, in order; of its first one, where it gives nothing but writes to that.
         is_layer: Whether it stands for a layer, where there are no modules.
     """
 
@@ -114,7 +116,8 @@ class Step:
         kwargs = fill(item.kwargs, model, batch, made)
         function = current(item.function) if item.function else model.get_submodule(item.model) if item.model else model
         result = function(*args, **kwargs)
-        made.update(zip(item.made, tensors_of(result), strict=False))
+        gives = tensors_of(args)[:1] if result is None else tensors_of(result)
+        made.update(zip(item.made, gives, strict=False))
         return result
 
 
@@ -125,7 +128,8 @@ def fill(value: Any, model: nn.Module, batch: Batch, made: Mapping[int, Tensor])
             return made[value.place]
         if value.kind == "parameter":
             return _named(model, value.name)
-        return (batch.inputs if value.kind == "input" else batch.targets)[value.place]
+        found: Tensor = (batch.inputs if value.kind == "input" else batch.targets)[value.place]
+        return found.clone() if value.is_written else found  # the batch is to be as it was for the next time
     if isinstance(value, dict):
         return {key: fill(item, model, batch, made) for key, item in value.items()}
     if isinstance(value, tuple | list):
