@@ -16,6 +16,7 @@ from babysit.measure.record import Probe
 from babysit.preflight.batch import Batch, tensors_of
 from babysit.preflight.failures import failure
 from babysit.preflight.isolation import isolated, without_graph
+from babysit.preflight.modes import set_training
 from babysit.preflight.randomness import randomness_kept
 from babysit.preflight.subject import Subject
 
@@ -77,7 +78,7 @@ def asked(subject: Subject, seed: int = 0, *, training: bool = False) -> Iterato
     with randomness_kept(), isolated(subject.model, seed) as model:
         random.seed(seed)
         np.random.seed(seed)
-        model.train(training)
+        set_training(model, training)
         yield model
 
 

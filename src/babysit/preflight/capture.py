@@ -27,6 +27,7 @@ from babysit.preflight.batch import Batch, map_tensors, tensors_of
 from babysit.preflight.calls import Seen, versions
 from babysit.preflight.failures import refusal
 from babysit.preflight.isolation import isolated
+from babysit.preflight.modes import set_training
 from babysit.preflight.more_data import find_held, find_more
 from babysit.preflight.replay import Container, Operation, Source, Step, same
 from babysit.preflight.subject import Subject
@@ -375,7 +376,7 @@ def _takes_fewer(subject: Subject) -> bool:
     if not count:
         return False
     with contextlib.suppress(Exception), isolated(subject.model) as model:
-        model.eval()
+        set_training(model, False)
         filled, few = subject.few(count), subject.batch.take(range(count))
         return same(subject.loss(model, filled), subject.loss(model, few), FEW_SAME)
     return False

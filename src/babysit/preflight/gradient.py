@@ -20,6 +20,7 @@ from babysit.measure.record import Probe
 from babysit.preflight.batch import Batch
 from babysit.preflight.failures import failure
 from babysit.preflight.isolation import isolated
+from babysit.preflight.modes import set_training
 from babysit.preflight.randomness import randomness_kept
 from babysit.preflight.still import MovedError, StillLoss, UnsteadyError, double_precision
 from babysit.preflight.subject import Subject
@@ -165,7 +166,7 @@ def _look(
     """Compare at one point."""
     with randomness_kept(), isolated(subject.model) as model:
         if not subject.model.training:
-            model.train()
+            set_training(model, True)
         if burn_in and not _train(subject, batch, model, burn_in):
             return
         with double_precision():

@@ -25,6 +25,7 @@ from babysit.preflight.answers import (
 )
 from babysit.preflight.batch import Batch, map_tensors, tensors_of
 from babysit.preflight.isolation import without_graph
+from babysit.preflight.modes import set_training
 from babysit.preflight.subject import Subject
 
 NAME = "input-ignored"
@@ -190,7 +191,7 @@ def _needs_targets(subject: Subject, model: torch.nn.Module, batch: Batch) -> bo
 @without_graph
 def _variation(subject: Subject, model: torch.nn.Module, batch: Batch, axis: int) -> float:
     """How the outputs change, relative to themselves, when examples are replaced by others."""
-    model.eval()
+    set_training(model, False)
     count = min(EXAMPLES, batch.size)
     state = torch.get_rng_state()
 

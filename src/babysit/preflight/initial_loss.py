@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from babysit.measure.record import Probe
 from babysit.preflight.isolation import isolated, without_graph
+from babysit.preflight.modes import set_training
 
 
 @without_graph
@@ -30,7 +31,7 @@ def probe_initial_loss(
         loss_name: For the reader.
     """
     with isolated(model) as copy:
-        copy.train()
+        set_training(copy, True)
         losses = [loss_fn(copy(inputs), targets).item() for inputs, targets in batches]
     return beside(losses, expected, size=len(batches[0][1]), loss_name=loss_name)
 

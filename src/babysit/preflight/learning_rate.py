@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from babysit.measure.record import Probe
 from babysit.preflight.failures import lacks_memory
 from babysit.preflight.isolation import isolated, without_graph
+from babysit.preflight.modes import set_training
 
 Example = TypeVar("Example")
 
@@ -146,7 +147,7 @@ def untrained_losses(
 ) -> list[float]:
     """The losses of the model as it is on every batch, in training mode."""
     with isolated(model) as copy:
-        copy.train()
+        set_training(copy, True)
         return [loss_of(copy, batch).item() for batch in batches]
 
 
@@ -190,7 +191,7 @@ def _train(
     between: Callable[[], None],
 ) -> list[float]:
     """The loss of every step, ending early once it explodes."""
-    model.train()
+    set_training(model, True)
     losses: list[float] = []
     for batch in batches:
         try:

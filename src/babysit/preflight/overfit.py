@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from babysit.measure.record import Probe
 from babysit.preflight.isolation import isolated
+from babysit.preflight.modes import set_training
 
 Evaluate = Callable[[nn.Module], tuple[Tensor, float]]
 
@@ -152,7 +153,7 @@ def _train(
 
 def _without_dropout(model: nn.Module) -> None:
     """Training mode with every dropout off: noise is regularisation too."""
-    model.train()
+    set_training(model, True)
     for module in model.modules():
         if isinstance(module, nn.modules.dropout._DropoutNd):
             module.eval()

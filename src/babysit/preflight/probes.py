@@ -18,6 +18,7 @@ from babysit.preflight.ignored_input import probe_ignored_input
 from babysit.preflight.isolation import isolated
 from babysit.preflight.leakage import probe_leakage
 from babysit.preflight.learning_rate import tried
+from babysit.preflight.modes import set_training
 from babysit.preflight.overfit import EXAMPLES, fit_by_heart
 from babysit.preflight.start import guessing, probe_start
 from babysit.preflight.subject import Subject
@@ -96,7 +97,7 @@ def _overfit(given: Given) -> Probe:
 def _is_random(subject: Subject, batch: Batch) -> bool:
     """Whether noise is drawn for the loss, as diffusion models do, so that nothing can be learnt by heart."""
     with isolated(subject.model) as model:
-        model.eval()
+        set_training(model, False)
         first = subject.loss(model, batch).item()
         second = subject.loss(model, batch).item()
     return abs(first - second) > 1e-4 * max(abs(first), abs(second))

@@ -11,6 +11,7 @@ from babysit.measure.record import Probe
 from babysit.nn.regularization import decay_groups, l2_penalty
 from babysit.preflight.decay import shrink
 from babysit.preflight.isolation import isolated
+from babysit.preflight.modes import set_training
 
 STRENGTH = 1e3
 """The lecture's: crank it up."""
@@ -37,7 +38,7 @@ def probe_regularization(
             brought down so that the step is a tenth of the weights at most.
     """
     with isolated(model) as copy:
-        copy.train()
+        set_training(copy, True)
         with torch.no_grad():
             loss = loss_fn(copy(inputs), targets).item()
             penalty = l2_penalty(copy, strength).item()

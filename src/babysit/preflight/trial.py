@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from babysit.measure.record import RunRecord
 from babysit.preflight.batch import Batch
 from babysit.preflight.isolation import isolated
+from babysit.preflight.modes import set_training
 from babysit.preflight.subject import Subject
 from babysit.watch import Monitor
 
@@ -40,7 +41,7 @@ def record_trial(
         optimizer = subject.optimizer_for(model)
         monitor = Monitor(models=[model])
         with monitor:
-            model.train(subject.model.training)
+            set_training(model, subject.model.training)
             end = math.inf
             for step in range(steps):
                 if time.monotonic() > end:
@@ -65,7 +66,7 @@ def record_trial(
 
 def _evaluate(subject: Subject, model: nn.Module) -> None:
     """What else the script holds is given to the model as in an evaluation."""
-    model.eval()
+    set_training(model, False)
     with torch.no_grad(), contextlib.suppress(Exception):
         for batch in subject.held:
             subject.loss(model, batch)
@@ -76,7 +77,7 @@ def record_attempt(subject: Subject, batches: Sequence[Batch]) -> RunRecord:
     with isolated(subject.model) as model:
         monitor = Monitor(models=[model])
         with monitor:
-            model.train(subject.model.training)
+            set_training(model, subject.model.training)
             for batch in batches:
                 with contextlib.suppress(Exception):
                     subject.loss(model, batch)
