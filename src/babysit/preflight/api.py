@@ -177,7 +177,7 @@ def refuse_unusable(subject: Subject) -> None:
         try:
             model = stack.enter_context(isolated(subject.model))
         except Exception as error:
-            todo = "make it copyable (no lambdas, locks or graph-holding tensors as attributes)"
+            todo = "make it copyable (no locks, generators or open files as attributes)"
             raise refusal(name, error, expected="a model that copy.deepcopy can copy", todo=todo) from error
         try:
             loss = subject.loss(model, subject.batch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from typing import ParamSpec, TypeVar
 
 import torch
 from torch import nn
+
+from babysit.preflight.copies import copy_of
 
 Model = TypeVar("Model", bound=nn.Module)
 Given = ParamSpec("Given")
@@ -23,12 +24,12 @@ def isolated(model: Model, seed: int = 0) -> Iterator[Model]:
     """A deep copy of a model to experiment on, with a random stream of its own.
 
     Args:
-        model: Left exactly as it is: weights, buffers, gradients, modes.
+        model: Left exactly as it is: weights, buffers, gradients, modes, and graphs, which the copy lacks.
         seed: Of dropout and its like inside the block.
     """
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
-        yield copy.deepcopy(model)
+        yield copy_of(model)
 
 
 def without_graph(function: Callable[Given, Result]) -> Callable[Given, Result]:
