@@ -58,6 +58,10 @@ LEAKS: dict[str, tuple[Build, str]] = {
         "layer",
     ),
     "of a fixed size": (lambda s: s.table(s.MLP(lambda h: h.cumsum(0)), fixed_size=True), "two"),
+    "of a fixed size, as many examples as outputs": (
+        lambda s: s.table(s.MLP(lambda h: h - h.mean(0)), examples=3, fixed_size=True),
+        "two",
+    ),
     "without gradient": (lambda s: s.table(s.MLP(lambda h: h + h.mean(0).detach().round(decimals=2))), "two"),
 }
 
@@ -75,6 +79,9 @@ HEALTHY: dict[str, Build] = {
     "gpt": lambda s: s.text(s.GPT()),
     "recurrent": lambda s: s.text(s.Recurrent(bidirectional=True)),
     "attention": lambda s: sequences(s, attention(batch_first=True)),
+    "of a fixed size, time-major outputs, as many positions as examples": lambda s: s.subject(
+        Answering(), (torch.randn(6, 5, 16), torch.randn(6, 6, 16)), torch.randint(3, (6, 6)), fixed_size=True
+    ),
     "time-major, sized by the batch": lambda s: s.subject(
         TimeMajor(), torch.randn(7, 12, 16), torch.randint(3, (12,)), size=12
     ),
@@ -118,6 +125,18 @@ class TimeMajor(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.layer(x)[0][-1])
+
+
+class Answering(nn.Module):
+    """From sequences to others, of which it gives the positions first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.head = nn.GRU(16, 8), nn.GRU(16, 8), nn.Linear(8, 3)
+
+    def forward(self, given: Tensor, wanted: Tensor) -> Tensor:
+        _, state = self.encoder(given.transpose(0, 1))
+        return self.head(self.decoder(wanted.transpose(0, 1), state)[0])
 
 
 class OwnLoss(nn.Module):

@@ -7,7 +7,7 @@ replaced. The second also sees what has no gradient, the first what replacing ha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -41,6 +41,9 @@ EXAMPLES = 4
 CLEAR = 1e-5
 """A dependence below this is not looked into further."""
 
+Change = tuple[float, int, list[int]]
+"""How far an example's output goes, which example, and which of the batch's lay at its places."""
+
 
 def probe_leakage(subject: Subject, *, time_limit: float = 5.0) -> Probe:
     """Change the other examples of a batch, and see whether an example's output changes.
@@ -63,23 +66,22 @@ def _measure(subject: Subject, clock: Clock) -> Probe:
         raise NotApplicable("a batch of a single example has no other examples")
     batch, found = some(subject, EXAMPLES)
     base = output_of(found, batch)
-    output_axis = _output_axis(subject, batch, axis, tuple(base.shape))
-    rows = sorted({0, batch.size // 2, batch.size - 1})
-    numbers = {
+    readings = []
+    for output_axis in _output_axes(subject, batch, axis, tuple(base.shape)):
+        readings.append(_read(subject, batch, axis, base, output_axis, clock))
+        if _dependence(readings[-1][0]) <= CLEAR:
+            break
+    # where the shapes leave two readings, the one in which the examples are apart is the right one
+    numbers, changes = min(readings, key=lambda reading: _dependence(reading[0]))
+    if not numbers:
+        raise NotApplicable("the model takes no other examples beside the one, and has no gradient by its inputs")
+    numbers |= {
         "examples": float(batch.size),
         "control": difference(base, answer(subject, batch)),
         "precision": rounding(base),
     }
-    changes = _changes(subject, batch, axis, base, output_axis, rows, clock)
-    if changes:
-        numbers["difference"] = worst([value for value, _, _ in changes])
-    gradient = None if changes and clock.over else _by_gradient(subject, batch, axis, output_axis, rows)
-    if gradient is not None:
-        numbers["gradient"] = gradient
-    if not {"difference", "gradient"} & set(numbers):
-        raise NotApplicable("the model takes no other examples beside the one, and has no gradient by its inputs")
     texts: dict[str, str] = {}
-    if max(numbers.get("difference", 0.0), numbers.get("gradient", 0.0)) > CLEAR:
+    if _dependence(numbers) > CLEAR:
         if _differentiates(subject, batch):
             raise NotApplicable("a gradient is taken on the way to the outputs, of the whole batch, as inner steps are")
         _refuse_explained(subject, batch, axis, base)
@@ -89,8 +91,24 @@ def _measure(subject: Subject, clock: Clock) -> Probe:
     return Probe(NAME, numbers=numbers, texts=texts | clock.note)
 
 
-def _output_axis(subject: Subject, batch: Batch, axis: int, shape: tuple[int, ...]) -> int:
-    """The dimension of the output that grows with the batch."""
+def _dependence(numbers: Mapping[str, float]) -> float:
+    """By whichever opinion is the worse."""
+    return max(numbers.get("difference", 0.0), numbers.get("gradient", 0.0))
+
+
+def _read(
+    subject: Subject, batch: Batch, axis: int, base: Tensor, output_axis: int, clock: Clock
+) -> tuple[dict[str, float], list[Change]]:
+    """Both opinions, where the outputs have the examples in one of their dimensions."""
+    rows = sorted({0, batch.size // 2, batch.size - 1})
+    changes = _changes(subject, batch, axis, base, output_axis, rows, clock)
+    numbers = {"difference": worst([value for value, _, _ in changes])} if changes else {}
+    gradient = None if changes and clock.over else _by_gradient(subject, batch, axis, output_axis, rows)
+    return numbers if gradient is None else {**numbers, "gradient": gradient}, changes
+
+
+def _output_axes(subject: Subject, batch: Batch, axis: int, shape: tuple[int, ...]) -> list[int]:
+    """The dimension of the output that grows with the batch; all that may be it, likely ones first, where none can."""
     grown: tuple[int, ...] | None = None
     if not subject.fixed_size:
         try:
@@ -109,7 +127,7 @@ def _output_axis(subject: Subject, batch: Batch, axis: int, shape: tuple[int, ..
             raise NotApplicable("the output compares the examples of a batch with each other")
     if not sized:
         raise NotApplicable("the output has no row for every example")
-    return axis if axis in sized else sized[0]
+    return sorted(sized, key=lambda place: place != axis)
 
 
 def _by_one(shape: Sequence[int], larger: Sequence[int]) -> bool:
@@ -119,9 +137,9 @@ def _by_one(shape: Sequence[int], larger: Sequence[int]) -> bool:
 
 def _changes(
     subject: Subject, batch: Batch, axis: int, base: Tensor, output_axis: int, rows: Sequence[int], clock: Clock
-) -> list[tuple[float, int, list[int]]]:
+) -> list[Change]:
     """How far each row goes when other examples lie beside it; arrangements that the model rejects are left out."""
-    found: list[tuple[float, int, list[int]]] = []
+    found: list[Change] = []
     for row in rows:
         for places in _arrangements(row, batch.size):
             if found and clock.over:
