@@ -241,6 +241,24 @@ def test_a_sum_over_an_examples_own_numbers_is_no_sum_over_the_batch(data: tuple
     assert "sums over the batch" in next(item.message for item in summed.findings if item.code == "PRE001")
 
 
+@pytest.mark.parametrize(("reduction", "codes"), [("mean", set()), ("sum", {"PRE001"})])
+def test_a_sum_of_as_many_losses_as_each_has_examples(reduction: str, codes: set[str]) -> None:
+    torch.manual_seed(0)
+    x, y = torch.randn(6, 6, 8), torch.randint(CLASSES, (6, 6))
+    model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, CLASSES))
+
+    def loss_of(outputs: Tensor, targets: Tensor) -> Tensor:
+        parts = [
+            F.cross_entropy(item, given, reduction=reduction) for item, given in zip(outputs, targets, strict=True)
+        ]
+        return torch.stack(parts).sum() if reduction == "mean" else torch.stack(parts).mean()
+
+    report = check(model, loss_of, (x, y), seconds=0.5)
+    expected = (6 if reduction == "mean" else 1) * math.log(CLASSES)
+    assert initial(report)["expected"] == pytest.approx(expected)
+    assert codes == {"PRE001"} & {item.code for item in report.findings}
+
+
 class Angles(nn.Module):
     """A head of normalised weights for normalised features, with a margin on the angle and a scale: ArcFace's."""
 

@@ -148,6 +148,9 @@ def _scale(run: RunRecord, calls: Sequence[LossCall]) -> float:
     own = elements / examples  # a sum over an example's own numbers, and a mean over the batch, is a usual loss
     if own > 1 and abs(ratio / own - 1) < _SAME:
         return ratio
+    parts = len(calls) if all(item.reduction == "mean" for item in calls) else 1
+    if parts > 1 and abs(ratio / parts - 1) < _SAME:  # a sum of as many means, even if they are as many as examples
+        return ratio
     sums = (examples, elements, math.prod(call.output_shape) or 1)
     is_sum = any(abs(ratio / size - 1) < _SAME or abs(ratio * size - 1) < _SAME for size in sums if size > 1)
     return 1.0 if is_sum or not 0 < ratio < math.inf else ratio
