@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import random
+import re
 import threading
 import time
 import warnings
@@ -20,7 +21,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import babysit as bs
 from babysit.errors import InputError
+from babysit.measure.record import Probe
 from babysit.preflight import CheckError, Report
+from babysit.preflight.probes import EXPERIMENTS
 from babysit.rules import Severity
 from babysit.rules._config import DEFAULTS
 
@@ -257,6 +260,39 @@ def test_a_sum_of_as_many_losses_as_each_has_examples(reduction: str, codes: set
     expected = (6 if reduction == "mean" else 1) * math.log(CLASSES)
     assert initial(report)["expected"] == pytest.approx(expected)
     assert codes == {"PRE001"} & {item.code for item in report.findings}
+
+
+def test_a_row_says_what_was_measured_whether_all_is_well_or_not(data: tuple[Tensor, Tensor]) -> None:
+    apart, together = check(mlp(), F.cross_entropy, data, seconds=0.5), check(Centred(), F.cross_entropy, data)
+    # what follows, the gradient, takes time that there may not be
+    for report, mark, said in ((apart, "passed", "by 0"), (together, "failed", "by 1")):
+        found = next(item for item in report.checks if item.name == "batch-leakage")
+        assert (found.mark, found.expected) == (mark, "nothing")
+        assert re.match(f"other examples' inputs change an output {said}(,|;|$)", found.measured)
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "said"),
+    [
+        ("batch-leakage", {"gradient": 0.25}, "gradient by other examples' inputs 0.2"),
+        ("future-leakage", {"difference": 0.5}, "later inputs change earlier outputs by 0.5; 8 positions looked at"),
+    ],
+)
+def test_either_opinion_may_be_lacking(name: str, numbers: dict[str, float], said: str) -> None:
+    say = next(item.say for item in EXPERIMENTS if item.name == name)
+    assert say(Probe(name, {**numbers, "positions": 8.0}))[0] == said
+
+
+class Centred(nn.Module):
+    """Over the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(20, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.layer(x)
+        return found - found.mean(0)
 
 
 class Angles(nn.Module):

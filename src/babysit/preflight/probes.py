@@ -131,6 +131,21 @@ def _say_ignored(probe: Probe) -> tuple[str, str]:
     return f"loss {initial:.3g} → {real:.3g} with them, {blank:.3g} with zeros", "lower with them"
 
 
+def _dependence(probe: Probe, inputs: str, output: str) -> str:
+    """What was measured of two opinions, either of which may be lacking."""
+    told = {"difference": f"{inputs} change {output} by {{:.1g}}", "gradient": f"gradient by {inputs} {{:.1g}}"}
+    return ", ".join(text.format(probe.numbers[name]) for name, text in told.items() if name in probe.numbers)
+
+
+def _say_leakage(probe: Probe) -> tuple[str, str]:
+    return _dependence(probe, "other examples' inputs", "an output"), "nothing"
+
+
+def _say_future(probe: Probe) -> tuple[str, str]:
+    measured = _dependence(probe, "later inputs", "earlier outputs")
+    return f"{measured}; {probe.numbers['positions']:.0f} positions looked at", "nothing"
+
+
 def _rates(given: Given) -> Probe:
     return probe_rates(given.subject, [*given.batches, *given.subject.further], time_limit=given.seconds)
 
@@ -178,14 +193,14 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "Examples apart",
         ("PRE005",),
         _timed(probe_leakage),
-        lambda _: ("no output depends on another example's input", ""),
+        _say_leakage,
     ),
     Experiment(
         "future-leakage",
         "No look ahead",
         ("PRE008",),
         _timed(probe_future),
-        lambda probe: (f"{probe.numbers.get('positions', 0):.0f} positions looked at", ""),
+        _say_future,
     ),
     Experiment(
         "determinism",
