@@ -261,7 +261,8 @@ def subject_of(calls: list[Seen], loss: Tensor, optimizer: Optimizer | None, *, 
     step = Step(operations, Source("made", made[id(loss)]))
     size = next((len(item) for item in [*inputs, *targets] if item.dim()), 1)
     batch = Batch(tuple(inputs), tuple(targets), size)
-    subject = Subject(model, batch, step.outputs_of, step.loss_of, optimizer, fixed_size=True)
+    elsewhere = _elsewhere(model, optimizer)
+    subject = Subject(model, batch, step.outputs_of, step.loss_of, optimizer, elsewhere=elsewhere, fixed_size=True)
     if not verified:
         return subject
     with warnings.catch_warnings():
@@ -340,6 +341,14 @@ def _optimized() -> set[int]:
     """The parameters of all optimizers there are."""
     optimizers = [item for item in gc.get_objects() if issubclass(type(item), Optimizer)]
     return {id(item) for optimizer in optimizers for group in optimizer.param_groups for item in group["params"]}
+
+
+def _elsewhere(model: nn.Module, optimizer: Optimizer | None) -> frozenset[str]:
+    """Names of the parameters that are in another optimizer, and not in this one."""
+    if optimizer is None:
+        return frozenset()
+    others = _optimized() - {id(item) for group in optimizer.param_groups for item in group["params"]}
+    return frozenset(name for name, item in model.named_parameters() if id(item) in others)
 
 
 def _is_loose(tensor: Tensor) -> bool:

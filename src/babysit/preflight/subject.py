@@ -30,6 +30,8 @@ class Subject:
         further: More of them, for trainings that are tried for longer.
         extreme: One with its most unusual examples; ``None`` where only the first batch is known.
         held: Batches of other data that a script holds, as for its evaluation; where the training data are not known.
+        elsewhere: Names of the parameters that other optimizers train, as those of a discriminator while its generator
+            is trained.
         fixed_size: Whether forward and loss work for batches of this size only, as they were recorded from a script.
     """
 
@@ -42,6 +44,7 @@ class Subject:
     further: Sequence[Batch] = ()
     extreme: Batch | None = None
     held: Sequence[Batch] = ()
+    elsewhere: frozenset[str] = frozenset()
     fixed_size: bool = False
 
     def few(self, count: int) -> Batch:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from babysit.measure.record import RunRecord
+from babysit.measure.record import Coverage, RunRecord
 from babysit.preflight.batch import Batch
 from babysit.preflight.isolation import isolated
 from babysit.preflight.modes import set_training
 from babysit.preflight.subject import Subject
 from babysit.watch import Monitor
+from babysit.watch.names import Names
 
 STEPS = 17
 """Enough for momentum to have warmed up, and for steps 1, 4 and 16, at which it is read what a step reaches."""
@@ -58,10 +59,30 @@ def record_trial(
                     subject.loss(model, subject.extreme).backward()  # type: ignore[no-untyped-call]
                     optimizer.step()
             _evaluate(subject, model)
-    record = monitor.records[0]
+        record = monitor.records[0]
+        if subject.elsewhere:
+            left = _trained_elsewhere(subject, model, optimizer)
+            record = dataclasses.replace(record, coverage=tuple(_without(item, left) for item in record.coverage))
     # batches that are spread over all data stand for an epoch
     header = dataclasses.replace(record.header, steps_per_epoch=len(batches)) if subject.others else record.header
     return dataclasses.replace(record, header=header)
+
+
+def _trained_elsewhere(subject: Subject, model: nn.Module, optimizer: torch.optim.Optimizer) -> set[str]:
+    """The modules with parameters that other optimizers train, and none that no optimizer does."""
+    names = Names()
+    names.add(model)
+    own = {id(item) for group in optimizer.param_groups for item in group["params"]}
+    others = {name: item for name, item in model.named_parameters() if id(item) not in own}
+    elsewhere = {names.owner_of(item) for name, item in others.items() if name in subject.elsewhere}
+    return elsewhere - {names.owner_of(item) for name, item in others.items() if name not in subject.elsewhere}
+
+
+def _without(coverage: Coverage, modules: set[str]) -> Coverage:
+    """As if these had not been there: they get their updates in other steps than those that are tried."""
+    return dataclasses.replace(
+        coverage, not_optimized=tuple(path for path in coverage.not_optimized if path not in modules)
+    )
 
 
 def _evaluate(subject: Subject, model: nn.Module) -> None:
