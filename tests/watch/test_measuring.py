@@ -213,6 +213,21 @@ def test_coverage_names_what_a_step_does_not_reach() -> None:
     assert seen.parameters == 3 * 420
 
 
+def test_parameters_without_elements_are_not_trained_nor_missed() -> None:
+    model = nn.ModuleDict({name: nn.Module() for name in ("first", "other", "fixed")})
+    for name in model:
+        model[name].device_of = nn.Parameter(torch.empty(0), requires_grad=name != "fixed")
+    model["layer"] = nn.Linear(2, 1)
+    model["layer"](torch.ones(1, 2)).sum().backward()
+    model["other"].device_of.grad = torch.empty(0)
+    names = Names()
+    names.add(model)
+    optimized = [model["first"].device_of, *model["layer"].parameters()]
+    seen = coverage(3, names, optimized, {"first", "other", "fixed", "layer"})
+    assert seen.trained == ("layer",)
+    assert (seen.without_gradient, seen.not_optimized, seen.frozen_initial) == ((), (), ())
+
+
 def measured(it: Call) -> object:
     gather = Gather()
     build = measure_call(it, gather, whole=True)

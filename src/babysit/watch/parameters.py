@@ -134,7 +134,7 @@ def coverage(
     Args:
         step: The step.
         names: The models.
-        optimized: All parameters of all optimizers.
+        optimized: All parameters of all optimizers; those without elements, which only tell a device, do not count.
         called: Paths of the modules that a forward pass has used.
         reached: The leaves of the step's graph; ``None`` where it was not read. Only these count as having got a
             gradient without being optimized: others may have one left from another training.
@@ -173,8 +173,14 @@ def _by_owner(names: Names, optimized: Parameters, reached: Parameters) -> dict[
     of_models = [parameter for root in names.roots for parameter in root.parameters()]
     loose = [leaf for leaf in reached if isinstance(leaf, torch.nn.Parameter)]
     for parameter in {id(item): item for item in [*of_models, *optimized, *loose]}.values():
-        known.setdefault(names.owner_of(parameter), []).append(parameter)
+        if not _is_empty(parameter):
+            known.setdefault(names.owner_of(parameter), []).append(parameter)
     return known
+
+
+def _is_empty(parameter: Tensor) -> bool:
+    """Whether it has no elements, and is not one that gets its shape only with the first batch."""
+    return not torch.nn.parameter.is_lazy(parameter) and parameter.numel() == 0
 
 
 @torch.no_grad()
