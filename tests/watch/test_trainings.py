@@ -356,6 +356,51 @@ def test_updates_by_hand() -> None:
     assert layer.update_norm == pytest.approx(0.1 * layer.gradient_norm, rel=1e-4)
 
 
+def through_data(parameter: Tensor, gradient: Tensor) -> None:
+    parameter.data.sub_(gradient.data * 0.1)
+
+
+def in_its_place(parameter: Tensor, gradient: Tensor) -> None:
+    parameter.data = parameter.data - 0.1 * gradient
+
+
+@pytest.mark.parametrize("update", [through_data, in_its_place])
+@pytest.mark.parametrize("passes", [1, 3])
+def test_updates_by_hand_that_move_no_version_counter(update: Callable[[Tensor, Tensor], None], passes: int) -> None:
+    model, losses, differences = net(), [], []
+    with Monitor() as monitor:
+        for step in range(40):
+            model.zero_grad()
+            total = 0.0
+            for part in range(passes):
+                x, y = batch(passes * step + part)
+                loss = F.cross_entropy(model(x), y)
+                loss.backward()
+                total += loss.item()
+            before = model[0].weight.detach().clone()
+            for parameter in model.parameters():
+                assert parameter.grad is not None
+                update(parameter, parameter.grad)
+            differences.append(float((model[0].weight.detach() - before).norm()))
+            losses.append(total)
+    run = monitor.record
+    assert monitor.notes == ()
+    assert run.losses == pytest.approx(losses)
+    updates = [step.layers[0].update_norm for step in run.steps[1:]]
+    assert updates == pytest.approx(differences[1:], rel=1e-4)
+
+
+def test_an_input_that_is_changed_to_attack_a_model_is_no_training() -> None:
+    model, attacked = net(), torch.zeros(32, 8, requires_grad=True)
+    x, y = batch(0)
+    with Monitor() as monitor:
+        for _ in range(10):
+            F.cross_entropy(model(x + attacked), y).backward()
+            assert attacked.grad is not None
+            attacked.data.add_(0.1 * attacked.grad.sign())
+    assert monitor.steps == 0
+
+
 def test_gradients_asked_for_by_function() -> None:
     model, losses = net(), []
     with Monitor() as monitor:
