@@ -55,6 +55,11 @@ class Pass:
         """Whether nothing has been evaluated yet."""
         return not self.batches and not self.forwards
 
+    @property
+    def wants_forwards(self) -> bool:
+        """Whether the next call of a model is to be recorded."""
+        return self.kept and len(self.forwards) < CLOSELY
+
     def add(self, light: Light) -> None:
         """Take one batch into the average."""
         self.batches += 1

@@ -16,6 +16,12 @@ from babysit.watch.names import Names
 from babysit.watch.sample import StepSample
 from babysit.watch.values import has_no_values, is_array
 
+CLOSE_CALLS = 4
+"""Calls of one kind before a backward pass, of which what the model's layers put out is looked at."""
+
+_Kind = tuple[str, bool, tuple[int, ...]]
+"""Path of a whole model that is called, its mode, and the shape of its first tensor."""
+
 SURE = 64
 """Sampled steps in a row without a functional activation, after which they are looked for at close looks alone."""
 
@@ -51,9 +57,16 @@ class Owner(Protocol):
 class ForwardHooks:
     """Global module hooks that are put in place and taken away between two steps.
 
+    A model that is called many times before a backward pass, as one that acts in a game, is followed in the first
+    calls. Once those of every kind that came before the last backward pass were followed, the hooks are taken away
+    until the next one, but for steps whose coverage is looked at.
+
     Args:
         names: Of the models; new ones are added as they are called.
         owner: Is told of every call, and hands it on to :meth:`entered` and :meth:`left`.
+
+    Attributes:
+        have_seen_enough: Whether they were taken away until the next backward pass.
     """
 
     def __init__(self, names: Names, owner: Owner) -> None:
@@ -63,6 +76,10 @@ class ForwardHooks:
         self._functions: FunctionalActivations | None = None
         self._paused_in: nn.Module | None = None
         self._without_functions = 0
+        self.have_seen_enough = False
+        self._is_repeated = False
+        self._calls: dict[_Kind, tuple[int, Forward]] = {}
+        self._usual: frozenset[_Kind] = frozenset()
         self._handles: list[Any] = []
 
     def install(self) -> None:
@@ -79,10 +96,21 @@ class ForwardHooks:
         """Put them in place for a step that begins; of a pass that was interrupted before nothing is left then."""
         self._stop_functions()
         self._stack.clear()
+        self._calls = {}
+        self.have_seen_enough = False
         self.install()
+
+    def passed(self) -> None:
+        """A backward pass is over: what follows is looked at again."""
+        if self._handles or self.have_seen_enough:
+            self._usual, self._calls = frozenset(self._calls), {}
+        if self.have_seen_enough:
+            self.have_seen_enough = False
+            self.install()
 
     def remove(self) -> None:
         """Take them away."""
+        self.have_seen_enough = False
         if not self._handles:  # as before most steps
             return
         for handle in self._handles:
@@ -113,10 +141,15 @@ class ForwardHooks:
         # a trace would keep whatever is done to a tensor here
         if sample is not None and torch.is_grad_enabled() and not torch._C._is_tracing():
             path = self._names.known_path(module)
-            if path is not None:
+            if path is not None and self._is_repeated:
+                sample.called.add(path)
+            elif path is not None:
                 _layer_left(path, module, inputs, output, sample)
         if not stack:
             self._stop_functions()
+            if self._is_repeated and sample is not None and not sample.structural and self._knows_the_usual:
+                self.remove()
+                self.have_seen_enough = True
 
     def function(self, kind: str, output: Tensor) -> None:
         """An activation was called as a function."""
@@ -129,18 +162,34 @@ class ForwardHooks:
         sample.activations.add(f"{prefix}F.{kind.lower()}", kind, output)
 
     def _outermost_entered(self, module: nn.Module, inputs: Any) -> None:
-        is_trainable = any(parameter.requires_grad for parameter in module.parameters())
-        if not is_trainable and next(module.parameters(), None) is None:
-            return  # a transformation, or a loss
+        self._is_repeated = False
         batch = first_tensor(inputs)
         if batch is not None and has_no_values(batch):
             return  # shapes are inferred, nothing is computed
         if batch is not None and not is_array(batch):
             batch = None
+        forward = self._repeated(module, batch) or self._described(module, batch)
+        if forward is None:
+            return
+        # what another model gave is no data
+        self._owner.model_called(forward, batch if batch is not None and not batch.requires_grad else None)
+        sample = self._owner.sample
+        if not forward.gradient or sample is None or self._functions is not None or self._is_repeated:
+            return
+        if sample.detailed or self._without_functions < SURE:
+            self._without_functions += 1
+            self._functions = FunctionalActivations(self._owner.function_called)
+            self._functions.__enter__()  # type: ignore[no-untyped-call]
+
+    def _described(self, module: nn.Module, batch: Tensor | None) -> Forward | None:
+        """What is known of the call of a model; ``None`` where the module is none that is trained."""
+        is_trainable = any(parameter.requires_grad for parameter in module.parameters())
+        if not is_trainable and next(module.parameters(), None) is None:
+            return None  # a transformation, or a loss
         root = self._names.add(module)
         gradient = torch.is_grad_enabled()
         if gradient and not is_trainable:
-            return  # a frozen network that the loss is made of: its mode says nothing of the training
+            return None  # a frozen network that the loss is made of: its mode says nothing of the training
         modes = modes_of(module)
         forward = Forward(
             step=self._owner.step,
@@ -156,15 +205,26 @@ class ForwardHooks:
             dropouts=modes.dropouts,
             dropouts_training=modes.dropouts_training,
         )
-        # what another model gave is no data
-        self._owner.model_called(forward, batch if batch is not None and not batch.requires_grad else None)
-        sample = self._owner.sample
-        if not gradient or sample is None or self._functions is not None:
-            return
-        if sample.detailed or self._without_functions < SURE:
-            self._without_functions += 1
-            self._functions = FunctionalActivations(self._owner.function_called)
-            self._functions.__enter__()  # type: ignore[no-untyped-call]
+        if gradient and self._owner.sample is not None:
+            kind = self._names.path(module), module.training, forward.shape
+            self._calls[kind] = self._calls.get(kind, (0, forward))[0] + 1, forward
+        return forward
+
+    def _repeated(self, module: nn.Module, batch: Tensor | None) -> Forward | None:
+        """What is known of the call of a model, where enough calls of its kind were followed since the last pass."""
+        path = self._names.known_path(module)
+        if path is None or self._owner.sample is None or not torch.is_grad_enabled():
+            return None
+        shape = () if batch is None else tuple(batch.shape)
+        count, forward = self._calls.get((path, module.training, shape), (0, None))
+        self._is_repeated = count >= CLOSE_CALLS
+        return forward if self._is_repeated else None
+
+    @property
+    def _knows_the_usual(self) -> bool:
+        """Whether enough calls were followed of every kind that came before the last backward pass."""
+        counts = [self._calls.get(kind, (0, None))[0] for kind in self._usual]
+        return bool(counts) and min(counts) >= CLOSE_CALLS
 
     def _stop_functions(self) -> None:
         functions, self._functions = self._functions, None

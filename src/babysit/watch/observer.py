@@ -219,6 +219,7 @@ class Observer:
     def backward_ends(self) -> None:
         """It has been differentiated."""
         self._in_backward = False
+        self._hooks.passed()
         training = self._current
         if training is not None:
             before = training.step
@@ -363,7 +364,7 @@ class Observer:
             self._leave_modules()
 
     def _watch_evaluation(self, wanted: bool) -> None:
-        if wanted and not self.is_compiled:
+        if (wanted or self._hooks.have_seen_enough) and not self.is_compiled:
             self._hooks.install()
 
     def _leave_modules(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,12 +127,14 @@ class Phases:
         self._mode = forward.training
         if not forward.gradient:
             current = self._current_pass(forward.step)
-            self._into_pass(_OpenForward(forward, _measured(batch, current.gather)))
+            if current.wants_forwards:
+                self._into_pass(_OpenForward(forward, _measured(batch, current.gather)))
         elif len(self._forwards) < _MOST_OPEN:
             # what may turn out to be evaluation is not read together with a step
             together = sample is not None and forward.training
             gather = sample.gather if sample is not None and together else Gather()
             wanted = sample is None or sample.detailed or not forward.training
+            wanted = wanted and self._wants_closely(forward)
             read = _measured(batch if wanted else None, gather)
             self._forwards.append(_OpenForward(forward, read if together else _read_alone(read, gather)))
             if batch is not None and forward.training:
@@ -231,6 +234,11 @@ class Phases:
         self._gap = max(1, finished.step - self._last_pass_step)
         self._last_pass_step = finished.step
 
+    def _wants_closely(self, forward: Forward) -> bool:
+        """Whether it is one of the first in its mode: of others what they were given is not recorded in any phase."""
+        alike = (item for item in self._forwards if item.forward.training is forward.training)
+        return sum(1 for _ in itertools.islice(alike, _CLOSE_FORWARDS)) < _CLOSE_FORWARDS
+
     def _split(self, step: int) -> str:
         number = self._tests[1] + 1 if self._tests[0] == step else 0
         self._tests = (step, number)
@@ -238,7 +246,7 @@ class Phases:
 
     def _into_pass(self, item: _OpenForward) -> None:
         current = self._current_pass(item.forward.step)
-        if current.kept and len(current.forwards) < CLOSELY:
+        if current.wants_forwards:
             current.forwards.append((item.forward, item.read))
 
     def _call_in_pass(self, call: Call, numbers: Light, step: int) -> None:
