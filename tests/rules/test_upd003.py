@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from babysit.measure.record import Coverage, Forward, LayerStats, RunRecord, StepRecord
+from babysit.measure.record import Coverage, Forward, LayerStats, Numbers, RunHeader, RunRecord, StepRecord
 from babysit.rules.upd003_parameter_not_optimized import ParameterNotOptimized
 
 RULE = ParameterNotOptimized()
@@ -59,6 +59,49 @@ def test_a_teacher_whose_gradients_are_left_from_its_own_training() -> None:
 )
 def test_what_keeps_it_silent(silent: RunRecord) -> None:
     assert list(RULE.check(silent)) == []
+
+
+def called(step: int, mean: float | None, model: str = "Q") -> Forward:
+    inputs = None if mean is None else Numbers(mean, 1.0, -3.0, 3.0)
+    return Forward(step, "train", model, training=True, shape=(32, 4), inputs=inputs)
+
+
+def twins(left_out: tuple[str, ...], *inputs: float | None, trained: tuple[str, ...] = ("0", "2")) -> RunRecord:
+    """A trained network and one of its class that is in no optimizer, each called with the inputs in every step."""
+    forwards = tuple(called(step, mean) for step in LOOKS for mean in inputs)
+    return dataclasses.replace(run(trained=trained, not_optimized=left_out), forwards=forwards)
+
+
+def test_a_target_network_that_was_not_detached_is_a_remark() -> None:
+    (finding,) = RULE.check(twins(("Q.0", "Q.2"), 0.1, 0.2))
+    assert finding.severity == "info"
+    assert "looks like a target network" in finding.message
+    assert "no_grad" in finding.remedies[0]
+
+
+@pytest.mark.parametrize(
+    "sick",
+    [
+        twins(("Q.2",), 0.1, 0.2),  # a part of it alone
+        twins(("Q.0", "Q.2"), 0.1, 0.2, trained=("0", "2", "Q.4")),
+        twins(("Q.0", "Q.2"), 0.1, 0.1),  # two critics, of which one was forgotten
+        twins(("Q.0", "Q.2"), None, None),
+        run(trained=("decoder.0", "decoder.2"), not_optimized=("encoder.0", "encoder.2")),
+        run(trained=("0", "2"), not_optimized=("Q.0", "Q.2"), models=(("Other", True), ("Q", True))),
+    ],
+)
+def test_a_network_that_was_forgotten_is_no_target_network(sick: RunRecord) -> None:
+    (finding,) = RULE.check(sick)
+    assert finding.severity == "warning"
+
+
+def test_two_copies_of_one_network() -> None:
+    whole = dataclasses.replace(
+        twins((), 0.1, 0.2), coverage=run(trained=("0",), not_optimized=("Q.0", "Q2.0")).coverage
+    )
+    assert [item.severity for item in RULE.check(whole)] == ["info"]
+    against = dataclasses.replace(whole, header=RunHeader(progress=False))
+    assert [item.severity for item in RULE.check(against)] == ["warning"]
 
 
 def test_what_is_taken_over_later_is_no_alarm() -> None:

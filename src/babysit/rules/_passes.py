@@ -16,7 +16,7 @@ from babysit.measure.record import LayerStats, RunRecord
 from babysit.rules._layers import is_activation, is_weighted
 
 _CARRIERS = ("Linear", "Conv", "Bilinear", "Embedding", "RNN", "LSTM", "GRU", "LazyLinear", "LazyConv")
-_DIGITS = "0123456789"
+DIGITS = "0123456789"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Passes:
             ('', 'Critic', 'Critic2')
         """
         head = base(module).partition(".")[0]
-        return head if head in self.models or head.rstrip(_DIGITS) in self.models else ""
+        return head if head in self.models or head.rstrip(DIGITS) in self.models else ""
 
     def split(self, layers: Sequence[LayerStats]) -> dict[str, list[list[LayerStats]]]:
         """The layers of a step by model, and of each model by pass, in the order in which they were called."""
@@ -68,7 +68,7 @@ class Passes:
     def _passes(self, model: str, layers: list[LayerStats]) -> list[list[LayerStats]]:
         kind = model or self.first
         first = next((base(layer.module) for layer in layers if carries(layer)), "")
-        if not first or not {kind, kind.rstrip(_DIGITS)} & self.repeated:
+        if not first or not {kind, kind.rstrip(DIGITS)} & self.repeated:
             return [layers]
         passes: list[list[LayerStats]] = [[]]
         begun = False

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import ClassVar
 
 from babysit.measure.record import Coverage, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._coverage import after_first, mostly, trains_nothing
-from babysit.rules._passes import Passes
+from babysit.rules._passes import DIGITS, Passes
 from babysit.rules._words import names
 
 _SOURCE = "Jiang et al., Training with Confidence (TrainCheck), OSDI 2025"
@@ -37,8 +38,10 @@ class ParameterNotOptimized(Rule):
     ## When it is a false alarm
     Where a part is left out on purpose, as a backbone of which only the head is trained: `requires_grad_(False)` says
     so, and saves the time of its gradients. Networks of their own that are called in evaluation mode or without
-    gradients (a perceptual loss, a teacher), or of which nothing is trained and whose twin is (a target network), are
-    not reported. Frozen random features on purpose are a true exception.
+    gradients (a perceptual loss, a teacher), or that require no gradient and whose twin is trained (a target network),
+    are not reported. A twin that does get gradients, all of it left out and given other inputs than the trained one, is
+    a remark: it looks like a target network whose output was not detached. Frozen random features on purpose are a true
+    exception.
 
     ## Options
     `share` is how many of the looks have to show it, `min_looks` how many there have to be after step 0.
@@ -65,6 +68,10 @@ class ParameterNotOptimized(Rule):
         passes = Passes.of(run)
         left_out = mostly([look.not_optimized for look in looks], self.share)
         left_out = [module for module in left_out if not _is_fixed(run, passes, module)]
+        copies = [module for module in left_out if _is_target(module, left_out, looks[-1], run)]
+        if copies:
+            yield self._of_copies(looks, copies)
+        left_out = [module for module in left_out if module not in copies]
         if left_out:
             yield self._report(
                 looks, left_out, "get a gradient at every step, and are in no optimizer", "optimizer.step()", _LEFT_OUT
@@ -74,6 +81,20 @@ class ParameterNotOptimized(Rule):
         if frozen:
             why = "require no gradient, and still hold PyTorch's random initial weights"
             yield self._report(looks, frozen, why, "training", _FROZEN)
+
+    def _of_copies(self, looks: Sequence[Coverage], modules: list[str]) -> Finding:
+        return self.finding(
+            f"{len(modules)} modules ({names(modules)}) get a gradient at every step, and are in no optimizer; they "
+            "are all of a network whose twin is trained on other inputs: it looks like a target network, or a copy",
+            evidence=(
+                Evidence("modules that are left out", float(len(modules)), 0.0),
+                Evidence("looks that show it", float(len(looks)), float(self.min_looks)),
+            ),
+            remedies=tuple(remedy.format(names(modules)) for remedy in _TARGET),
+            module=modules[0],
+            steps=(looks[0].step, looks[-1].step),
+            severity=Severity.INFO,
+        )
 
     def _report(
         self, looks: Sequence[Coverage], modules: list[str], why: str, what: str, remedies: tuple[str, ...]
@@ -117,6 +138,50 @@ def _has_twin(module: str, look: Coverage, passes: Passes) -> bool:
     return any(tail(module) and tail(module) in (tail(other), other) for other in trained if other != module)
 
 
+def _is_target(module: str, left_out: Sequence[str], look: Coverage, run: RunRecord) -> bool:
+    """Whether it belongs to a copy of a trained model: of its class, with the same layers, all of them left out.
+
+    Parts of one model may have layers of the same names, as an encoder and a decoder have, and are no copies; neither
+    is one of two critics, which are given the same inputs, or one of two models trained against each other.
+    """
+    passes = Passes.of(run)
+    model = passes.model_of(module)
+    if not model or not run.header.progress:
+        return False
+
+    def layers(paths: Sequence[str], owner: str) -> set[str]:
+        return {path.removeprefix(f"{owner}.") for path in paths if passes.model_of(path) == owner}
+
+    kind = _class_of(model, passes)
+    alike = {passes.model_of(path) for path in look.trained} - {model}
+    twins = [other for other in alike if _class_of(other, passes) == kind]
+    own = layers(left_out, model)
+    whole = not layers(look.trained, model) and any(layers(look.trained, twin) == own for twin in twins)
+    return whole and _gets_other_inputs(kind, run)
+
+
+def _class_of(model: str, passes: Passes) -> str:
+    """The class of a model by what its paths begin with, which ends with a number where there are more of it."""
+    known = model or passes.first
+    return known if known in passes.models else known.rstrip(DIGITS)
+
+
+def _gets_other_inputs(kind: str, run: RunRecord) -> bool:
+    """Whether the models of a class are given different inputs within a step, as a target network is: states to come.
+
+    Integers are not measured, and say nothing.
+    """
+    given: dict[int, set[object]] = {}
+    for call in run.forwarded("train"):
+        if call.model == kind and call.inputs is not None:
+            given.setdefault(call.step, set()).add((call.shape, call.inputs))
+    return bool(given) and median(len(inputs) for inputs in given.values()) > 1
+
+
+_TARGET = (
+    "compute what the loss compares with under torch.no_grad(), or detach() it: the gradient should not go through {}",
+    "if {} are to be trained: give the optimizer all parameters, theirs too",
+)
 _LEFT_OUT = (
     "give the optimizer all parameters, those of {} too: make it after the model is complete, from model.parameters()",
     "if they are meant to stay as they are: requires_grad_(False) on them",
