@@ -79,7 +79,19 @@ def test_block_error_is_the_standard_error_of_a_mean() -> None:
     curve = Curve.of(record(list(5 + rng.normal(size=20_000)), batch_size=8))
     assert curve.block_error(512) == pytest.approx(1 / math.sqrt(64), rel=0.03)
     assert curve.blocks(512).std() == pytest.approx(1 / math.sqrt(64), rel=0.15)
-    assert Curve.of(record([1.0, 2.0], batch_size=512)).block_error(512) == 0.0
+    assert Curve.of(record([2.0], batch_size=512)).block_error(512) == 0.0
+
+
+@pytest.mark.parametrize("batch_size", [128, 170, 256, 512, 4096])
+def test_block_error_where_a_block_is_a_step_or_a_few(batch_size: int) -> None:
+    rng = np.random.default_rng(0)
+    curve = Curve.of(record(list(5 + 0.5 * rng.normal(size=20_000)), batch_size=batch_size))
+    assert curve.block_error(512) == pytest.approx(0.5 / math.sqrt(math.ceil(512 / batch_size)), rel=0.05)
+
+
+@pytest.mark.parametrize("period", [2, 3, 4])
+def test_block_error_of_single_steps_that_go_up_and_down_is_none(period: int) -> None:
+    assert Curve.of(record([2.0, 1.0, 1.5, 3.0][:period] * 50, batch_size=512)).block_error(512) == 0.0
 
 
 def test_levels_are_medians_of_equal_parts() -> None:

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from babysit.measure.record import Forward
+from babysit.measure.record import Forward, StepRecord
 from babysit.rules.los005_oscillating_loss import OscillatingLoss
 from babysit.testing import record
 
@@ -82,6 +82,38 @@ def test_pure_noise_is_silent() -> None:
         assert list(RULE.check(record(losses, batch_size=seed_scale, chance_loss=1.0))) == []
 
 
+@pytest.mark.parametrize("batch_size", [64, 128, 256, 512, 4096])
+@pytest.mark.parametrize("steps", [1400, 20_000])
+def test_noise_of_large_batches_is_silent(batch_size: int, steps: int) -> None:
+    rng = np.random.default_rng(0)
+    shape = 25 * batch_size / 512  # a mean of 512 examples deviates by a fifth
+    losses = list(rng.gamma(shape, 1 / shape, steps))
+    assert list(RULE.check(record(losses, batch_size=batch_size, chance_loss=1.0))) == []
+
+
+def test_a_small_last_batch_of_each_epoch_is_silent() -> None:
+    losses = np.random.default_rng(0).normal(1.0, 0.1, 1400)
+    losses[39::40] = 1 + np.tile([0.7, -0.7], 18)[:35]
+    assert list(RULE.check(record(list(losses), batch_size=512, chance_loss=1.0, steps_per_epoch=40))) == []
+    assert len(list(RULE.check(record(list(losses), batch_size=512, chance_loss=1.0)))) == 1
+
+
+@pytest.mark.parametrize("period", [2, 4, 40])
+@pytest.mark.parametrize("steps_per_epoch", [0, 1, 39])
+def test_large_batches_that_go_up_and_down(period: int, steps_per_epoch: int) -> None:
+    wave = np.repeat([1.6, 0.4], period // 2)
+    losses = np.tile(wave, 400 // period) + np.random.default_rng(0).normal(0, 0.02, 400)
+    run = record(list(losses), batch_size=512, chance_loss=1.6, steps_per_epoch=steps_per_epoch)
+    assert len(list(RULE.check(run))) == 1
+
+
+def test_steps_of_all_examples_have_no_noise() -> None:
+    losses = list(np.random.default_rng(0).gamma(25, 1 / 25, 400))
+    for steps_per_epoch, count in ((1, 1), (50, 0)):
+        run = record(losses, batch_size=512, chance_loss=1.0, steps_per_epoch=steps_per_epoch)
+        assert len(list(RULE.check(run))) == count
+
+
 def test_two_bursts_are_not_enough() -> None:
     wave = [2.0, 1.0, 2.0, 1.0, 2.0, 1.0]
     three = list(np.repeat([*wave, 2.0], 20))
@@ -98,3 +130,10 @@ def test_names_the_rate_that_was_set(train) -> None:
     run = dataclasses.replace(train(net="linear", lr=30.0), steps=())
     (finding,) = RULE.check(run)
     assert finding.remedies[0] == "lower the learning rate: lr 30 → 3"
+
+
+def test_names_the_highest_rate_of_a_schedule() -> None:
+    run = record([2.0, 1.0] * 100, batch_size=512)
+    rates = tuple(StepRecord(step, 1.0, lr=rate) for step, rate in ((0, 1e-5), (50, 3e-4), (199, 1e-6)))
+    (finding,) = RULE.check(dataclasses.replace(run, steps=rates))
+    assert finding.remedies[0] == "lower the learning rate: lr 0.0003 → 3e-05"

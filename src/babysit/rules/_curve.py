@@ -15,6 +15,8 @@ _CEILING = 1e30  # so that a diverging loss does not overflow in sums and square
 _UNKNOWN_BATCH = 32
 _STEADY_EXAMPLES = 64
 _TINY_BATCH = 8
+_LAGS = range(1, 5)
+_MEDIAN_DIFFERENCE = 0.954  # of two normal values that deviate by 1: √2 times their median deviation, 0.6745
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,22 @@ class Curve:
         return means
 
     def block_error(self, examples: int) -> float:
-        """Standard error of such a block's mean, from the scatter within blocks; 0 where a block is a single step."""
+        """Standard error of such a block's mean: from the scatter within blocks, or of single steps from each other.
+
+        Steps are compared with the four that follow, and where they are most like them: noise is as far from one as
+        from another, and what goes up and down within so many steps comes back.
+
+        Example:
+            >>> Curve(np.array([2.0, 1.0] * 9), initial=2.0, chance=None, batch_size=512).block_error(512)
+            0.0
+        """
         width = self.steps_for(examples)
         whole = len(self.losses) // width * width
-        if width < 2 or not whole:
-            return 0.0
-        return float(np.median(self.losses[:whole].reshape(-1, width).std(axis=1, ddof=1))) / math.sqrt(width)
+        if width > 1:
+            within = self.losses[:whole].reshape(-1, width).std(axis=1, ddof=1)
+            return float(np.median(within)) / _median_of_std(width) / math.sqrt(width) if whole else 0.0
+        apart = [np.abs(self.losses[lag:] - self.losses[:-lag]) for lag in _LAGS if lag < len(self.losses)]
+        return min((float(np.median(item)) / _MEDIAN_DIFFERENCE for item in apart), default=0.0)
 
     def levels(self, count: int = 10) -> NDArray[np.float64]:
         """Median level of each of ``count`` equal parts of the curve, fewer where there are fewer blocks."""
@@ -102,6 +114,11 @@ class Curve:
         """Median level of the last tenth; NaN for an empty curve."""
         levels = self.levels() if len(self.losses) else np.array([math.nan])
         return float(levels[-1])
+
+
+def _median_of_std(count: int) -> float:
+    """The median standard deviation of that many normal values, for one of 1 (Wilson and Hilferty, PNAS 1931)."""
+    return float((1 - 2 / (9 * (count - 1))) ** 1.5)
 
 
 def repeated_losses(run: RunRecord, split: str = "train") -> NDArray[np.float64]:

@@ -54,6 +54,16 @@ def rate_at(run: RunRecord, step: int | None = None) -> float | None:
     return float(rate) if isinstance(rate, int | float) and math.isfinite(rate) and rate > 0 else None
 
 
+def highest_rate(run: RunRecord, first: int = 0, last: int | None = None) -> float | None:
+    """The highest learning rate recorded from ``first`` to ``last``; without any, as :func:`rate_at`.
+
+    It is the one that was chosen, whatever a schedule has made of it since.
+    """
+    seen = [item.lr for item in run.steps if item.step >= first and (last is None or item.step <= last)]
+    highest = max((rate for rate in seen if rate is not None and math.isfinite(rate)), default=0.0)
+    return highest if highest > 0 else rate_at(run, last)
+
+
 def change_rate(rate: float | None, factor: float) -> str:
     """A new learning rate as a remedy.
 

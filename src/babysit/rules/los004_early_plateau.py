@@ -13,7 +13,7 @@ from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve, running_median
 from babysit.rules._updates import late_ratio, peak_ratio
-from babysit.rules._words import LECTURE, change_rate, number, percent, rate_at
+from babysit.rules._words import LECTURE, change_rate, highest_rate, number, percent
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class EarlyPlateau(Rule):
         fell = middle < self.back * curve.initial and middle - end <= flat
         if not fell or end < self.settled * curve.initial or spread < self.bouncing:
             return
-        rate = rate_at(run)
+        rate = highest_rate(run, len(curve.losses) // 2)
         yield self.finding(
             f"the loss fell steeply to {number(middle)} and has not fallen since: it is {number(end)} and bounces by "
             f"{percent(spread)} of that, at updates of {number(late)} of the weights: the learning rate is too high to "
@@ -116,7 +116,7 @@ class EarlyPlateau(Rule):
         limit = curve.initial * (self.overshoot_alone if peak is None else self.overshoot)
         if highest < limit or end > self.back * highest or (peak is not None and peak < self.update):
             return
-        rate = rate_at(run, 0)
+        rate = highest_rate(run, last=len(curve.losses) // 2)
         yield self.finding(
             f"the loss rose to {number(highest)}, fell, and has been flat at {number(end)} "
             f"({percent(end / curve.initial)} of its initial level) for the last half: the learning rate is too high"

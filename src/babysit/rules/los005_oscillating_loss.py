@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
@@ -13,7 +15,7 @@ from babysit.measure.record import TRAIN, Forward, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve, count_rises, repeated_losses
 from babysit.rules._updates import late_ratio
-from babysit.rules._words import change_rate, number, percent, rate_at
+from babysit.rules._words import change_rate, highest_rate, number, percent
 
 _ENOUGH = 10
 _SAME = 0.99
@@ -41,6 +43,8 @@ class OscillatingLoss(Rule):
     epoch shows batches in a fixed or sorted order. Clip the gradient's norm.
 
     ## When it is a false alarm
+    Steps of 512 examples or more are compared with their neighbours to tell the noise, without the last one of each
+    epoch, which may be left with a few examples; a loss of ever new examples with rare outliers may still look so.
     A schedule with warm restarts climbs at each restart; training on a stream whose difficulty changes climbs with it.
 
     ## Options
@@ -61,7 +65,7 @@ class OscillatingLoss(Rule):
     evaluated_size: float = threshold(0.1, unit="× initial loss, between evaluations")
     rises: int = threshold(3, unit="climbs")
     examples: int = threshold(512, unit="examples")
-    noise: float = threshold(6.0, unit="standard errors of such a mean")
+    noise: float = threshold(6.0, unit="standard errors of such a mean; more of a long training")
 
     alternating: float = threshold(-0.5, unit="correlation of a loss with the next one")
     amplitude: float = threshold(0.1, unit="late standard deviation / mean loss")
@@ -88,7 +92,7 @@ class OscillatingLoss(Rule):
         large = ratio is not None and ratio > self.late_update
         if spread < self.amplitude or not (swings < self.alternating or (large and spread > 2 * self.amplitude)):
             return
-        rate = rate_at(run)
+        rate = highest_rate(run, len(curve.losses) // 2)
         yield self.finding(
             f"the loss goes up and down from step to step, by {percent(spread)} of its mean of "
             f"{number(float(late.mean()))} over the last half"
@@ -105,12 +109,15 @@ class OscillatingLoss(Rule):
     def _climbs(self, run: RunRecord, curve: Curve) -> Iterator[Finding]:
         repeated = repeated_losses(run)
         validation = repeated_losses(run, "validation")
-        whole = curve.losses if _is_one_batch(run) else curve.losses[:0]
-        noise = self.noise * curve.block_error(self.examples)
+        one_batch = _is_one_batch(run)
+        whole = curve.losses if one_batch else curve.losses[:0]
+        # the loss of all examples, or of the same ones, has no noise
+        noise = 0.0 if one_batch or run.header.steps_per_epoch == 1 else self._noise(curve)
+        full = _without_remainders(curve, run.header.steps_per_epoch, self.examples) if noise else curve
         looks = (
             (
                 f"mean loss of {self.examples} examples",
-                curve.blocks(self.examples),
+                full.blocks(self.examples),
                 max(self.size * curve.initial, noise),
             ),
             ("loss of the same training examples", repeated, self.evaluated_size * curve.initial),
@@ -122,7 +129,7 @@ class OscillatingLoss(Rule):
         if counts[worst] < self.rises:
             return
         what, values, size = looks[worst]
-        rate = rate_at(run)
+        rate = highest_rate(run)
         yield self.finding(
             f"the {what} climbed by more than {number(size)} {counts[worst]} times, between "
             f"{number(float(values.min()))} and {number(float(values.max()))}",
@@ -134,6 +141,20 @@ class OscillatingLoss(Rule):
             ),
             steps=(0, len(curve.losses) - 1),
         )
+
+    def _noise(self, curve: Curve) -> float:
+        """What noise alone may climb by: of many blocks, the lowest and the highest lie further apart."""
+        blocks = len(curve.losses) // curve.steps_for(self.examples)
+        farthest = 2 * math.sqrt(2 * math.log(max(blocks, 1)))  # expected of so many normal values
+        return max(self.noise, farthest) * curve.block_error(self.examples)
+
+
+def _without_remainders(curve: Curve, steps_per_epoch: int, examples: int) -> Curve:
+    """Without the last step of each epoch, whose batch may be left with a few examples, where a block is one step."""
+    if steps_per_epoch < 2 or curve.batch_size < examples:
+        return curve
+    kept = np.arange(1, len(curve.losses) + 1) % steps_per_epoch != 0
+    return dataclasses.replace(curve, losses=curve.losses[kept])
 
 
 def _is_one_batch(run: RunRecord) -> bool:

@@ -10,7 +10,7 @@ from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve
 from babysit.rules._updates import peak_ratio
-from babysit.rules._words import LECTURE, change_rate, number, precisely, rate_at
+from babysit.rules._words import LECTURE, change_rate, highest_rate, number, precisely
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class ChanceLevel(Rule):
         too_slow = peak is not None and 0 < peak < self.small_steps
         if lowest < limit or late < guessed or too_slow or self._accuracy_moved(run):
             return
-        rate = rate_at(run, 0)
+        rate = highest_rate(run)
         yield self.finding(
             f"after {len(curve.losses)} steps the loss has not been below {precisely(lowest)}, where guessing gives "
             f"{precisely(curve.chance)}: the network has learnt nothing",

@@ -10,7 +10,7 @@ from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve
 from babysit.rules._updates import median_ratios, ratios, working_steps
-from babysit.rules._words import LECTURE, change_rate, names, number, rate_at
+from babysit.rules._words import LECTURE, change_rate, highest_rate, names, number
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class TinyUpdate(Rule):
         if everywhere and run.header.progress and 0 < curve.final < self.learns * curve.initial:
             return
         worst = min(tiny, key=lambda module: typical[module])
-        rate = rate_at(run, working[-1].step)
+        rate = highest_rate(run, working[0].step, working[-1].step)
         cause = "the learning rate is too low" if everywhere else "little of the gradient reaches them"
         yield self.finding(
             f"updates of {number(typical[worst])} of the weights in {len(tiny)} of {len(typical)} layers "

@@ -10,7 +10,7 @@ from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._progress import is_stuck
 from babysit.rules._updates import median_ratios, working_steps
-from babysit.rules._words import LECTURE, change_rate, names, number, rate_at
+from babysit.rules._words import LECTURE, change_rate, highest_rate, names, number
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class HugeUpdate(Rule):
             return
         worst = max(huge, key=lambda module: typical[module])
         everywhere = len(huge) == len(typical)
-        rate = rate_at(run, working[-1].step)
+        rate = highest_rate(run, working[0].step, working[-1].step)
         yield self.finding(
             f"each step changes {number(typical[worst])} of the weights in {len(huge)} of {len(typical)} layers "
             f"({names(huge)}), against about 0.001: the learning rate is too high"
