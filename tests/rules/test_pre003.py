@@ -9,7 +9,8 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional
 
-from babysit.measure.record import Probe, RunRecord
+from babysit.measure.record import Probe, RunHeader, RunRecord
+from babysit.preflight.overfit import fit_by_heart
 from babysit.rules import Severity
 from babysit.rules.pre003_unfittable_subset import UnfittableSubset
 
@@ -91,3 +92,38 @@ def test_numbers_alone_suffice() -> None:
     (finding,) = RULE.check(RunRecord(probes=(Probe("overfit", {"loss": 1.0, "target_loss": 0.01}),)))
     assert "stalled" in finding.message
     assert list(RULE.check(RunRecord(probes=(Probe("overfit"),)))) == []
+
+
+def fitted(targets: torch.Tensor, *output: nn.Module, task: str = "regression") -> RunRecord:
+    """The check of a regression on twenty examples of one feature."""
+    torch.manual_seed(0)
+    inputs = torch.linspace(-1, 1, 20)[:, None]
+    net = nn.Sequential(nn.Linear(1, 50), nn.ReLU(), nn.Linear(50, 1), *output)
+    chance = targets.var(correction=0).item()
+    probe = fit_by_heart(
+        net, lambda model: (functional.mse_loss(model(inputs), targets), math.nan), 20, chance_loss=chance
+    )
+    return RunRecord(RunHeader(task=task, loss_name="mse_loss", chance_loss=chance), probes=(probe,))
+
+
+def parabola(noise: float) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.linspace(-1, 1, 20)[:, None].square() + noise * torch.randn((20, 1), generator=generator)
+
+
+def test_real_noise_of_the_targets_is_information() -> None:
+    run = fitted(parabola(0.1))
+    (finding,) = RULE.check(run)
+    assert finding.severity is Severity.INFO
+    assert "noise of the targets" in finding.message
+    (finding,) = RULE.check(dataclasses.replace(run, header=dataclasses.replace(run.header, task="classification")))
+    assert finding.severity is not Severity.INFO
+    (finding,) = RULE.check(dataclasses.replace(run, header=RunHeader(task="regression")))
+    assert finding.severity is not Severity.INFO
+
+
+@pytest.mark.parametrize("output", [nn.ReLU(), nn.Sigmoid()], ids=str)
+def test_real_outputs_that_cannot_reach_the_targets_are_no_noise(output: nn.Module) -> None:
+    targets = torch.randn((20, 1), generator=torch.Generator().manual_seed(0)).sort(0).values
+    (finding,) = RULE.check(fitted((targets - targets.mean()) / targets.std(), output))
+    assert finding.severity is not Severity.INFO

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from babysit.measure.record import Probe, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
-from babysit.rules._words import LECTURE, change_rate, number
+from babysit.rules._words import LECTURE, change_rate, number, percent
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,12 @@ class UnfittableSubset(Rule):
     ## When it is a false alarm
     Dropout and strong augmentation keep a small set from being memorised; the check should run without them.
     A model far too small for the task, such as a linear one on data that no line separates, stalls rightly.
+    Noise in the targets of a regression on few features is not learnt by heart either, as near inputs would need far
+    different outputs; what stays below `noise` is information alone.
 
     ## Options
-    The loss to reach is the probe's own.
+    The loss to reach is the probe's own. `noise` lies below what a ReLU before centred targets leaves, half of
+    guessing. A tanh may leave less; outputs that cannot reach their targets have a rule of their own, DAT007.
 
     ## References
     CS231n 2017, lecture 6: "if you have just a very small training set, you should be able to over fit this very
@@ -48,6 +51,7 @@ class UnfittableSubset(Rule):
     needs: ClassVar[tuple[str, ...]] = ("probe:overfit",)
     source: ClassVar[str] = LECTURE
 
+    noise: float = threshold(0.1, unit="× loss of guessing, of a regression")
     right: float = threshold(0.999, unit="score")
     falling: float = threshold(0.05, unit="share the last quarter still fell")
 
@@ -59,7 +63,7 @@ class UnfittableSubset(Rule):
         loss, target = probe.numbers["loss"], probe.numbers["target_loss"]
         if loss <= target:
             return
-        found, remedies, severity = self._reason(probe)
+        found, remedies, severity = self._reason(probe, self._noise_share(run, loss))
         score = probe.numbers.get("score")
         yield self.finding(
             f"{number(probe.numbers.get('examples', 0))} examples were not fitted in "
@@ -72,7 +76,14 @@ class UnfittableSubset(Rule):
             severity=severity,
         )
 
-    def _reason(self, probe: Probe) -> tuple[str, tuple[str, ...], Severity]:
+    def _noise_share(self, run: RunRecord, loss: float) -> float | None:
+        """What is left of the loss of guessing where noise of the targets alone may leave it; ``None`` elsewhere."""
+        chance = run.header.chance_loss
+        if run.header.task != "regression" or chance is None or not 0 < chance < math.inf:
+            return None
+        return loss / chance if 0 <= loss < self.noise * chance else None
+
+    def _reason(self, probe: Probe, noise: float | None) -> tuple[str, tuple[str, ...], Severity]:
         rate, loss = probe.numbers.get("lr"), probe.numbers["loss"]
         if not math.isfinite(loss) or loss > probe.numbers.get("initial_loss", math.inf):
             return "the loss diverged", (change_rate(rate, 0.1), "scale the inputs"), Severity.ERROR
@@ -87,6 +98,9 @@ class UnfittableSubset(Rule):
                 ),
                 Severity.WARNING,
             )
+        if noise is not None:
+            left = f"{percent(noise)} of guessing is left, which may be noise of the targets"
+            return f"it {'was still falling' if falls else 'stalled'}: {left}", _NOISE, Severity.INFO
         if falls:
             return "it was still falling", ("train for more epochs", change_rate(rate, 3)), Severity.WARNING
         return (
@@ -105,3 +119,9 @@ class UnfittableSubset(Rule):
             return False
         before, after = median(losses[-2 * quarter : -quarter]), median(losses[-quarter:])
         return after < (1 - self.falling) * before
+
+
+_NOISE = (
+    "leave it, if near inputs have targets that differ so: a smooth network does not learn noise by heart",
+    "if they do not: use a larger network, and check that its outputs can be as large and as small as the targets",
+)
