@@ -71,6 +71,43 @@ def test_small_updates_acquit_the_rate() -> None:
     assert len(list(RULE.check(record(losses, updates={"a": [1.0] * len(losses)})))) == 1
 
 
+def thrown_off(
+    first: float = 1.4, *, peak: float = 5.8, end: float = 3.15, chance: float | None = 3.31, warm: int = 0
+) -> RunRecord:
+    """A character model of batches of 16 whose first steps replace the weights: it stays at the letters' shares."""
+    rng = np.random.default_rng(0)
+    begin = [4.4] * warm + [4.4, 4.0, 4.6, peak, peak, 0.95 * peak, 0.9 * peak, 4.0, 3.7, 3.7]
+    losses = begin + list(end + 0.08 * rng.normal(size=390))
+    updates = [1e-3] * warm + [max(first * 0.5**step, 0.006) for step in range(400)]
+    run = record(losses, updates={"a": updates[: len(losses)], "b": updates[: len(losses)]}, batch_size=16)
+    return dataclasses.replace(
+        run,
+        header=dataclasses.replace(run.header, chance_loss=chance, settings={"lr": 0.1}),
+    )
+
+
+def test_first_steps_that_throw_the_training_off() -> None:
+    (finding,) = RULE.check(thrown_off())
+    assert finding.severity == "warning"
+    assert "the first steps changed up to 1.4 of the weights and the loss rose to 5.8" in finding.message
+    assert "94.9 % of guessing" in finding.message
+    assert finding.remedies[0].startswith("lower the learning rate: lr 0.1 → 0.01")
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        thrown_off(0.1),  # no large steps
+        thrown_off(peak=4.8),  # the loss hardly rose
+        thrown_off(end=2.3),  # it learnt something all the same
+        thrown_off(chance=None),
+        thrown_off(warm=10),  # not its first steps
+    ],
+)
+def test_first_steps_that_do_not(run: RunRecord) -> None:
+    assert list(RULE.check(run)) == []
+
+
 def test_a_rate_that_is_lowered_in_time_ends_the_alarm() -> None:
     assert list(RULE.check(record(curve(*OVERSHOT[:7], 0.3, 0.25, 0.2)))) == []
 

@@ -27,4 +27,5 @@ def test_ratios_by_module() -> None:
     assert ratios(run.steps)["b"] == (1.0,) * 5
     assert median_ratios(run.steps) == {"a": 3.5, "b": 1.0}
     assert peak_ratio(run) == 6.0  # the middle of 1, 6 and 9
+    assert peak_ratio(run, before=3) == 3.0
     assert peak_ratio(record([1.0])) is None

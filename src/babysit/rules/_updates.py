@@ -47,12 +47,12 @@ def median_ratios(steps: Iterable[StepRecord], at_least: int = 5) -> Mapping[str
     return {module: median(values) for module, values in ratios(steps).items() if len(values) >= at_least}
 
 
-def peak_ratio(run: RunRecord) -> float | None:
-    """Largest update ratio of the run, of its middle layer; ``None`` where no layer was measured.
+def peak_ratio(run: RunRecord, before: float = math.inf) -> float | None:
+    """Largest update ratio of the steps before one, of the middle layer; ``None`` where no layer was measured.
 
     The middle layer, because one fresh layer (zero-initialised, an embedding) may rightly take one large step.
     """
-    peaks = [max(values) for values in ratios(run.steps).values()]
+    peaks = [max(values) for values in ratios(step for step in run.steps if step.step < before).values()]
     return median_low(peaks) if peaks else None
 
 

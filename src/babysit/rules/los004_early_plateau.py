@@ -12,6 +12,7 @@ import numpy as np
 from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve, running_median
+from babysit.rules._progress import STUCK, beginning, is_stuck
 from babysit.rules._updates import late_ratio, peak_ratio
 from babysit.rules._words import LECTURE, change_rate, highest_rate, number, percent
 
@@ -24,9 +25,10 @@ class EarlyPlateau(Rule):
     Three things, all of which must hold. The level of the last fifth against that of the steps before the last half:
     flat. The final level against the initial one: high. And a sign that the steps were too large, since a flat curve
     alone may be a model at its limit: the loss first rose over its initial level, and, where layers were measured,
-    the middle layer once took an update of a third of its weights or more. Or, without that: the loss fell and has been
-    flat since as far as its bouncing lets one tell, it bounces widely, and the middle layer's updates are still ten
-    times the usual size.
+    the middle layer once took an update of a third of its weights or more. Or the first steps did so, the loss rose
+    for a few of them, and it ends near guessing, as if the training had never begun. Or, without that: the loss fell
+    and has been flat since as far as its bouncing lets one tell, it bounces widely, and the middle layer's updates are
+    still ten times the usual size.
 
     ## Why it hurts
     Steps that large jump over the valley instead of settling into it, or throw units so far off the data that they
@@ -62,6 +64,7 @@ class EarlyPlateau(Rule):
     overshoot: float = threshold(1.2, unit="× initial loss")
     overshoot_alone: float = threshold(1.5, unit="× initial loss, where no layer was measured")
     back: float = threshold(0.9, unit="× highest loss")
+    first_steps: int = threshold(10, unit="steps whose updates are the first; in twice as many the loss has risen")
     update: float = threshold(0.3, unit="update norm / weight norm", source="300 × the lecture's 1e-3")
 
     bouncing: float = threshold(0.2, unit="late standard deviation / final loss", source="healthy plateaus: up to 0.11")
@@ -70,7 +73,38 @@ class EarlyPlateau(Rule):
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
-        yield from list(self._overshot(run)) or self._cannot_settle(run)
+        yield from list(self._overshot(run)) or list(self._thrown_off(run)) or self._cannot_settle(run)
+
+    def _thrown_off(self, run: RunRecord) -> Iterator[Finding]:
+        """First steps that replace the weights, from which the training never comes back: it ends near guessing.
+
+        The loss may rise for a few steps only, which the levels of many examples hide.
+        """
+        curve, first = Curve.of(run), peak_ratio(run, before=self.first_steps)
+        if len(curve.losses) < self.min_steps or first is None or first < self.update or not is_stuck(run):
+            return
+        levels = curve.levels()
+        end = float(np.median(levels[8:])) if len(levels) == 10 else 0.0
+        fell = (float(np.median(levels[4:6])) - end) / end if end > 0 else math.inf
+        highest = float(running_median(curve.losses[: 2 * self.first_steps], 3).max())
+        if not -2 * self.flat <= fell <= self.flat or highest < self.overshoot * curve.initial:
+            return
+        rate, level = highest_rate(run, last=self.first_steps), beginning(curve)
+        yield self.finding(
+            f"the first steps changed up to {number(first)} of the weights and the loss rose to {number(highest)}; it "
+            f"has been flat at {number(end)} for the last half, {percent(end / level)} of "
+            + ("guessing" if curve.chance is not None else "its initial level")
+            + ": the learning rate is too high"
+            + (f" (lr {number(rate)})" if rate else ""),
+            evidence=(
+                Evidence("final loss", end, STUCK * level),
+                Evidence("share the last half still fell", fell, self.flat),
+                Evidence("highest loss", highest, self.overshoot * curve.initial),
+                Evidence("largest of the first updates / weights", first, self.update),
+            ),
+            remedies=_start_again(rate),
+            steps=(0, len(curve.losses) - 1),
+        )
 
     def _cannot_settle(self, run: RunRecord) -> Iterator[Finding]:
         """A fall, and then a level that is kept up by steps too large to go further down."""
@@ -127,9 +161,13 @@ class EarlyPlateau(Rule):
                 Evidence("highest loss", highest, limit),
                 *(() if peak is None else (Evidence("largest update / weights", peak, self.update),)),
             ),
-            remedies=(
-                change_rate(rate, 0.1) + " and start again from fresh weights",
-                "or warm the learning rate up, and decay it once the curve flattens",
-            ),
+            remedies=_start_again(rate),
             steps=(len(curve.losses) // 2, len(curve.losses) - 1),
         )
+
+
+def _start_again(rate: float | None) -> tuple[str, ...]:
+    return (
+        change_rate(rate, 0.1) + " and start again from fresh weights",
+        "or warm the learning rate up, and decay it once the curve flattens",
+    )
