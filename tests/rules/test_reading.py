@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from babysit.diagnose import diagnose
-from babysit.rules._reading import reading
+from babysit.rules._reading import UNLEARNT, reading
 from babysit.testing import record
 
 STEPS = np.arange(300)
@@ -31,6 +31,19 @@ CURVES = {
 def test_each_shape_of_the_lecture_is_recognised(expected: str) -> None:
     run = record(CURVES[expected], batch_size=64)
     assert diagnose(run).curve.startswith(expected)
+
+
+@pytest.mark.parametrize("level", [2.29, 2.31])
+def test_a_short_curve_at_the_level_of_guessing_has_learnt_nothing_yet(level: float) -> None:
+    flat = diagnose(record([level] * 120, chance_loss=2.303))
+    assert flat.verdict == "healthy"
+    assert flat.curve.startswith("stays flat")
+    assert flat.curve.endswith(", where guessing gives 2.303" + UNLEARNT)
+
+
+def test_other_flat_curves_are_left_as_they_are() -> None:
+    for losses, chance in (([0.2] * 120, 2.303), ([2.3] * 120, None), ([2.3] * 300, 2.303)):
+        assert not reading(record(losses, chance_loss=chance), ()).endswith(UNLEARNT)
 
 
 def test_a_run_without_losses_has_no_curve() -> None:

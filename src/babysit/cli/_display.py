@@ -84,7 +84,7 @@ class RichDisplay:
 
     def close_with(self, summary: Summary, page: Path) -> None:
         """The run is over: what the rules say of it, and where its report is."""
-        said = verdict_of(summary.verdict, summary.findings, has_numbers=True)
+        said = verdict_of(summary.verdict, summary.findings, has_numbers=True, curve=summary.curve)
         sentence = with_curve(said, summary.curve).removeprefix(said.words)
         self._console.print(Text.assemble((said.words, said.style), self._plain(sentence)))
         self._console.print(Text(self._plain(f"report: {page}")), soft_wrap=True)

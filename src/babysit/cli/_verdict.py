@@ -76,7 +76,7 @@ def verdict(diagnosis: Diagnosis) -> tuple[str, str]:
     """What the rules say in one line, and its style."""
     from babysit.report.verdict import verdict_of, with_curve
 
-    said = verdict_of(diagnosis.verdict, diagnosis.findings, has_numbers=bool(diagnosis.health))
+    said = verdict_of(diagnosis.verdict, diagnosis.findings, has_numbers=bool(diagnosis.health), curve=diagnosis.curve)
     return with_curve(said, diagnosis.curve), said.style
 
 

@@ -29,7 +29,7 @@ def verdict(summary: Summary) -> Verdict:
         'Healthy'
     """
     has_numbers = bool(summary.health) or not summary.judged
-    said = verdict_of(summary.verdict, summary.findings, has_numbers=has_numbers)
+    said = verdict_of(summary.verdict, summary.findings, has_numbers=has_numbers, curve=summary.curve)
     return Verdict(said.kind, _sentence(said.words))
 
 

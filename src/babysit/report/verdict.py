@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from babysit.report.formatting import plural
 from babysit.rules import Finding, Severity
+from babysit.rules._reading import UNLEARNT
 
 STYLES = {"healthy": "bold green", "warnings": "bold yellow", "errors": "bold red", "unknown": "bold yellow"}
 """How a terminal shows each kind."""
 
 _GOOD = ": good"
 _TOO_LITTLE = "nothing found, but too little was recorded to call the run healthy"
+_UNLEARNT = "nothing found, but the loss has not come down from guessing yet: too few steps to tell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +35,22 @@ class Verdict:
         return STYLES[self.kind]
 
 
-def verdict_of(verdict: str, findings: Sequence[Finding], *, has_numbers: bool) -> Verdict:
+def verdict_of(verdict: str, findings: Sequence[Finding], *, has_numbers: bool, curve: str = "") -> Verdict:
     """How many findings of each severity there are; healthy only with numbers that say so.
 
     Args:
         verdict: ``"healthy"``, ``"warnings"``, ``"errors"``, or ``""`` for a run that was not judged.
         findings: What was found.
         has_numbers: Whether any number says how well the training went.
+        curve: What the loss curve says, which may speak against a healthy one.
 
     Example:
         >>> verdict_of("healthy", (), has_numbers=True).words, verdict_of("healthy", (), has_numbers=False).kind
         ('healthy', 'unknown')
     """
     if verdict == "healthy":
+        if curve.endswith(UNLEARNT):
+            return Verdict("unknown", _UNLEARNT)
         return Verdict("healthy", "healthy") if has_numbers else Verdict("unknown", _TOO_LITTLE)
     counts = [
         plural(count, str(severity.value))
@@ -62,7 +67,7 @@ def with_curve(verdict: Verdict, curve: str) -> str:
         >>> with_curve(Verdict("errors", "1 error"), "steep fall, from 2.3 to 0.1: good")
         '1 error; the loss curve by itself looks good: steep fall, from 2.3 to 0.1'
     """
-    if not curve or verdict.kind == "unknown":
+    if not curve or (verdict.kind == "unknown" and verdict.words != _UNLEARNT):
         return verdict.words
     return f"{verdict.words}{':' if verdict.kind == 'healthy' else ';'} {curve_words(verdict.kind, curve)}"
 

@@ -10,6 +10,10 @@ from babysit.measure.record import RunRecord
 from babysit.rules._curve import Curve, late_share
 from babysit.rules._start import flat_start
 from babysit.rules._words import number, percent, precisely
+from babysit.rules.los008_chance_level import ChanceLevel
+
+UNLEARNT = ": nothing learnt yet"
+"""How the sentence ends where nothing speaks for the training, although it is too short for anything against it."""
 
 _FEWEST_STEPS = 20
 _UNMOVED = 0.02
@@ -64,7 +68,8 @@ def _shape(curve: Curve) -> str:
     share = f" ({percent(last / curve.initial)} of its initial level)" if curve.initial > 0 else ""
     if fall < _UNMOVED * abs(start):
         rises = last > levels[0] + _UNMOVED * abs(start)
-        return f"{'rises' if rises else 'stays flat'}, from {precisely(start)} to {precisely(last)}"
+        shape = f"{'rises' if rises else 'stays flat'}, from {precisely(start)} to {precisely(last)}"
+        return shape + (_guessing(curve) if len(curve.losses) < ChanceLevel.min_steps else "")
     third = float(levels[len(levels) // 3])
     if start - third < _LATE * fall and fall > _LATE * abs(start):
         return f"flat until about step {_departure(curve, start, fall)}, then falls, {span}"
@@ -77,6 +82,13 @@ def _shape(curve: Curve) -> str:
     if float(np.median(levels[-4:-2])) - last > _STILL_FALLING * fall:
         return f"steep fall that keeps decreasing, {span}{share}: good"
     return f"steep fall, then flat, {span}{share}"
+
+
+def _guessing(curve: Curve) -> str:
+    """What is to be said of a curve that is too short for LOS008 to call it one of guessing."""
+    if curve.chance is None or curve.final < ChanceLevel.guessing * curve.chance:
+        return ""
+    return f", where guessing gives {precisely(curve.chance)}{UNLEARNT}"
 
 
 def _departure(curve: Curve, start: float, fall: float) -> int:
