@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from babysit.measure.record import Coverage, Forward, RunHeader, RunRecord
+from babysit.measure.record import Coverage, Forward, LossCall, Numbers, RunHeader, RunRecord
 from babysit.rules.gen003_wrong_mode import WrongMode
 from babysit.testing import Watched, watch_script
 
@@ -79,6 +79,79 @@ def test_trainings(
 def test_healthy_trainings(zoo: Callable[[str], Watched], name: str) -> None:
     for run in zoo(f"healthy/{name}").records:
         assert list(RULE.check(run)) == []
+
+
+GRAPH = """
+import torch
+from torch import nn
+torch.manual_seed(0)
+nodes, edges, layer = torch.randn(90, 6), torch.rand(90, 90), nn.Linear(6, 3)
+classes = (nodes[:, 0] > 0).long() + (nodes[:, 1] > 0)
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.drop = nn.Linear(6, 8), nn.Linear(8, 3), nn.Dropout(0.5)
+
+    def forward(self, x, edges):
+        return edges @ self.second(self.drop(torch.relu(edges @ self.first(x))))
+
+model = Net()
+optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+train, held_out = torch.arange(60), torch.arange(60, 90)
+nodes, edges = {given}
+def loss_of(rows):
+    return nn.functional.cross_entropy(model(nodes, edges)[rows], classes[rows])
+for epoch in range(20):
+    model.train()
+    optimizer.zero_grad()
+    loss_of(train).backward()
+    optimizer.step()
+    with torch.no_grad():
+        {watched}
+        {evaluate}
+        {scored}
+"""
+DENSE = "nodes, torch.eye(90) + edges / 90"
+SPARSE = "nodes.to_sparse(), (torch.eye(90) + edges / 90).to_sparse()"
+
+
+@pytest.mark.parametrize("given", [DENSE, SPARSE])
+@pytest.mark.parametrize(
+    ("watched", "evaluate", "scored", "count"),
+    [
+        ("loss_of(train)", "pass", "loss_of(held_out)", 1),
+        ("pass", "pass", "loss_of(held_out)", 1),
+        ("loss_of(train)", "model.eval()", "loss_of(held_out)", 0),
+        ("model.eval()", "pass", "loss_of(held_out)", 0),
+        ("loss_of(train)", "pass", "pass", 0),  # training examples only
+    ],
+)
+def test_a_whole_graph(
+    tmp_path: pathlib.Path, given: str, watched: str, evaluate: str, scored: str, count: int
+) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(GRAPH.format(given=given, watched=watched, evaluate=evaluate, scored=scored))
+    seen = watch_script(script)
+    assert seen.error is None
+    found = [finding for run in seen.records for finding in RULE.check(run)]
+    assert [finding.severity for finding in found] == ["warning"] * count
+    assert all("evaluation passes ran in training mode" in finding.message for finding in found)
+
+
+def test_other_targets_of_batches_tell_nothing() -> None:
+    """Batches have other targets at every step, and calls without gradients at nearly every step may be anything."""
+    rollouts = [called(step, "evaluation", True) for step in range(40)]
+    whole = recorded(TRAINED, rollouts)
+
+    def loss(step: int, phase: str, mean: float) -> LossCall:
+        numbers = Numbers(mean, 1.0, 0.0, 2.0)
+        return LossCall(step, phase, "mse_loss", 1.0, (32, 1), (32, 1), numbers, numbers)
+
+    scored = [loss(step, "evaluation", -1.0) for step in range(40)]
+    for change, count in ((0.1, 0), (0.0, 1)):
+        trained = [loss(step, "train", step * change) for step in range(40)]
+        assert len(list(RULE.check(dataclasses.replace(whole, calls=(*trained, *scored))))) == count
 
 
 def test_evaluation_in_training_mode() -> None:

@@ -28,12 +28,31 @@ def evaluation_passes(run: RunRecord) -> list[list[Forward]]:
     as rollouts, target networks and teachers.
     """
     steps = {forward.step for forward in run.forwards if forward.phase == TRAIN}
-    models = {forward.model for forward in run.forwards if forward.phase == TRAIN}
-    given = [item for item in run.forwards if item.phase == EVALUATION and item.model in models]
-    passes = passes_by_step(given)
+    passes = _through_trained_models(run)
     ordered = [passes[step] for step in sorted(passes)]
     often = len(steps) > _FEW_STEPS and len(steps & set(passes)) > _OFTEN * len(steps)
     return [] if often and not _is_same_data(ordered) else ordered
+
+
+def passes_of_other_targets(run: RunRecord) -> list[list[Forward]]:
+    """The passes after which a loss was taken of targets that are none of the training's, in order.
+
+    A graph is given whole in training and in evaluation, and what is held out are the targets of some nodes. Empty
+    where the training's targets are not the same at every step, as nothing tells others from them then.
+    """
+    trained = {(call.target_shape, call.targets, call.counts) for call in run.called(TRAIN)}
+    if len(trained) != 1:
+        return []
+    steps = {
+        call.step for call in run.called(EVALUATION) if (call.target_shape, call.targets, call.counts) not in trained
+    }
+    passes = _through_trained_models(run)
+    return [passes[step] for step in sorted(steps & set(passes))]
+
+
+def _through_trained_models(run: RunRecord) -> dict[int, list[Forward]]:
+    models = {forward.model for forward in run.forwards if forward.phase == TRAIN}
+    return passes_by_step(item for item in run.forwards if item.phase == EVALUATION and item.model in models)
 
 
 def _is_same_data(passes: Sequence[Sequence[Forward]]) -> bool:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from babysit.measure.record import Forward, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
-from babysit.rules._evaluated import evaluation_passes, trained_forwards
+from babysit.rules._evaluated import evaluation_passes, passes_of_other_targets, trained_forwards
 from babysit.rules._words import percent
 
 
@@ -19,8 +19,9 @@ class WrongMode(Rule):
     ## What it measures
     The mode of the model in every recorded call, where it has dropout or batch normalisation inside: evaluation passes
     (no gradients, no backward pass after them) in which dropout is active or batches are normalised with their own
-    statistics; training steps in evaluation mode, after the first evaluation or from the start; and training steps that
-    normalise with running statistics which no batch has ever updated.
+    statistics; likewise passes over a whole graph, or the same examples as in training, after which a loss is taken of
+    other targets than the training's; training steps in evaluation mode, after the first evaluation or from the start;
+    and training steps that normalise with running statistics which no batch has ever updated.
 
     ## Why it hurts
     In training mode a score is that of a network with random gaps, and of one example depends on the others beside it;
@@ -64,6 +65,9 @@ class WrongMode(Rule):
     def _evaluated(self, run: RunRecord) -> Iterator[Finding]:
         passes = [held for item in evaluation_passes(run) if (held := [x for x in item if _is_held_out(x)])]
         wrong = [item for item in passes if sum(map(_is_random, item)) > len(item) / 2]
+        if not passes:  # what is held out may be rows of the outputs alone, in a call that does not tell which
+            passes = passes_of_other_targets(run)
+            wrong = [item for item in passes if all(_is_random(x) and not x.gradient for x in item)]
         if not wrong or not len(wrong) > self.most * len(passes):
             return
         last = next(forward for forward in wrong[-1] if _is_random(forward))
