@@ -17,8 +17,8 @@ class OptimizersInUse:
         >>> weight = torch.nn.Parameter(torch.ones(2))
         >>> first, second = torch.optim.SGD([weight], lr=0.1), torch.optim.Adam([weight])
         >>> in_use = OptimizersInUse()
-        >>> in_use.add(first)
-        >>> in_use.add(second)  # which takes its place
+        >>> in_use.add(first), in_use.add(second)  # which takes its place
+        (True, True)
         >>> in_use.names, in_use.is_trained(weight), in_use.is_trained(torch.ones(2))
         ('Adam', True, False)
     """
