@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from babysit.errors import Interrupted
+from babysit.fit.interrupts import Interrupts
 from babysit.fit.settings import TrainSettings
 from babysit.measure.record import RoundRecord, RunRecord, TrialRecord, read_run
 from babysit.nn import MLPConfig
-from babysit.recipe import probing
+from babysit.recipe import probing, searching
 from babysit.recipe.architecture import Configured
 from babysit.recipe.prepared import prepare
 from babysit.recipe.procedure import resume
@@ -162,3 +167,22 @@ def test_nothing_is_said_of_the_best_at_a_limit_that_cannot_be_moved() -> None:
     for space, codes in ((limited, []), (free, ["SRC001"])):
         run = RunRecord(rounds=(RoundRecord(0, "coarse", 5.0, 20, space.to_ranges()),), trials=trials)
         assert [finding.code for finding in BestAtEdge().check(run)] == codes
+
+
+def test_a_signal_while_the_trials_are_removed_waits_until_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[Path] = []
+
+    def remove(folder: Path, *, ignore_errors: bool) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        removed.append(folder)
+
+    monkeypatch.setattr(searching, "shutil", SimpleNamespace(rmtree=remove))
+    with Interrupts() as interrupts:
+        run: Any = SimpleNamespace(folder=SimpleNamespace(file=lambda name: tmp_path / name), interrupts=interrupts)
+        subject: Any = None
+        with pytest.raises(Interrupted):
+            searching._end(run, subject, SimpleNamespace(trials=()), ())
+    assert removed == [tmp_path / "trials"]
+    assert (tmp_path / "trials.csv").exists()

@@ -91,7 +91,10 @@ def _end(run: Run, subject: Subject, result: StudyResult, told: Sequence[RoundRe
     """Write down what was found, and judge it."""
     survived = any(trial.status in ("complete", "halved") for trial in result.trials)
     write_text(run.folder.file("trials.csv"), trials_csv(result.trials))
-    shutil.rmtree(run.folder.file("trials"), ignore_errors=True)
+    # a signal within would be lost: rmtree then closes a folder twice, and raises of that
+    with run.interrupts.deferred():
+        shutil.rmtree(run.folder.file("trials"), ignore_errors=True)
+    run.interrupts.check()
     run.report["search"] = {**summary_of(result), **({} if survived else {"best": {}, "best_score": None})}
     run.end_step(
         StepResult(
