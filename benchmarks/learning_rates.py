@@ -217,8 +217,8 @@ def in_hindsight(summary: Sequence[dict], name: str) -> int:
     for item in summary:
         ends = [(rate, end) for rate, end in item["ends"] if any(is_close(rate, one) for one in GRID)]
         best = min(end for _, end in ends)
-        found[item["name"]].update(round(math.log10(rate), 3) for rate, end in ends
-                                   if does_well(end, best, item["initial"])[name])  # fmt: skip
+        good = (rate for rate, end in ends if does_well(end, best, item["initial"])[name])
+        found[item["name"]].update(round(math.log10(rate), 3) for rate in good)
     return sum(max(counts.values()) for counts in found.values())
 
 

@@ -51,7 +51,7 @@ def test_tensors_with_a_graph_are_data_in_the_copy(keep: Any) -> None:
     assert f"{given[0, 0].item():.4f}" in repr(copied.saved)
     assert copied.layer.weight.grad is not None
     assert agent.layer.weight.grad is None
-    given.sum().backward()  # type: ignore[no-untyped-call]
+    given.sum().backward()
     assert agent.layer.weight.grad is not None
 
 
@@ -82,7 +82,7 @@ def test_an_agent_that_keeps_what_it_did_is_captured() -> None:
         return -(torch.stack(agent.saved) * rewards).sum()
 
     def train() -> None:
-        loss().backward()  # type: ignore[no-untyped-call]
+        loss().backward()
         optimizer.step()
 
     subject = captured(train)

@@ -52,7 +52,7 @@ def test_what_is_written_to_is_as_it_was_each_time(outputs_of: Callable[[Tensor,
         return ((outputs_of(x, parts) - y) ** 2).mean()
 
     def train() -> None:
-        loss().backward()  # type: ignore[no-untyped-call]
+        loss().backward()
         optimizer.step()
 
     subject = captured(train)

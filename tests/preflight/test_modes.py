@@ -16,14 +16,14 @@ class Agent(nn.Sequential):
     def __init__(self) -> None:
         super().__init__(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))
 
-    def train(self) -> None:  # type: ignore[override]
+    def train(self) -> None:
         raise RuntimeError("there is nothing to learn from yet")
 
 
 class Trainable(Agent):
     """Whose method takes something that is no mode."""
 
-    def train(self, data: Any, epochs: int = 1) -> None:  # type: ignore[override]
+    def train(self, data: Any, epochs: int = 1) -> None:
         raise RuntimeError(f"{epochs} epochs of {data}")
 
 
@@ -61,7 +61,7 @@ def test_what_a_model_does_of_its_own_it_does() -> None:
 
 def test_an_attribute_in_the_place_of_the_method() -> None:
     model = nn.Sequential(nn.Dropout())
-    model.train = [torch.zeros(3)]  # type: ignore[assignment, method-assign]
+    model.train = [torch.zeros(3)]
     set_training(model, False)
     assert modes(model) == [False, False]
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from babysit.measure.record import RunRecord
 from babysit.watch import Monitor
-from babysit.watch.forwards import CLOSE_CALLS
+from babysit.watch.repeats import CLOSE_CALLS
 
 STEPS = 8
 CALLS = 20

@@ -33,11 +33,24 @@ class Seen:
     copies: dict[int, Tensor]
     written: frozenset[int] = field(default_factory=frozenset)
 
-    def gives(self) -> list[Tensor]:
-        """The tensors that come of it: its first one, where it gives nothing and writes to that, as assignments do."""
-        if self.result is not None:
-            return tensors_of(self.result)
-        return [item for item in tensors_of(self.args)[:1] if id(item) in self.written]
+    @property
+    def makes(self) -> list[Tensor]:
+        """The tensors that come of it, but for data that it may have written to and has not."""
+        given = given_by(self.result, self.args)
+        # what a property is set on, as the gradient of a leaf, comes of nothing
+        return given if self.result is not None else [item for item in given if id(item) in self.written]
+
+
+def given_by(result: Any, args: Any) -> list[Tensor]:
+    """The tensors that come of a call: its first one, where it gives nothing and may write to that, as assignments do.
+
+    Example:
+        >>> import torch
+        >>> x = torch.zeros(2)
+        >>> given_by(x + 1, (x, 1))[0].tolist(), given_by(None, (x, 0, 5.0))[0] is x
+        ([1.0, 1.0], True)
+    """
+    return tensors_of(args)[:1] if result is None else tensors_of(result)
 
 
 def versions(given: Any, data: Mapping[int, Tensor]) -> dict[int, int]:

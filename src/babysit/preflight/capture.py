@@ -24,7 +24,7 @@ from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from babysit.errors import InputError
 from babysit.preflight.batch import Batch, map_tensors, tensors_of
-from babysit.preflight.calls import Seen, versions
+from babysit.preflight.calls import Seen, given_by, versions
 from babysit.preflight.failures import refusal
 from babysit.preflight.isolation import isolated
 from babysit.preflight.modes import set_training
@@ -167,7 +167,7 @@ class Capture(TorchFunctionMode):
         after = versions((seen.args, seen.kwargs), seen.copies)
         seen.written = frozenset(key for key, version in after.items() if version != before[key])
         self._calls.append(seen)
-        self._made |= {id(item): item for item in seen.gives()}
+        self._made |= {id(item): item for item in seen.makes}
 
     def _backward_begins(self, tensors: Any) -> None:
         self.saw_backward = True
@@ -243,7 +243,8 @@ def subject_of(calls: list[Seen], loss: Tensor, optimizer: Optimizer | None, *, 
     kept = _needed(calls, loss)
     if not kept:
         raise InputError("the loss", expected="a model that leads to it", found="none", todo=TODO)
-    model, paths = _model_of(kept)
+    optimized = _optimized()
+    model, paths = _model_of(kept, optimized)
     names = {id(parameter): name for name, parameter in [*model.named_parameters(), *model.named_buffers()]}
     inputs: list[Tensor] = []
     targets: list[Tensor] = []
@@ -253,7 +254,7 @@ def subject_of(calls: list[Seen], loss: Tensor, optimizer: Optimizer | None, *, 
         source = _Sources(item, made, names, inputs, targets, not paths)
         args, kwargs = map_tensors(item.args, source), map_tensors(item.kwargs, source)  # type: ignore[arg-type]
         places = []
-        for tensor in item.gives():
+        for tensor in item.makes:
             places.append(made.setdefault(id(tensor), len(made)))
         path = "" if item.module is None else paths[id(item.module)]
         is_layer = not paths and source._meets_a_parameter()
@@ -261,7 +262,7 @@ def subject_of(calls: list[Seen], loss: Tensor, optimizer: Optimizer | None, *, 
     step = Step(operations, Source("made", made[id(loss)]))
     size = next((len(item) for item in [*inputs, *targets] if item.dim()), 1)
     batch = Batch(tuple(inputs), tuple(targets), size)
-    elsewhere = _elsewhere(model, optimizer)
+    elsewhere = _elsewhere(model, optimizer, optimized)
     subject = Subject(model, batch, step.outputs_of, step.loss_of, optimizer, elsewhere=elsewhere, fixed_size=True)
     if not verified:
         return subject
@@ -303,15 +304,13 @@ def _needed(calls: list[Seen], loss: Tensor) -> list[Seen]:
     wanted = {id(loss)}
     kept: list[Seen] = []
     for item in reversed(calls):
-        gives = {id(tensor) for tensor in tensors_of(item.result)}
-        writes = {id(tensor) for tensor in tensors_of(item.args)[:1]} if item.result is None else set()
-        if (gives | writes) & wanted:
+        if wanted & {id(tensor) for tensor in given_by(item.result, item.args)}:
             kept.append(item)
             wanted |= {id(tensor) for tensor in tensors_of((item.args, item.kwargs))}
     return kept[::-1]
 
 
-def _model_of(kept: list[Seen]) -> tuple[nn.Module, dict[int, str]]:
+def _model_of(kept: list[Seen], optimized: set[int]) -> tuple[nn.Module, dict[int, str]]:
     """One model that holds all that were called and all bare tensors that are trained, and the path of each call."""
     names = Names()
     modules = [item.module for item in kept if item.module is not None]
@@ -323,18 +322,17 @@ def _model_of(kept: list[Seen]) -> tuple[nn.Module, dict[int, str]]:
         model = roots[0]
     else:
         named = {f"{type(root).__name__.lower()}_{number}": root for number, root in enumerate(roots, 1)}
-        data = _read_only(kept, loose)
+        data = _read_only(kept, loose, optimized)
         model = Container(named, [item for item in loose if id(item) not in data], list(data.values()))
     paths = {id(module): path for path, module in model.named_modules()}
     return model, {id(module): paths[id(module)] for module in modules}
 
 
-def _read_only(kept: list[Seen], loose: list[Tensor]) -> dict[int, Tensor]:
+def _read_only(kept: list[Seen], loose: list[Tensor], optimized: set[int]) -> dict[int, Tensor]:
     """Of loose leaves those that are data: no optimizer has them, and a module or a differentiation is given them."""
     readers = [call for call in kept if call.module is not None or getattr(call.function, "__name__", "") == "grad"]
     given = {id(item) for call in readers for item in tensors_of((call.args, call.kwargs))}
-    trained = _optimized()
-    return {id(item): item for item in loose if id(item) in given - trained and not isinstance(item, nn.Parameter)}
+    return {id(item): item for item in loose if id(item) in given - optimized and not isinstance(item, nn.Parameter)}
 
 
 def _optimized() -> set[int]:
@@ -343,11 +341,11 @@ def _optimized() -> set[int]:
     return {id(item) for optimizer in optimizers for group in optimizer.param_groups for item in group["params"]}
 
 
-def _elsewhere(model: nn.Module, optimizer: Optimizer | None) -> frozenset[str]:
+def _elsewhere(model: nn.Module, optimizer: Optimizer | None, optimized: set[int]) -> frozenset[str]:
     """Names of the parameters that are in another optimizer, and not in this one."""
     if optimizer is None:
         return frozenset()
-    others = _optimized() - {id(item) for group in optimizer.param_groups for item in group["params"]}
+    others = optimized - {id(item) for group in optimizer.param_groups for item in group["params"]}
     return frozenset(name for name, item in model.named_parameters() if id(item) in others)
 
 

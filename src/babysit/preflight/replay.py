@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from babysit.preflight.batch import Batch, tensors_of
+from babysit.preflight.calls import given_by
 from babysit.preflight.subject import current
 
 
@@ -116,8 +117,7 @@ class Step:
         kwargs = fill(item.kwargs, model, batch, made)
         function = current(item.function) if item.function else model.get_submodule(item.model) if item.model else model
         result = function(*args, **kwargs)
-        gives = tensors_of(args)[:1] if result is None else tensors_of(result)
-        made.update(zip(item.made, gives, strict=False))
+        made.update(zip(item.made, given_by(result, args), strict=False))
         return result
 
 

@@ -46,6 +46,6 @@ def _step(subject: Subject) -> float:
     with isolated(subject.model) as model:
 
         def step() -> None:
-            subject.loss(model, subject.batch).backward()  # type: ignore[no-untyped-call]
+            subject.loss(model, subject.batch).backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
 
         return quickest(step, _TIMES, enough=_SLOW)

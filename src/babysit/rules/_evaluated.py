@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from babysit.measure.record import EVALUATION, TRAIN, Coverage, Forward, RunRecord
+from babysit.measure.record import EVALUATION, TRAIN, Coverage, Forward, LossCall, RunRecord
 from babysit.rules._passes import Passes
 
 _OFTEN = 0.4
@@ -40,14 +40,17 @@ def passes_of_other_targets(run: RunRecord) -> list[list[Forward]]:
     A graph is given whole in training and in evaluation, and what is held out are the targets of some nodes. Empty
     where the training's targets are not the same at every step, as nothing tells others from them then.
     """
-    trained = {(call.target_shape, call.targets, call.counts) for call in run.called(TRAIN)}
+    trained = {_targets_of(call) for call in run.called(TRAIN)}
     if len(trained) != 1:
         return []
-    steps = {
-        call.step for call in run.called(EVALUATION) if (call.target_shape, call.targets, call.counts) not in trained
-    }
+    steps = {call.step for call in run.called(EVALUATION) if _targets_of(call) not in trained}
     passes = _through_trained_models(run)
     return [passes[step] for step in sorted(steps & set(passes))]
+
+
+def _targets_of(call: LossCall) -> object:
+    """What tells targets from others."""
+    return call.target_shape, call.targets, call.counts
 
 
 def _through_trained_models(run: RunRecord) -> dict[int, list[Forward]]:

@@ -16,7 +16,7 @@ from babysit.measure.record import LayerStats, RunRecord
 from babysit.rules._layers import is_activation, is_weighted
 
 _CARRIERS = ("Linear", "Conv", "Bilinear", "Embedding", "RNN", "LSTM", "GRU", "LazyLinear", "LazyConv")
-DIGITS = "0123456789"
+_DIGITS = "0123456789"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,18 @@ class Passes:
             ('', 'Critic', 'Critic2')
         """
         head = base(module).partition(".")[0]
-        return head if head in self.models or head.rstrip(DIGITS) in self.models else ""
+        return head if self.class_of(head) in self.models else ""
+
+    def class_of(self, model: str) -> str:
+        """The class of a model by what its paths begin with, which ends with a number where there are more of it.
+
+        Example:
+            >>> passes = Passes(frozenset({"Generator", "Critic"}), "Generator")
+            >>> passes.class_of(""), passes.class_of("Critic2")
+            ('Generator', 'Critic')
+        """
+        known = model or self.first
+        return known if known in self.models else known.rstrip(_DIGITS)
 
     def split(self, layers: Sequence[LayerStats]) -> dict[str, list[list[LayerStats]]]:
         """The layers of a step by model, and of each model by pass, in the order in which they were called."""
@@ -68,7 +79,7 @@ class Passes:
     def _passes(self, model: str, layers: list[LayerStats]) -> list[list[LayerStats]]:
         kind = model or self.first
         first = next((base(layer.module) for layer in layers if carries(layer)), "")
-        if not first or not {kind, kind.rstrip(DIGITS)} & self.repeated:
+        if not first or not {kind, kind.rstrip(_DIGITS)} & self.repeated:
             return [layers]
         passes: list[list[LayerStats]] = [[]]
         begun = False

@@ -16,6 +16,8 @@ from babysit.rules._progress import STUCK, beginning, is_stuck
 from babysit.rules._updates import late_ratio, peak_ratio
 from babysit.rules._words import LECTURE, change_rate, highest_rate, number, percent
 
+_LEVELS = 10
+
 
 @dataclass(frozen=True)
 class EarlyPlateau(Rule):
@@ -83,11 +85,9 @@ class EarlyPlateau(Rule):
         curve, first = Curve.of(run), peak_ratio(run, before=self.first_steps)
         if len(curve.losses) < self.min_steps or first is None or first < self.update or not is_stuck(run):
             return
-        levels = curve.levels()
-        end = float(np.median(levels[8:])) if len(levels) == 10 else 0.0
-        fell = (float(np.median(levels[4:6])) - end) / end if end > 0 else math.inf
+        end, fell = self._end(curve)
         highest = float(running_median(curve.losses[: 2 * self.first_steps], 3).max())
-        if not -2 * self.flat <= fell <= self.flat or highest < self.overshoot * curve.initial:
+        if not self._is_flat(fell) or highest < self.overshoot * curve.initial:
             return
         rate, level = highest_rate(run, last=self.first_steps), beginning(curve)
         yield self.finding(
@@ -138,12 +138,10 @@ class EarlyPlateau(Rule):
 
     def _overshot(self, run: RunRecord) -> Iterator[Finding]:
         curve = Curve.of(run)
-        levels = curve.levels() if len(curve.losses) >= max(self.min_steps, 1) else np.array([])
-        if curve.initial <= 0 or len(levels) < 10:
+        if curve.initial <= 0 or len(curve.losses) < max(self.min_steps, 1):
             return
-        middle, end = float(np.median(levels[4:6])), float(np.median(levels[8:]))
-        fell = (middle - end) / end if end > 0 else math.inf
-        if end < self.high * curve.initial or not -2 * self.flat <= fell <= self.flat:
+        end, fell = self._end(curve)
+        if end < self.high * curve.initial or not self._is_flat(fell):
             return
         highest = float(running_median(curve.blocks(), 3).max())
         peak = peak_ratio(run)
@@ -164,6 +162,15 @@ class EarlyPlateau(Rule):
             remedies=_start_again(rate),
             steps=(len(curve.losses) // 2, len(curve.losses) - 1),
         )
+
+    def _end(self, curve: Curve) -> tuple[float, float]:
+        """The level of the last fifth, and the share of it that the last half still fell; infinite where unknown."""
+        levels = curve.levels()
+        end = float(np.median(levels[8:])) if len(levels) == _LEVELS else 0.0
+        return end, (float(np.median(levels[4:6])) - end) / end if end > 0 else math.inf
+
+    def _is_flat(self, fell: float) -> bool:
+        return -2 * self.flat <= fell <= self.flat
 
 
 def _start_again(rate: float | None) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from babysit.measure.record import Coverage, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._coverage import after_first, mostly, trains_nothing
-from babysit.rules._passes import DIGITS, Passes
+from babysit.rules._passes import Passes
 from babysit.rules._words import names
 
 _SOURCE = "Jiang et al., Training with Confidence (TrainCheck), OSDI 2025"
@@ -68,7 +68,7 @@ class ParameterNotOptimized(Rule):
         passes = Passes.of(run)
         left_out = mostly([look.not_optimized for look in looks], self.share)
         left_out = [module for module in left_out if not _is_fixed(run, passes, module)]
-        copies = [module for module in left_out if _is_target(module, left_out, looks[-1], run)]
+        copies = [module for module in left_out if _is_target(module, left_out, looks[-1], run, passes)]
         if copies:
             yield self._of_copies(looks, copies)
         left_out = [module for module in left_out if module not in copies]
@@ -138,13 +138,12 @@ def _has_twin(module: str, look: Coverage, passes: Passes) -> bool:
     return any(tail(module) and tail(module) in (tail(other), other) for other in trained if other != module)
 
 
-def _is_target(module: str, left_out: Sequence[str], look: Coverage, run: RunRecord) -> bool:
+def _is_target(module: str, left_out: Sequence[str], look: Coverage, run: RunRecord, passes: Passes) -> bool:
     """Whether it belongs to a copy of a trained model: of its class, with the same layers, all of them left out.
 
     Parts of one model may have layers of the same names, as an encoder and a decoder have, and are no copies; neither
     is one of two critics, which are given the same inputs, or one of two models trained against each other.
     """
-    passes = Passes.of(run)
     model = passes.model_of(module)
     if not model or not run.header.progress:
         return False
@@ -152,18 +151,12 @@ def _is_target(module: str, left_out: Sequence[str], look: Coverage, run: RunRec
     def layers(paths: Sequence[str], owner: str) -> set[str]:
         return {path.removeprefix(f"{owner}.") for path in paths if passes.model_of(path) == owner}
 
-    kind = _class_of(model, passes)
+    kind = passes.class_of(model)
     alike = {passes.model_of(path) for path in look.trained} - {model}
-    twins = [other for other in alike if _class_of(other, passes) == kind]
+    twins = [other for other in alike if passes.class_of(other) == kind]
     own = layers(left_out, model)
     whole = not layers(look.trained, model) and any(layers(look.trained, twin) == own for twin in twins)
     return whole and _gets_other_inputs(kind, run)
-
-
-def _class_of(model: str, passes: Passes) -> str:
-    """The class of a model by what its paths begin with, which ends with a number where there are more of it."""
-    known = model or passes.first
-    return known if known in passes.models else known.rstrip(DIGITS)
 
 
 def _gets_other_inputs(kind: str, run: RunRecord) -> bool:

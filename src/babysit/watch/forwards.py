@@ -13,14 +13,9 @@ from babysit.measure.record import TRAIN, Forward
 from babysit.watch.activations import FunctionalActivations, first_tensor, is_activation
 from babysit.watch.batches import available_beside, modes_of, normalised_values
 from babysit.watch.names import Names
+from babysit.watch.repeats import Repeats
 from babysit.watch.sample import StepSample
 from babysit.watch.values import has_no_values, is_array
-
-CLOSE_CALLS = 4
-"""Calls of one kind before a backward pass, of which what the model's layers put out is looked at."""
-
-_Kind = tuple[str, bool, tuple[int, ...]]
-"""Path of a whole model that is called, its mode, and the shape of its first tensor."""
 
 SURE = 64
 """Sampled steps in a row without a functional activation, after which they are looked for at close looks alone."""
@@ -78,8 +73,7 @@ class ForwardHooks:
         self._without_functions = 0
         self.have_seen_enough = False
         self._is_repeated = False
-        self._calls: dict[_Kind, tuple[int, Forward]] = {}
-        self._usual: frozenset[_Kind] = frozenset()
+        self._repeats = Repeats()
         self._handles: list[Any] = []
 
     def install(self) -> None:
@@ -96,14 +90,14 @@ class ForwardHooks:
         """Put them in place for a step that begins; of a pass that was interrupted before nothing is left then."""
         self._stop_functions()
         self._stack.clear()
-        self._calls = {}
+        self._repeats.begin()
         self.have_seen_enough = False
         self.install()
 
     def passed(self) -> None:
         """A backward pass is over: what follows is looked at again."""
         if self._handles or self.have_seen_enough:
-            self._usual, self._calls = frozenset(self._calls), {}
+            self._repeats.passed()
         if self.have_seen_enough:
             self.have_seen_enough = False
             self.install()
@@ -147,7 +141,7 @@ class ForwardHooks:
                 _layer_left(path, module, inputs, output, sample)
         if not stack:
             self._stop_functions()
-            if self._is_repeated and sample is not None and not sample.structural and self._knows_the_usual:
+            if self._is_repeated and sample is not None and not sample.structural and self._repeats.are_enough:
                 self.remove()
                 self.have_seen_enough = True
 
@@ -179,7 +173,7 @@ class ForwardHooks:
         if sample.detailed or self._without_functions < SURE:
             self._without_functions += 1
             self._functions = FunctionalActivations(self._owner.function_called)
-            self._functions.__enter__()  # type: ignore[no-untyped-call]
+            self._functions.__enter__()  # type: ignore[no-untyped-call]  # torch does not annotate it
 
     def _described(self, module: nn.Module, batch: Tensor | None) -> Forward | None:
         """What is known of the call of a model; ``None`` where the module is none that is trained."""
@@ -196,7 +190,7 @@ class ForwardHooks:
             phase=TRAIN,
             model=type(root).__name__,
             training=module.training,
-            shape=() if batch is None else tuple(batch.shape),
+            shape=_shape_of(batch),
             available=0 if batch is None else available_beside(batch),
             gradient=gradient,
             norms=modes.norms,
@@ -206,8 +200,7 @@ class ForwardHooks:
             dropouts_training=modes.dropouts_training,
         )
         if gradient and self._owner.sample is not None:
-            kind = self._names.path(module), module.training, forward.shape
-            self._calls[kind] = self._calls.get(kind, (0, forward))[0] + 1, forward
+            self._repeats.note((self._names.path(module), module.training, forward.shape), forward)
         return forward
 
     def _repeated(self, module: nn.Module, batch: Tensor | None) -> Forward | None:
@@ -215,16 +208,9 @@ class ForwardHooks:
         path = self._names.known_path(module)
         if path is None or self._owner.sample is None or not torch.is_grad_enabled():
             return None
-        shape = () if batch is None else tuple(batch.shape)
-        count, forward = self._calls.get((path, module.training, shape), (0, None))
-        self._is_repeated = count >= CLOSE_CALLS
-        return forward if self._is_repeated else None
-
-    @property
-    def _knows_the_usual(self) -> bool:
-        """Whether enough calls were followed of every kind that came before the last backward pass."""
-        counts = [self._calls.get(kind, (0, None))[0] for kind in self._usual]
-        return bool(counts) and min(counts) >= CLOSE_CALLS
+        forward = self._repeats.known((path, module.training, _shape_of(batch)))
+        self._is_repeated = forward is not None
+        return forward
 
     def _stop_functions(self) -> None:
         functions, self._functions = self._functions, None
@@ -245,6 +231,10 @@ class ForwardHooks:
         self._paused_in = None
         if self._functions is not None:
             self._functions.__enter__()  # type: ignore[no-untyped-call]
+
+
+def _shape_of(batch: Tensor | None) -> tuple[int, ...]:
+    return () if batch is None else tuple(batch.shape)
 
 
 def _leave(mode: FunctionalActivations) -> None:

@@ -133,8 +133,7 @@ class Phases:
             # what may turn out to be evaluation is not read together with a step
             together = sample is not None and forward.training
             gather = sample.gather if sample is not None and together else Gather()
-            wanted = sample is None or sample.detailed or not forward.training
-            wanted = wanted and self._wants_closely(forward)
+            wanted = (sample is None or sample.detailed or not forward.training) and self._wants_closely(forward)
             read = _measured(batch if wanted else None, gather)
             self._forwards.append(_OpenForward(forward, read if together else _read_alone(read, gather)))
             if batch is not None and forward.training:
