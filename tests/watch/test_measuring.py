@@ -28,7 +28,7 @@ from babysit.watch.facts import Facts, observe
 from babysit.watch.gather import Gather
 from babysit.watch.names import Names
 from babysit.watch.numbers import put_numbers
-from babysit.watch.parameters import UpdateSample, coverage, looks_initial
+from babysit.watch.parameters import UpdateSample, coverage, largest_gradient, looks_initial
 
 
 def call(name: str, outputs: Tensor, targets: Tensor, **options: object) -> Call:
@@ -380,3 +380,23 @@ def test_modes_and_values() -> None:
     x = torch.randn(100, 3)
     assert available_beside(x[:10]) == 100
     assert available_beside(x[torch.arange(10)]) == available_beside(x) == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64, torch.complex64])
+def test_the_largest_gradient(dtype: torch.dtype) -> None:
+    generator = np.random.default_rng(0)
+    parameters = [nn.Parameter(torch.zeros(shape, dtype=dtype)) for shape in ((3, 50), (0,), (7,), ())]
+    for item in parameters:
+        item.grad = torch.as_tensor(generator.standard_normal(item.shape) - 1).to(dtype)
+    parameters[0].grad[0, 0] = -9  # type: ignore[index]
+    untouched = nn.Parameter(torch.zeros(2))
+    found = largest_gradient([*parameters, untouched])
+    assert found is not None
+    assert float(found) == 9.0
+    for broken in (float("nan"), float("-inf")):
+        worse = nn.Parameter(torch.zeros(7, dtype=dtype))
+        worse.grad = torch.full_like(worse, broken)
+        found = largest_gradient([parameters[0], worse])
+        assert found is not None
+        np.testing.assert_equal(float(found), abs(broken))
+    assert largest_gradient([untouched]) is None

@@ -86,7 +86,7 @@ class Forward:
     Attributes:
         step: Steps taken before it.
         phase: ``"train"`` where a backward pass followed, else ``"evaluation"``.
-        model: Class name of the model.
+        model: Name of the model: its class's, where no other has the same.
         training: Whether the model was in training mode.
         shape: Of its first tensor; dimension 0 counts the examples.
         inputs: Its first tensor; ``None`` for integers.
@@ -104,6 +104,7 @@ class Forward:
         dropouts_training: How many of them were active.
         fewest_values: Fewest values that a batch normalisation took its statistics of a channel over.
         fewest_module: The one.
+        class_name: Of the model, where its name is another; else ``""``.
     """
 
     step: int
@@ -125,6 +126,7 @@ class Forward:
     dropouts_training: int = 0
     fewest_values: int | None = None
     fewest_module: str = ""
+    class_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

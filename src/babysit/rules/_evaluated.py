@@ -75,5 +75,4 @@ def trained_forwards(run: RunRecord) -> list[Forward]:
 def _trained_models(run: RunRecord, coverage: Iterable[Coverage]) -> set[str]:
     passes = Passes.of(run)
     paths = {path for item in coverage for path in item.trained if path}
-    found = {passes.model_of(path) or passes.first for path in paths}
-    return found | {model.rstrip("0123456789") for model in found}
+    return {passes.called(passes.model_of(path)) for path in paths}

@@ -2,15 +2,15 @@
 
 A watched step may call several models (two that play against each other), or one of them several times (on real and on
 made examples). The layers then follow each other in the order in which they were called, so that "the layer after" is
-only to be asked within one pass. The first model's paths are bare, those of further ones begin with their class name.
+only to be asked within one pass. The first model's paths are bare, those of further ones begin with their names.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from babysit.measure.record import LayerStats, RunRecord
 from babysit.rules._layers import is_activation, is_weighted
@@ -24,14 +24,16 @@ class Passes:
     """How the layers of a run's steps are told apart.
 
     Attributes:
-        models: Class names of the models that were called.
-        first: Class name of the one whose paths are bare.
-        repeated: Class names of those that a single step called more than once.
+        models: Names of the models that were called.
+        first: Name of the one whose paths are bare.
+        repeated: Names of those that a single step called more than once.
+        kinds: Class names of those that have other names.
     """
 
     models: frozenset[str] = frozenset()
     first: str = ""
     repeated: frozenset[str] = frozenset()
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, run: RunRecord) -> Passes:
@@ -39,9 +41,10 @@ class Passes:
         forwards = run.forwarded("train")
         calls = Counter((forward.step, forward.model) for forward in forwards)
         return cls(
-            frozenset(forward.model for forward in forwards),
+            frozenset(forward.model for forward in run.forwards),
             forwards[0].model if forwards else "",
             frozenset(model for (_, model), count in calls.items() if count > 1),
+            {forward.model: forward.class_name for forward in run.forwards if forward.class_name},
         )
 
     def model_of(self, module: str) -> str:
@@ -53,18 +56,31 @@ class Passes:
             ('', 'Critic', 'Critic2')
         """
         head = base(module).partition(".")[0]
-        return head if self.class_of(head) in self.models else ""
+        return head if self.called(head) in self.models else ""
 
-    def class_of(self, model: str) -> str:
-        """The class of a model by what its paths begin with, which ends with a number where there are more of it.
+    def called(self, model: str) -> str:
+        """The name in the records of a model's calls, by what its paths begin with.
+
+        Earlier versions told models of one class apart by a number in paths alone.
 
         Example:
             >>> passes = Passes(frozenset({"Generator", "Critic"}), "Generator")
-            >>> passes.class_of(""), passes.class_of("Critic2")
+            >>> passes.called(""), passes.called("Critic2")
             ('Generator', 'Critic')
         """
         known = model or self.first
         return known if known in self.models else known.rstrip(_DIGITS)
+
+    def class_of(self, model: str) -> str:
+        """The class of a model by what its paths begin with.
+
+        Example:
+            >>> passes = Passes(frozenset({"Net", "target"}), "Net", kinds={"target": "Net"})
+            >>> passes.class_of(""), passes.class_of("target")
+            ('Net', 'Net')
+        """
+        name = self.called(model)
+        return self.kinds.get(name, name)
 
     def split(self, layers: Sequence[LayerStats]) -> dict[str, list[list[LayerStats]]]:
         """The layers of a step by model, and of each model by pass, in the order in which they were called."""
@@ -77,9 +93,8 @@ class Passes:
         return {model: self._passes(model, parts) for model, parts in found.items()}
 
     def _passes(self, model: str, layers: list[LayerStats]) -> list[list[LayerStats]]:
-        kind = model or self.first
         first = next((base(layer.module) for layer in layers if carries(layer)), "")
-        if not first or not {kind, kind.rstrip(_DIGITS)} & self.repeated:
+        if not first or self.called(model) not in self.repeated:
             return [layers]
         passes: list[list[LayerStats]] = [[]]
         begun = False

@@ -123,7 +123,7 @@ def _is_fixed(run: RunRecord, passes: Passes, module: str) -> bool:
     called = {passes.model_of(path) for path in run.modules if not path.startswith("F.")}
     if called and model not in called:
         return True
-    modes = [call.training for call in run.forwarded("train") if call.model == (model or passes.first)]
+    modes = [call.training for call in run.forwarded("train") if call.model == passes.called(model)]
     return bool(modes) and not any(modes)
 
 
@@ -156,17 +156,17 @@ def _is_target(module: str, left_out: Sequence[str], look: Coverage, run: RunRec
     twins = [other for other in alike if passes.class_of(other) == kind]
     own = layers(left_out, model)
     whole = not layers(look.trained, model) and any(layers(look.trained, twin) == own for twin in twins)
-    return whole and _gets_other_inputs(kind, run)
+    return whole and _gets_other_inputs(kind, run, passes)
 
 
-def _gets_other_inputs(kind: str, run: RunRecord) -> bool:
+def _gets_other_inputs(kind: str, run: RunRecord, passes: Passes) -> bool:
     """Whether the models of a class are given different inputs within a step, as a target network is: states to come.
 
     Integers are not measured, and say nothing.
     """
     given: dict[int, set[object]] = {}
     for call in run.forwarded("train"):
-        if call.model == kind and call.inputs is not None:
+        if passes.class_of(call.model) == kind and call.inputs is not None:
             given.setdefault(call.step, set()).add((call.shape, call.inputs))
     return bool(given) and median(len(inputs) for inputs in given.values()) > 1
 

@@ -184,11 +184,11 @@ class ForwardHooks:
         gradient = torch.is_grad_enabled()
         if gradient and not is_trainable:
             return None  # a frozen network that the loss is made of: its mode says nothing of the training
-        modes = modes_of(module)
+        modes, name, kind = modes_of(module), self._names.name_of(root), type(root).__name__
         forward = Forward(
             step=self._owner.step,
             phase=TRAIN,
-            model=type(root).__name__,
+            model=name,
             training=module.training,
             shape=_shape_of(batch),
             available=0 if batch is None else available_beside(batch),
@@ -198,6 +198,7 @@ class ForwardHooks:
             norms_fresh=modes.norms_fresh,
             dropouts=modes.dropouts,
             dropouts_training=modes.dropouts_training,
+            class_name="" if kind == name else kind,
         )
         if gradient and self._owner.sample is not None:
             self._repeats.note((self._names.path(module), module.training, forward.shape), forward)
