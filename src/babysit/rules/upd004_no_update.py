@@ -25,7 +25,8 @@ class NoUpdate(Rule):
     above zero; where no parameter of any optimizer has a gradient when its step is taken, or every gradient, those of
     the biases included, is exactly zero then and was not after the backward pass; and where every step changes the
     weights, and yet each layer's norm is the same, to the last digit, before all of them, while the loss stays where it
-    began.
+    began. It also speaks where backward passes follow each other, an optimizer has the parameters, and no step is ever
+    taken.
 
     ## Why it hurts
     Nothing is learnt, while the time, the progress bar and the gradients look like a training.
@@ -39,12 +40,14 @@ class NoUpdate(Rule):
     keep the weights in float32.
 
     ## When it is a false alarm
-    When the steps are gathered over more than `min_samples` calls. Layers whose gradient is zero do not count beside
-    others, nor do runs of which a single sampled step changed a weight. Weights that are kept at one norm on purpose
-    (on a sphere, or binary ones) change their direction: they learn, and the rule is silent then.
+    When the steps are gathered over more than `min_samples` calls, or gradients are all that is wanted of a model that
+    an optimizer has. Layers whose gradient is zero do not count beside others, nor do runs of which a single sampled
+    step changed a weight. Weights that are kept at one norm on purpose (on a sphere, or binary ones) change their
+    direction: they learn, and the rule is silent then.
 
     ## Options
-    `min_samples` steps must have been sampled, so that a gradient summed over a few batches is not taken for it.
+    `min_samples` steps must have been sampled, or so many backward passes been made without any step, so that a
+    gradient summed over a few batches is not taken for it.
 
     ## References
     TrainCheck (OSDI 2025) has an optimizer without the model's parameters among its silent errors.
@@ -53,7 +56,7 @@ class NoUpdate(Rule):
     code: ClassVar[str] = "UPD004"
     name: ClassVar[str] = "no-update"
     severity: ClassVar[Severity] = Severity.ERROR
-    needs: ClassVar[tuple[str, ...]] = ("steps",)
+    needs: ClassVar[tuple[str, ...]] = ()
     source: ClassVar[str] = "Jiang et al., Training with Confidence (TrainCheck), OSDI 2025"
 
     min_samples: int = threshold(20, unit="sampled steps")
@@ -61,8 +64,16 @@ class NoUpdate(Rule):
     most: float = threshold(0.9, unit="share of the sampled steps that change weights")
     rounding: float = threshold(6e-8, unit="lr × gradient norm / weight norm", source="half of float32's epsilon")
 
+    def applies(self, run: RunRecord) -> bool:
+        """Whether there are steps, or is known that there were none."""
+        return bool(run.steps) or run.probe(_NO_STEP) is not None
+
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
+        probe = run.probe(_NO_STEP)
+        if probe is not None and probe.numbers["backward_passes"] >= self.min_samples:
+            yield self._without_step(int(probe.numbers["backward_passes"]), probe.texts["optimizer"])
+            return
         measured = [step for step in run.steps if any(layer.update_norm is not None for layer in step.layers)]
         if not all(layer.update_norm in (None, 0.0) for step in measured for layer in step.layers):
             yield from self._undone(run, measured)
@@ -75,6 +86,17 @@ class NoUpdate(Rule):
             yield from self._without_gradient(run, measured)
         elif len(cleared) >= self.min_samples and all(step.gradient_norm == 0 for step in measured):
             yield self._of_zeros(cleared)
+
+    def _without_step(self, passes: int, optimizer: str) -> Finding:
+        return self.finding(
+            f"{passes:,} backward passes gave gradients to parameters of an optimizer ({optimizer}), and it has not "
+            "taken a single step, so that nothing is learnt",
+            evidence=(
+                Evidence("steps", 0.0, 1.0),
+                Evidence("backward passes", float(passes), float(self.min_samples)),
+            ),
+            remedies=_NEVER_CALLED,
+        )
 
     def _undone(self, run: RunRecord, measured: Sequence[StepRecord]) -> Iterator[Finding]:
         """What steps change is put back before the next one."""
@@ -190,6 +212,11 @@ def _wanted(step: StepRecord) -> float | None:
     return max((share for share in shares if math.isfinite(share)), default=None)
 
 
+_NO_STEP = "no-step"
+_NEVER_CALLED = (
+    "call optimizer.step() after loss.backward(), inside the loop over the batches",
+    "see that no condition skips it, as one on accumulated batches that never comes true",
+)
 _REMEDIES = (
     "give the optimizer the parameters of this very model: make it after the model is complete, on its device",
     "see that optimizer.step() is called at every step, and that no condition or gradient scaler skips it",

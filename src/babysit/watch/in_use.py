@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -93,6 +94,21 @@ class OptimizersInUse:
     def forget(self) -> None:
         """Know nothing any longer of what was trained."""
         self._trained.clear()
+
+
+def that_holds(parameters: Iterable[Tensor]) -> str:
+    """Class name of an optimizer that has any of these, among all there are; ``""`` where none has.
+
+    Example:
+        >>> weight = torch.nn.Parameter(torch.ones(2))
+        >>> optimizer = torch.optim.SGD([weight], lr=0.1)
+        >>> that_holds([weight]), that_holds([torch.ones(2)])
+        ('SGD', '')
+    """
+    asked = {id(item) for item in parameters}
+    found = (item for item in gc.get_objects() if issubclass(type(item), Optimizer))
+    holders = (item for item in found if any(id(parameter) in asked for parameter in _parameters_of(item)))
+    return next((type(item).__name__ for item in holders), "")
 
 
 def _parameters_of(optimizer: Optimizer) -> Iterator[Tensor]:

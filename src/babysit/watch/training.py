@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from babysit.measure.record import TRAIN, Forward, Graph, LossTail, Record, RunHeader
+from babysit.measure.record import TRAIN, Forward, Graph, LossTail, Probe, Record, RunHeader
 from babysit.measure.sampling import is_sampled
 from babysit.watch.activations import ActivationSample, Alive
 from babysit.watch.batches import available_beside
@@ -26,7 +26,7 @@ from babysit.watch.graph import (
     picked_classes,
     read_graph,
 )
-from babysit.watch.in_use import OptimizersInUse
+from babysit.watch.in_use import OptimizersInUse, that_holds
 from babysit.watch.inputs import BATCHES
 from babysit.watch.losses import LossLog
 from babysit.watch.movement import Movement
@@ -45,6 +45,8 @@ Loss = float | Tensor
 _MOST_VALUES = 64
 _PUBLISHED_TOO = (2, 8, 32)
 _FEW = 0.05
+_UNUSUALLY_MANY = 16
+"""Backward passes before the first step, after which it is looked whether an optimizer has the parameters at all."""
 
 
 class Training:
@@ -97,6 +99,8 @@ class Training:
         self._leaves: list[Tensor] | None = None
         self._step_losses: list[Loss] = []
         self._backwards = 0
+        self._before_any_step = 0
+        self._unused_optimizer = ""
         self._own_losses: set[int] = set()
         self._several_losses = 0
         self._broken = False
@@ -124,6 +128,7 @@ class Training:
         if self.sample is not None and self.sample.detailed and self.phases.wants_targets:
             self._look_at_own_loss(loss)
         self._backwards += 1
+        self._before_any_step += 1
         self._step_losses.append(value)
         if self.sample is not None:
             self._look_before(loss, self.sample)
@@ -140,6 +145,8 @@ class Training:
             if self.sample is not None and self._looks_at_peaks(self.sample):
                 self.sample.note_peak(self.parameters, taken=False)
             return
+        if self._before_any_step == _UNUSUALLY_MANY and self.step == 0:  # while it still exists
+            self._unused_optimizer = that_holds(self._movement.parameters)
         self._movement.note(self._movement.parameters)
         if not self._by_hand:
             return
@@ -158,6 +165,7 @@ class Training:
     def skipped(self) -> None:
         """A gradient scaler found infinities and left a step out."""
         self._skipped += 1
+        self._before_any_step = 0
         self._step_losses.clear()
         self._backwards = 0
 
@@ -211,6 +219,9 @@ class Training:
         """Write what is not written yet."""
         if not self.optimizers.were_seen and self._movement.happened:
             self._finish_step(None)
+        if self.step == 0 and self._unused_optimizer:
+            passes = {"backward_passes": float(self._before_any_step)}
+            self._write(Probe("no-step", passes, texts={"optimizer": self._unused_optimizer}))
         self.phases.close(self.step)
         self.write_losses()
         self.publish(closing=True)
