@@ -31,7 +31,14 @@ BEFORE = (
     *("GRD004", "UPD003", "LOS007", "LOS009", "NRM001"),
 )
 """Faults of the model, the loss or the data that are there before the first update."""
-SAME = ({"INI002", "GRD001"}, {"INI003", "ACT002"}, {"DAT007", "LOS001"})
+RATES = ("LOS002", "LOS003", "UPD001", "UPD002")
+"""Learning rates that are too high or too low from the first update on."""
+LATER = ("los003_transformer.py", "upd001_warmup.py")
+"""Rates that are meant for a far longer training, which is not known before."""
+SAME = (
+    *({"INI002", "GRD001"}, {"INI003", "ACT002"}, {"DAT007", "LOS001"}),
+    *({"LOS002", "UPD002"}, {"LOS003", "UPD001"}),
+)
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,7 @@ def main() -> None:
     scripts += [
         (f"sick/{path.name}", code)
         for path in sorted(ZOO.glob("sick/*.py"))
-        if (code := path.name.partition("_")[0].upper()) in BEFORE
+        if (code := path.name.partition("_")[0].upper()) in BEFORE + RATES and path.name not in LATER
     ]
     tasks = [
         (name, code, seed, options.peers)

@@ -391,7 +391,7 @@ def test_the_own_rate_of_a_schedule_is_the_one_it_goes_up_to(schedule: str) -> N
         torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 100)
     subject, _ = supervised(model, [(torch.randn(4, 2), torch.arange(4) % 2)], F.cross_entropy, optimizer)
     rates = suggested_rate._optimizers(subject)
-    assert suggested_rate._rate_of(optimizer.param_groups[0]) == pytest.approx(0.1)
+    assert suggested_rate._rates_of(optimizer) == pytest.approx([0.1, 0.01])
     assert [group["lr"] for group in rates(model, 1.0).param_groups] == pytest.approx([1.0, 0.1])
 
 

@@ -71,3 +71,21 @@ def test_limits(changes: dict[str, float], expected: int) -> None:
 def test_only_what_was_measured_is_judged() -> None:
     assert check({"strength": 1.0}) == []
     assert check({}) == []
+
+
+def test_a_step_of_decay_beyond_zero_is_told_as_such() -> None:
+    """Adam divides by the size of the gradient, here that of the decay alone: each weight moves by the rate."""
+    torch.manual_seed(0)
+    net = nn.Linear(64, 10)
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.5, weight_decay=1e-2)
+    before = float(net.weight.detach().norm())
+    for parameter in net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    after = float(net.weight.detach().norm())
+    (finding,) = check({"strength": 1e-2, "weight_norm_before": before, "weight_norm_after": after})
+    assert "beyond zero" in finding.message
+    assert finding.severity == "warning"
+    (finding,) = check({"strength": 1e-2, "weight_norm_before": before, "weight_norm_after": before})
+    assert "does not reach the weights" in finding.message
+    assert finding.severity == "error"

@@ -423,4 +423,4 @@ def test_models_made_anew_all_the_time_are_forgotten(monkeypatch: pytest.MonkeyP
         assert names.path(copied[0]).endswith(".0")
     assert names.path(model[0]) == "0"
     assert len(asked) <= MOST_SEARCHES
-    assert len(names._modules) < 200
+    assert len(names._modules) < 300  # of 600

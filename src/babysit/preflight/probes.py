@@ -221,11 +221,11 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(
         "learning-rate",
         "Learning-rate range",
-        (),
+        ("LOS003", "UPD002"),
         _rates,
         _say_rates,
         share=0.3,
-        # no rule judges it here, as a model that is trained already has nothing to gain at any rate
+        # a model that is trained already has nothing to gain at any rate
         tells=lambda probe: "best" in probe.numbers,
     ),
 )

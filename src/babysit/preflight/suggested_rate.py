@@ -11,13 +11,14 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import nn
 
 from babysit.measure.record import Probe
 from babysit.preflight.batch import Batch
+from babysit.preflight.clipping import clips_gradients
 from babysit.preflight.isolation import isolated
 from babysit.preflight.learning_rate import RATES, tried, try_rates
 from babysit.preflight.longer_trials import MOST, middle_of_good, try_longer, usable_rates
@@ -65,11 +66,11 @@ def probe_rates(
 
     Returns:
         The probe of :func:`try_rates`, and where any rate is usable ``suggested``; ``given``, the optimizer's own rate,
-        which a schedule that warms up is still below. Suggested is, of the rates that were tried for longer (series
-        ``longer:lr`` and ``longer:loss``, the mean over the last quarter, infinite where it exploded;
-        ``longer_steps``), the middle one of those as good as the best; without the time or the batches for that, the
-        lowest that brings the loss down by ``ENOUGH`` of what the best does and is not next to one that explodes. A
-        reason instead where there is no time, or no rate.
+        ``first``, what it is while a schedule warms up, and ``clipped``, 1 where the script clips gradients. Suggested
+        is, of the rates that were tried for longer (series ``longer:lr`` and ``longer:loss``, the mean over the last
+        quarter, infinite where it exploded; ``longer_steps``), the middle one of those as good as the best; without the
+        time or the batches for that, the lowest that brings the loss down by ``ENOUGH`` of what the best does and is
+        not next to one that explodes. A reason instead where there is no time, or no rate.
     """
     reason = _without_rate(subject.optimizer)
     if reason:
@@ -85,8 +86,7 @@ def probe_rates(
     probe = _attempt(subject, batches, some, steps, begin + GRACE * time_limit)
     if not probe.numbers:
         return probe
-    given = {} if subject.optimizer is None else {"given": _rate_of(subject.optimizer.param_groups[0])}
-    probe = dataclasses.replace(probe, numbers={**probe.numbers, **_suggested(probe), **given})
+    probe = dataclasses.replace(probe, numbers={**probe.numbers, **_suggested(probe), **_own(subject.optimizer)})
     if "best" not in probe.numbers or not several:
         return probe
     return _tried_longer(subject, batches, probe, rates, begin, time_limit)
@@ -137,9 +137,28 @@ def _without_rate(optimizer: torch.optim.Optimizer | None) -> str:
     return ""
 
 
-def _rate_of(group: Mapping[str, Any]) -> float:
-    """The rate of a parameter group; where a schedule begins below it, that which it goes up to."""
-    return max(float(group[name]) for name in ("lr", "initial_lr", "max_lr") if name in group)
+def _own(optimizer: torch.optim.Optimizer | None) -> dict[str, float]:
+    """The rate that an optimizer is to have, the one that it has, and whether its gradients are clipped."""
+    if optimizer is None:
+        return {}
+    first = float(optimizer.param_groups[0]["lr"])
+    return {"given": _rates_of(optimizer)[0], "first": first, "clipped": float(clips_gradients())}
+
+
+def _rates_of(optimizer: torch.optim.Optimizer) -> list[float]:
+    """The rate of each parameter group; where a schedule begins below it, that which it goes up to.
+
+    Example:
+        >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        >>> optimizer.param_groups[0]["lr"] = 1e-4  # as a loop does that warms up by itself
+        >>> _rates_of(optimizer)
+        [0.1]
+    """
+    groups = optimizer.param_groups
+    rates = [max(float(group[name]) for name in ("lr", "initial_lr", "max_lr") if name in group) for group in groups]
+    made_with = float(optimizer.defaults.get("lr", 0.0))
+    # several rates are those of the groups, and the one that the optimizer was made with may be none of them
+    return [made_with] * len(rates) if len(set(rates)) == 1 and rates[0] < made_with else rates
 
 
 def _attempt(subject: Subject, batches: Sequence[Batch], rates: Sequence[float], steps: int, until: float) -> Probe:
@@ -152,7 +171,7 @@ def _attempt(subject: Subject, batches: Sequence[Batch], rates: Sequence[float],
 
 def _optimizers(subject: Subject) -> MakeOptimizer:
     """The subject's own optimizer with another rate; several groups keep the ratios of theirs."""
-    given = [] if subject.optimizer is None else list(map(_rate_of, subject.optimizer.param_groups))
+    given = [] if subject.optimizer is None else _rates_of(subject.optimizer)
 
     def make(model: nn.Module, rate: float) -> torch.optim.Optimizer:
         optimizer = subject.optimizer_for(model, lr=rate)

@@ -155,7 +155,8 @@ def plan_search(run: Run, subject: Subject) -> Plan:
         epochs=run.options.epochs,
     )
     rounds = ", ".join(f"{round_.name} {round_.trials} × {round_.epochs:g}" for round_ in plan.rounds)
-    run.display.note(f"plan: {rounds} epochs, then {plan.epochs} epochs of full training")
+    length = f"{plan.epochs} epoch{'s' if plan.epochs > 1 else ''}"
+    run.display.note(f"plan: {rounds} epochs, then {length} of full training")
     return plan
 
 

@@ -171,4 +171,5 @@ def _say(subject: Subject, training: Training, best: Best) -> str:
         return f"stopped: {training.trainer.stopped}"
     train = _at(training.evaluations, "train", best.epoch)
     gap = f", training {train.score:.4f}" if train and math.isfinite(train.score) else ""
-    return f"{training.epochs_done} epochs, best in epoch {best.epoch}: validation {name} {best.score:.4f}{gap}"
+    length = f"{training.epochs_done} epoch{'s' if training.epochs_done > 1 else ''}"
+    return f"{length}, best in epoch {best.epoch}: validation {name} {best.score:.4f}{gap}"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve, late_share, repeated_losses
+from babysit.rules._range_test import RangeTest
 from babysit.rules._updates import median_ratios, peak_ratio, ratios, working_range
 from babysit.rules._words import LECTURE, change_rate, number, percent, precisely, rate_at
 
@@ -30,6 +31,9 @@ class SlowLoss(Rule):
     excluded), whether that fall was real and even — on repeated evaluations of the same training examples where there
     are any, on the step losses with their noise otherwise — and how large the largest update of each layer was.
 
+    Before training, where the learning-rate range is tried: from which rate on the loss comes down at all within the
+    steps made at each, beside the rate that is given, which is the one that a schedule warms up to.
+
     ## Why it hurts
     The same number of steps at a higher rate would have gone ten or a hundred times as far. Accuracy may jump all the
     same: a hair's breadth decides which class has the largest probability while the probabilities, and with them the
@@ -42,10 +46,13 @@ class SlowLoss(Rule):
     ## When it is a false alarm
     A loss near its floor, or a fine-tuned model that starts low, is not judged; nor is a curve that falls and then
     stays flat (a plateau), that is flat and then falls (a late start), or that rose first. A task whose best loss is
-    close to chance and is approached in a straight line would be one.
+    close to chance and is approached in a straight line would be one. Before training it may be one where the gradients
+    of very many batches are to be added up for each step.
 
     ## Options
-    Raise `largest_fall` to hear about slow trainings that do get somewhere.
+    Raise `largest_fall` to hear about slow trainings that do get somewhere. `below` is how far below the lowest rate
+    that brings the loss down the given one has to lie: of 46 healthy scripts, three seeds each, all lay above it, and
+    of six whose rate is too low the nearest lay 320 times below it.
 
     ## References
     CS231n 2017, lecture 6: "if it's too kind of linear and too flat, you'll see that it's too low", and lr 1e-6, at
@@ -67,9 +74,13 @@ class SlowLoss(Rule):
     highest_rise: float = threshold(1.15, unit="× first level", source="too high a rate overshoots it")
     surely_small: float = threshold(_USUAL_UPDATE, unit="largest update norm / weight norm", source=LECTURE)
     surely_enough: float = threshold(1e-2, unit="largest update norm / weight norm", source="10 × the lecture's")
+    below: float = threshold(30.0, unit="lowest rate that brings the loss down / given rate")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
+        test = RangeTest.of(run)
+        if test is not None and 0 < test.given < test.falls[0] / self.below:
+            yield self._before_training(test)
         first, last = working_range(run)
         curve = Curve.of(run).part(first, last)
         long = len(run.losses) >= self.min_steps and len(curve.losses) >= max(self.min_steps // 2, 2)
@@ -96,6 +107,16 @@ class SlowLoss(Rule):
             ),
             remedies=(change_rate(rate, _raise_by(run)), "compare both for a few hundred steps before training on"),
             steps=(first, first + len(curve.losses) - 1),
+        )
+
+    def _before_training(self, test: RangeTest) -> Finding:
+        return self.finding(
+            f"{test.steps} steps bring the loss down at {number(test.falls[0])} and higher rates, and leave it as it "
+            f"was at lower ones: the learning rate is too low (lr {number(test.given)})",
+            evidence=(
+                Evidence("lowest rate that brings the loss down / given rate", test.falls[0] / test.given, self.below),
+            ),
+            remedies=(change_rate(test.given, test.suggested / test.given),),
         )
 
     def _low(self, curve: Curve, end: float) -> bool:

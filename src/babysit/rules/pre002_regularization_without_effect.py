@@ -10,6 +10,8 @@ from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._words import LECTURE, number, numbers_of
 
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True)
 class RegularizationWithoutEffect(Rule):
@@ -17,7 +19,7 @@ class RegularizationWithoutEffect(Rule):
 
     ## What it measures
     The loss without and with a regularisation of known strength, against the penalty that the weights should add; and
-    the norm of the weights before and after one step of weight decay alone.
+    the norm of the weights before and after one step of weight decay alone, which may also take them beyond zero.
 
     ## Why it hurts
     A regularisation that does not reach the weights is a setting without effect: raising it against overfitting does
@@ -90,9 +92,24 @@ class RegularizationWithoutEffect(Rule):
         before, after = numbers.get("weight_norm_before"), numbers.get("weight_norm_after")
         if before is None or after is None or after < before:
             return
+        if after > before * (1 + _ROUNDING):
+            yield self._too_far(before, after)
+            return
         yield self.finding(
             f"a step of weight decay alone leaves the weights' norm at {number(after)} (before: {number(before)}): "
             "it does not reach the weights",
             evidence=[Evidence("weight norm after the step", after, before)],
             remedies=("check that the optimizer's parameter groups with weight decay hold the model's weights",),
+        )
+
+    def _too_far(self, before: float, after: float) -> Finding:
+        return self.finding(
+            f"a step of weight decay alone takes the weights beyond zero, from a norm of {number(before)} to "
+            f"{number(after)}: the learning rate is too high for it",
+            evidence=[Evidence("weight norm after the step", after, before)],
+            remedies=(
+                "lower the learning rate, or the weight decay",
+                "with Adam take AdamW, whose decay is not divided by the size of the gradients",
+            ),
+            severity=Severity.WARNING,
         )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import median
 from typing import ClassVar
 
 from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._progress import is_stuck
-from babysit.rules._updates import median_ratios, working_steps
+from babysit.rules._range_test import RangeTest
+from babysit.rules._updates import median_ratios, ratios, working_steps
 from babysit.rules._words import LECTURE, change_rate, highest_rate, names, number
 
 
@@ -20,6 +22,9 @@ class HugeUpdate(Rule):
     ## What it measures
     For each layer, the norm of the update (weights after minus before) over the norm of the weights, as the median of
     the sampled steps after the first 20, or the first tenth, while there is something left to learn.
+
+    Before training, where the learning-rate range is tried: whether the loss explodes at the rate of the first step or
+    at a lower one, or that rate is above all at which the loss comes down, and the first updates are that large.
 
     ## Why it hurts
     Weights that are replaced within a few steps remember the last few mini-batches and nothing else. Where the loss
@@ -32,7 +37,8 @@ class HugeUpdate(Rule):
     ## When it is a false alarm
     Layers that start at zero or close to it take large steps until they have grown, for longer than the first tenth
     in a very short run. The lecture's own network (weights of 1e-4, raw pixels) runs at 0.09 for its first six epochs
-    and learns, which is why the limit is not lower.
+    and learns, which is why the limit is not lower. The range of rates is tried without clipping gradients: where a
+    script clips them, what is found before training is information.
 
     ## Options
     The lecture finds about 1e-3 with "a lot of variance in this range"; the limit leaves more than two orders.
@@ -52,6 +58,10 @@ class HugeUpdate(Rule):
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
+        test = RangeTest.of(run)
+        if test is not None:
+            yield from self._before_training(run, test)
+            return
         working = working_steps(run)
         typical = median_ratios(working, self.min_samples)
         huge = [module for module, value in typical.items() if value > self.largest]
@@ -72,4 +82,23 @@ class HugeUpdate(Rule):
             module="" if everywhere else worst,
             steps=(working[0].step, working[-1].step),
             severity=Severity.ERROR if is_stuck(run) else None,
+        )
+
+    def _before_training(self, run: RunRecord, test: RangeTest) -> Iterator[Finding]:
+        changes = [value for values in ratios(run.steps).values() for value in values]
+        usual = median(changes) if changes else 0.0
+        surely = test.explodes is not None and test.first >= test.explodes
+        if not surely and not (test.first > test.falls[1] and usual > self.largest):
+            return
+        yield self.finding(
+            f"{test.steps} steps bring the loss down at {number(test.falls[0])} … {number(test.falls[1])}"
+            + (f", and it explodes at {number(test.explodes)}" if test.explodes is not None else "")
+            + f"; the first step is to have lr {number(test.first)}: the learning rate is too high"
+            + (", unless clipping the gradients makes up for it" if test.clipped else ""),
+            evidence=(
+                Evidence("given learning rate", test.first, test.explodes),
+                *([Evidence("update / weights", usual, self.largest)] if usual else []),
+            ),
+            remedies=(change_rate(test.first, test.suggested / test.first),),
+            severity=Severity.INFO if test.clipped else None,
         )
