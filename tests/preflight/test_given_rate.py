@@ -55,8 +55,8 @@ def test_a_rate_that_is_too_low(build, make: Make, rate: float, digits: Data) ->
 def test_a_rate_that_is_too_high(build, make: Make, rate: float, digits: Data) -> None:
     model = build()
     (finding,) = found(model, digits, make(list(model.parameters()), rate)).values()
-    assert (finding.code, finding.severity) == ("UPD002", Severity.WARNING)
-    assert f"lr {rate:.3g}: the learning rate is too high" in finding.message
+    assert (finding.code, finding.severity) == ("LOS002", Severity.WARNING)
+    assert f"the learning rate is too high (lr {rate:.3g})" in finding.message
     wanted = float(finding.remedies[0].rpartition("→")[2])
     assert trained(build(), digits, make, wanted) < 0.5 < trained(build(), digits, make, rate)
 
@@ -134,7 +134,7 @@ main()
     ("rate", "clip", "code", "said"),
     [
         ("1e-6", "pass", 1, "warning LOS003"),
-        ("30", "nn.utils.clip_grad_norm_(model.parameters(), 0.1)", 0, "info UPD002"),
+        ("30", "nn.utils.clip_grad_norm_(model.parameters(), 0.1)", 0, "info LOS002"),
     ],
 )
 def test_of_a_script(rate: str, clip: str, code: int, said: str, tmp_path: Path) -> None:

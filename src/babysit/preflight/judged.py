@@ -132,9 +132,7 @@ JUDGED = (
         _gradients,
         "the model has no parameters that are trained",
     ),
-    Judged(
-        "updates", "Updates", ("LOS003", "UPD001", "UPD002", "UPD004", "UPD005"), _updates, "no optimizer was given"
-    ),
+    Judged("updates", "Updates", ("UPD001", "UPD002", "UPD004", "UPD005"), _updates, "no optimizer was given"),
     Judged(
         "normalisation", "Batch normalisation", ("NRM001", "GEN003"), _normalisation, "there is none in training mode"
     ),

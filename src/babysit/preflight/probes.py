@@ -221,7 +221,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(
         "learning-rate",
         "Learning-rate range",
-        ("LOS003", "UPD002"),
+        ("LOS002", "LOS003"),
         _rates,
         _say_rates,
         share=0.3,

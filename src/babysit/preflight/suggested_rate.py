@@ -139,10 +139,10 @@ def _without_rate(optimizer: torch.optim.Optimizer | None) -> str:
 
 def _own(optimizer: torch.optim.Optimizer | None) -> dict[str, float]:
     """The rate that an optimizer is to have, the one that it has, and whether its gradients are clipped."""
+    clipped = {"clipped": float(clips_gradients())}
     if optimizer is None:
-        return {}
-    first = float(optimizer.param_groups[0]["lr"])
-    return {"given": _rates_of(optimizer)[0], "first": first, "clipped": float(clips_gradients())}
+        return clipped
+    return {"given": _rates_of(optimizer)[0], "first": float(optimizer.param_groups[0]["lr"]), **clipped}
 
 
 def _rates_of(optimizer: torch.optim.Optimizer) -> list[float]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 
 from babysit.measure.record import RunRecord
+from babysit.rules._updates import ratios
 
 
 @dataclass(frozen=True)
@@ -48,3 +50,17 @@ class RangeTest:
             min(exploding, default=None),
             numbers["suggested"],
         )
+
+
+def is_before_training(run: RunRecord) -> bool:
+    """Whether the run is a check before training, whose few steps are made without clipping gradients.
+
+    The test of ``babysit train`` does not look at what a script does with its gradients.
+    """
+    probe = run.probe("learning-rate")
+    return probe is not None and ("clipped" in probe.numbers or not probe.numbers)
+
+
+def first_updates(run: RunRecord) -> float:
+    """The median update over the weights, of all layers and recorded steps; 0 where none was."""
+    return median([value for values in ratios(run.steps).values() for value in values] or [0.0])

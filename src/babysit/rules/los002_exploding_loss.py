@@ -13,6 +13,7 @@ from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve, running_median
 from babysit.rules._parts import Part, part_against_data, part_of_itself
+from babysit.rules._range_test import RangeTest, is_before_training
 from babysit.rules._words import LECTURE, change_rate, number, rate_at
 
 
@@ -28,6 +29,9 @@ class ExplodingLoss(Rule):
     Where the loss is a sum, the calls of loss functions tell its parts apart. A part that compares the model with
     itself, as the codes and the features of a quantizer, has no level to be held against: both of its sides grow.
 
+    Before training, where the learning-rate range is tried: whether the loss explodes at the rate of the first step, or
+    a lower one. It is a warning then.
+
     ## Why it hurts
     Each update overshoots, the next gradient is larger, and the loss runs away: NaN is the usual end. Even when the
     loss comes back, units have often been thrown so far off the data that they never fire again.
@@ -41,7 +45,8 @@ class ExplodingLoss(Rule):
     and are not judged. A loss that changes its own definition during training (a growing penalty) may be one. Nothing
     is said where only the parts that compare the model with itself grew, while those that are measured against data
     never rose over the limit and ended under `recovered`; where a part grew that no function of torch computes, that
-    is told as information, or as a warning if the run ends with it.
+    is told as information, or as a warning if the run ends with it. The range of rates is tried without clipping
+    gradients: where a script clips them, what is found before training is information.
 
     ## Options
     The factor is the lecture's for giving up on a trial of a search. An explosion that the run recovered from
@@ -64,6 +69,9 @@ class ExplodingLoss(Rule):
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
+        if is_before_training(run):
+            yield from self._before_training(run)
+            return
         curve = Curve.of(run)
         limit = self.factor * curve.initial
         if limit <= 0:
@@ -79,6 +87,19 @@ class ExplodingLoss(Rule):
         elif not self._grew(part_of_itself(run)):
             still = climbing or curve.final > limit
             yield self._of_a_part(curve, over, peak, learnt, Severity.WARNING if still else Severity.INFO)
+
+    def _before_training(self, run: RunRecord) -> Iterator[Finding]:
+        test = RangeTest.of(run)
+        if test is None or test.explodes is None or test.first < test.explodes:
+            return
+        yield self.finding(
+            f"{test.steps} steps bring the loss down at {number(test.falls[0])} … {number(test.falls[1])}, and it "
+            f"explodes at {number(test.explodes)}: the learning rate is too high (lr {number(test.first)})"
+            + (", unless clipping the gradients makes up for it" if test.clipped else ""),
+            evidence=(Evidence("given learning rate", test.first, test.explodes),),
+            remedies=(change_rate(test.first, test.suggested / test.first),),
+            severity=Severity.INFO if test.clipped else Severity.WARNING,
+        )
 
     def _of_the_rate(
         self, run: RunRecord, curve: Curve, over: NDArray[np.intp], peak: float, severity: Severity

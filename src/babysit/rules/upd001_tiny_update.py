@@ -9,6 +9,7 @@ from typing import ClassVar
 from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve
+from babysit.rules._range_test import RangeTest, first_updates, is_before_training
 from babysit.rules._updates import median_ratios, ratios, working_steps
 from babysit.rules._words import LECTURE, change_rate, highest_rate, names, number
 
@@ -22,6 +23,9 @@ class TinyUpdate(Rule):
     the sampled steps at which the learning rate was at work: after the first 20 steps, or the first tenth, and at a
     tenth or more of the largest rate. A layer whose updates were once of the usual size is not counted, nor is one
     that does not change at all (it is frozen, or no optimizer has it).
+
+    Before training, where the learning-rate range is tried: whether the first updates are that small, and the given
+    rate is far below all at which the loss comes down.
 
     ## Why it hurts
     At a ratio of 1e-5 it takes a hundred thousand steps of one mind to change the weights once over.
@@ -52,9 +56,13 @@ class TinyUpdate(Rule):
     floor: float = threshold(0.1, unit="× initial loss")
     learns: float = threshold(0.5, unit="× initial loss", source="where all updates are tiny, and do their work")
     min_samples: int = threshold(5, unit="sampled steps")
+    below: float = threshold(10.0, unit="lowest rate that brings the loss down / given rate")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
+        if is_before_training(run):
+            yield from self._before_training(run)
+            return
         curve = Curve.of(run)
         if len(curve.losses) and curve.final < self.floor * curve.initial:
             return
@@ -82,4 +90,19 @@ class TinyUpdate(Rule):
             else ("look at the initialisation and the activation functions below the last layer", "add batch norm"),
             module="" if everywhere else worst,
             steps=(working[0].step, working[-1].step),
+        )
+
+    def _before_training(self, run: RunRecord) -> Iterator[Finding]:
+        test, change = RangeTest.of(run), first_updates(run)
+        if test is None or not (0 < test.given < test.falls[0] / self.below and 0 < change < self.smallest):
+            return
+        yield self.finding(
+            f"the first steps change {number(change)} of the weights, against about {number(self.usual)}, and no rate "
+            f"below {number(test.falls[0])} brings the loss down: the learning rate is too low "
+            f"(lr {number(test.given)})",
+            evidence=(
+                Evidence("update / weights", change, self.smallest),
+                Evidence("lowest rate that brings the loss down / given rate", test.falls[0] / test.given, self.below),
+            ),
+            remedies=(change_rate(test.given, test.suggested / test.given),),
         )

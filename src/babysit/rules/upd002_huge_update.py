@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import median
 from typing import ClassVar
 
 from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._progress import is_stuck
-from babysit.rules._range_test import RangeTest
-from babysit.rules._updates import median_ratios, ratios, working_steps
+from babysit.rules._range_test import RangeTest, first_updates, is_before_training
+from babysit.rules._updates import median_ratios, working_steps
 from babysit.rules._words import LECTURE, change_rate, highest_rate, names, number
 
 
@@ -23,8 +22,8 @@ class HugeUpdate(Rule):
     For each layer, the norm of the update (weights after minus before) over the norm of the weights, as the median of
     the sampled steps after the first 20, or the first tenth, while there is something left to learn.
 
-    Before training, where the learning-rate range is tried: whether the loss explodes at the rate of the first step or
-    at a lower one, or that rate is above all at which the loss comes down, and the first updates are that large.
+    Before training, where the learning-rate range is tried: whether the first updates are that large, and the rate of
+    the first step is above all at which the loss comes down.
 
     ## Why it hurts
     Weights that are replaced within a few steps remember the last few mini-batches and nothing else. Where the loss
@@ -58,9 +57,8 @@ class HugeUpdate(Rule):
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
-        test = RangeTest.of(run)
-        if test is not None:
-            yield from self._before_training(run, test)
+        if is_before_training(run):
+            yield from self._before_training(run)
             return
         working = working_steps(run)
         typical = median_ratios(working, self.min_samples)
@@ -84,20 +82,17 @@ class HugeUpdate(Rule):
             severity=Severity.ERROR if is_stuck(run) else None,
         )
 
-    def _before_training(self, run: RunRecord, test: RangeTest) -> Iterator[Finding]:
-        changes = [value for values in ratios(run.steps).values() for value in values]
-        usual = median(changes) if changes else 0.0
-        surely = test.explodes is not None and test.first >= test.explodes
-        if not surely and not (test.first > test.falls[1] and usual > self.largest):
+    def _before_training(self, run: RunRecord) -> Iterator[Finding]:
+        test, change = RangeTest.of(run), first_updates(run)
+        if test is None or not (test.first > test.falls[1] and change > self.largest):
             return
         yield self.finding(
-            f"{test.steps} steps bring the loss down at {number(test.falls[0])} … {number(test.falls[1])}"
-            + (f", and it explodes at {number(test.explodes)}" if test.explodes is not None else "")
-            + f"; the first step is to have lr {number(test.first)}: the learning rate is too high"
+            f"the first steps change {number(change)} of the weights, against about 0.001, and no rate above "
+            f"{number(test.falls[1])} brings the loss down: the learning rate is too high (lr {number(test.first)})"
             + (", unless clipping the gradients makes up for it" if test.clipped else ""),
             evidence=(
-                Evidence("given learning rate", test.first, test.explodes),
-                *([Evidence("update / weights", usual, self.largest)] if usual else []),
+                Evidence("update / weights", change, self.largest),
+                Evidence("given learning rate", test.first, test.falls[1]),
             ),
             remedies=(change_rate(test.first, test.suggested / test.first),),
             severity=Severity.INFO if test.clipped else None,
