@@ -93,3 +93,46 @@ def test_and_so_are_updates_by_hand_beside_an_optimizer() -> None:
                     item.sub_(0.01 * item.grad)
     assert monitor.steps == 40
     assert "UPD004" not in {item.code for item in monitor.findings}
+
+
+@pytest.mark.parametrize("make", [mlp, convolutional])
+def test_what_is_lost_where_the_weights_were_moved_to_is_no_loss_of_the_step(make) -> None:
+    """Sharpness-aware minimisation: the gradient of the second pass is taken from another place."""
+    model = make()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    losses = []
+    with Monitor() as monitor:
+        for x, y in batches(60):
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            losses.append(loss.item())
+            before = [item.detach().clone() for item in model.parameters()]
+            with torch.no_grad():
+                for item in model.parameters():
+                    assert item.grad is not None
+                    item.add_(0.05 * item.grad)
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            with torch.no_grad():
+                for item, value in zip(model.parameters(), before, strict=True):
+                    item.copy_(value)
+            optimizer.step()
+            optimizer.zero_grad()
+    # before the first step it is not known who takes the steps
+    assert monitor.record.losses[-59:] == pytest.approx(losses[-59:])
+
+
+def test_the_losses_of_accumulated_batches_add_up() -> None:
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    sums = []
+    with Monitor() as monitor:
+        for number, (x, y) in enumerate(batches(80)):
+            loss = F.cross_entropy(model(x), y) / 4
+            loss.backward()
+            sums = [*sums, 0.0] if number % 4 == 0 else sums
+            sums[-1] += loss.item()
+            if number % 4 == 3:
+                optimizer.step()
+                optimizer.zero_grad()
+    assert monitor.record.losses == pytest.approx(sums)

@@ -202,7 +202,8 @@ class Capture(TorchFunctionMode):
             return
         self._optimizer = optimizer
         if self._loss is not None:
-            self._hand_over()
+            with torch.inference_mode(False), torch.enable_grad():  # a script may take its steps in a block without
+                self._hand_over()
 
     def _stop_recording(self) -> None:
         # while one of the functions is handled, as Tensor.backward is one, this mode is not in place

@@ -100,6 +100,7 @@ class Training:
         self._step_losses: list[Loss] = []
         self._backwards = 0
         self._before_any_step = 0
+        self._written: tuple[int, int] | None = None
         self._unused_optimizer = ""
         self._own_losses: set[int] = set()
         self._several_losses = 0
@@ -129,7 +130,8 @@ class Training:
             self._look_at_own_loss(loss)
         self._backwards += 1
         self._before_any_step += 1
-        self._step_losses.append(value)
+        if not self._is_tried_elsewhere():
+            self._step_losses.append(value)
         if self.sample is not None:
             self._look_before(loss, self.sample)
         if isinstance(value, float) and not math.isfinite(value) and not self._broken:
@@ -264,6 +266,20 @@ class Training:
         if self.step >= BATCHES or closing:
             for probe in self.phases.inputs.probes(facts):
                 self._write(probe)
+
+    def _is_tried_elsewhere(self) -> bool:
+        """Whether the weights were moved since the step's first backward pass, as by sharpness-aware minimisation.
+
+        What is lost there is no part of the step's loss.
+        """
+        optimizer = self.optimizers.first
+        parameters = [] if optimizer is None else optimizer.param_groups[0]["params"]
+        if not parameters:
+            return False
+        written = id(parameters[0]), parameters[0]._version
+        if self._backwards == 1 or self._written is None:
+            self._written = written
+        return written != self._written
 
     def _new_sample(self, step: int) -> StepSample | None:
         if not is_sampled(step):
