@@ -257,6 +257,66 @@ def test_gradients_on_their_own_for_updates_by_hand() -> None:
     assert loss_of(captured(by_hand)) == pytest.approx(F.cross_entropy(model(x), y).item())
 
 
+def test_a_state_that_the_script_sets_anew_before_each_step() -> None:
+    """A recurrent model that keeps its state, with the graph of the step that made it."""
+
+    class Keeping(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell, self.head = nn.LSTM(1, 5), nn.Linear(5, 1)
+            self.state = (torch.zeros(1, 1, 5), torch.zeros(1, 1, 5))
+
+        def forward(self, x: Tensor) -> Tensor:
+            out, self.state = self.cell(x.view(len(x), 1, -1), self.state)
+            return self.head(out[-1, 0])
+
+    torch.manual_seed(0)
+    model = Keeping()
+    x, y = torch.randn(7), torch.randn(1)
+
+    def train() -> None:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(2):
+            model.state = (torch.zeros(1, 1, 5), torch.ones(1, 1, 5))
+            F.mse_loss(model(x), y).backward()
+            optimizer.step()
+
+    subject = captured(train)
+    with isolated(subject.model) as twin:
+        for _ in range(2):
+            loss = subject.loss(twin, subject.batch)
+            loss.backward()
+    out, _ = model.cell(x.view(7, 1, 1), (torch.zeros(1, 1, 5), torch.ones(1, 1, 5)))
+    assert loss.item() == pytest.approx(F.mse_loss(model.head(out[-1, 0]), y).item())
+
+
+@pytest.mark.parametrize("how", ["no_grad", "detach", "in place", "data"])
+def test_whether_a_model_makes_the_targets(how: str) -> None:
+    """The value of a state is to be what comes after it, as another network or the same one says."""
+    torch.manual_seed(0)
+    model, other = nn.Linear(4, 2), nn.Linear(4, 2)
+    states, after, reward = torch.randn(8, 4), torch.randn(8, 4), torch.randn(8)
+
+    def train() -> None:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        wanted = torch.zeros(8)
+        if how == "no_grad":
+            with torch.no_grad():
+                wanted = other(after).max(1)[0]
+            wanted = reward + 0.9 * wanted
+        elif how == "detach":
+            wanted = reward + 0.9 * model(after).max(1)[0].detach()
+        elif how == "in place":
+            with torch.no_grad():
+                for number in range(8):
+                    wanted[number] = other(after[number]).max()
+            wanted = wanted[torch.arange(8)]
+        F.mse_loss(wanted, model(states)[:, 0]).backward()
+        optimizer.step()
+
+    assert captured(train).taught is (how != "data")
+
+
 def test_evaluation_before_training_is_passed_over() -> None:
     model = nn.Linear(4, 3)
     x, y = torch.randn(8, 4), torch.randint(0, 3, (8,))
