@@ -246,6 +246,65 @@ def test_lbfgs() -> None:
         made.step(lambda: subject.loss(twin, subject.batch))
 
 
+def test_a_bare_tensor_in_a_closure_that_clears_the_gradient_within() -> None:
+    """Its gradient is read before there is any, which writes to nothing."""
+    weights = torch.tensor([1.0, 2.0], dtype=torch.double, requires_grad=True)
+    x, y = torch.arange(8, dtype=torch.double), torch.arange(8, dtype=torch.double) * 3
+    optimizer = torch.optim.LBFGS([weights])
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = ((weights[0] + weights[1] * x - y) ** 2).mean()
+        loss.backward()
+        return loss
+
+    subject = captured(lambda: optimizer.step(closure))
+    assert probe_gradient(subject, time_limit=1.0).numbers["error"] < 1e-6
+
+
+def test_an_optimizer_that_steps_without_gradients() -> None:
+    """As sharpness-aware minimisation does: its second step is one of the optimizer within."""
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    x, y = torch.randn(8, 4), torch.randint(0, 3, (8,))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def train() -> None:
+        F.cross_entropy(model(x), y).backward()
+        with torch.no_grad():
+            optimizer.step()
+
+    def found(subject: Subject) -> None:
+        grads.append(torch.is_grad_enabled())
+        raise Stop
+
+    grads: list[bool] = []
+    capture = Capture(found, lambda _: None)
+    capture.start()
+    try:
+        with pytest.raises(Stop):
+            train()
+    finally:
+        capture.stop()
+    assert grads == [True]
+
+
+@pytest.mark.parametrize("solved", [True, False])
+def test_whether_inputs_reach_the_model_by_way_of_other_functions(solved: bool) -> None:
+    """A state, to which a solver adds what the model gives for it."""
+    torch.manual_seed(0)
+    model = nn.Linear(2, 2)
+    begin, end = torch.randn(8, 2), torch.randn(8, 2)
+
+    def train() -> None:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        state = begin + 0.1 * model(begin) if solved else model(begin)
+        (model(state) - (end if solved else begin)).square().mean().backward()
+        optimizer.step()
+
+    assert captured(train).entangled is solved
+
+
 def test_gradients_on_their_own_for_updates_by_hand() -> None:
     torch.manual_seed(0)
     model = nn.Linear(4, 3)

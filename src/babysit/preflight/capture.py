@@ -132,8 +132,9 @@ class Capture(TorchFunctionMode):
             if getattr(func, "__name__", "") in LOSSES:
                 self._loss_raised(Seen(func, None, args, kwargs, torch.zeros(()), copies))
             raise
+        is_read = result is None and getattr(func, "__name__", "") == "__get__"  # a property that holds nothing yet
         if (
-            not self._done and self._loss is None and (tensors_of(result) or result is None)
+            not self._done and self._loss is None and not is_read and (tensors_of(result) or result is None)
         ):  # it ends within Tensor.backward
             self._note(Seen(func, None, args, kwargs, result, copies), before)
         return result
@@ -240,6 +241,7 @@ class Capture(TorchFunctionMode):
         if _get_current_function_mode_stack()[-1:] == [self]:  # type: ignore[no-untyped-call]
             self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
+    @torch.enable_grad()  # an optimizer may step under no_grad
     def _hand_over(self, *, verified: bool = True) -> None:
         self.stop()
         assert self._loss is not None
@@ -299,7 +301,16 @@ def subject_of(calls: list[Seen], loss: Tensor, optimizer: Optimizer | None, *, 
     size = next((len(item) for item in [*inputs, *targets] if item.dim()), 1)
     batch = Batch(tuple(inputs), tuple(targets), size)
     elsewhere = _elsewhere(model, optimizer, optimized)
-    subject = Subject(model, batch, step.outputs_of, step.loss_of, optimizer, elsewhere=elsewhere, fixed_size=True)
+    subject = Subject(
+        model,
+        batch,
+        step.outputs_of,
+        step.loss_of,
+        optimizer,
+        elsewhere=elsewhere,
+        fixed_size=True,
+        entangled=_is_entangled(kept),
+    )
     if not verified:
         return subject
     with warnings.catch_warnings():
@@ -344,6 +355,20 @@ def _needed(calls: list[Seen], loss: Tensor) -> list[Seen]:
             kept.append(item)
             wanted |= {id(tensor) for tensor in tensors_of((item.args, item.kwargs))}
     return kept[::-1]
+
+
+def _is_entangled(kept: Sequence[Seen]) -> bool:
+    """Whether what a module is given also leads to another module through a function."""
+    made = {id(item) for call in kept for item in call.makes}
+    given = {id(item) for call in kept if call.module is not None for item in tensors_of((call.args, call.kwargs))}
+    leading: set[int] = set()
+    for call in reversed(kept):
+        tensors = {id(item) for item in tensors_of((call.args, call.kwargs))}
+        if call.module is None and leading & {id(item) for item in call.makes} and (tensors & given) - made:
+            return True
+        if call.module is not None or leading & {id(item) for item in call.makes}:
+            leading |= tensors
+    return False
 
 
 def _model_of(kept: list[Seen], optimized: set[int]) -> tuple[nn.Module, dict[int, str]]:
