@@ -246,6 +246,65 @@ def test_lbfgs() -> None:
         made.step(lambda: subject.loss(twin, subject.batch))
 
 
+def test_a_bare_tensor_in_a_closure_that_clears_the_gradient_within() -> None:
+    """Its gradient is read before there is any, which writes to nothing."""
+    weights = torch.tensor([1.0, 2.0], dtype=torch.double, requires_grad=True)
+    x, y = torch.arange(8, dtype=torch.double), torch.arange(8, dtype=torch.double) * 3
+    optimizer = torch.optim.LBFGS([weights])
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = ((weights[0] + weights[1] * x - y) ** 2).mean()
+        loss.backward()
+        return loss
+
+    subject = captured(lambda: optimizer.step(closure))
+    assert probe_gradient(subject, time_limit=1.0).numbers["error"] < 1e-6
+
+
+def test_an_optimizer_that_steps_without_gradients() -> None:
+    """As sharpness-aware minimisation does: its second step is one of the optimizer within."""
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    x, y = torch.randn(8, 4), torch.randint(0, 3, (8,))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def train() -> None:
+        F.cross_entropy(model(x), y).backward()
+        with torch.no_grad():
+            optimizer.step()
+
+    def found(subject: Subject) -> None:
+        grads.append(torch.is_grad_enabled())
+        raise Stop
+
+    grads: list[bool] = []
+    capture = Capture(found, lambda _: None)
+    capture.start()
+    try:
+        with pytest.raises(Stop):
+            train()
+    finally:
+        capture.stop()
+    assert grads == [True]
+
+
+@pytest.mark.parametrize("solved", [True, False])
+def test_whether_inputs_reach_the_model_by_way_of_other_functions(solved: bool) -> None:
+    """A state, to which a solver adds what the model gives for it."""
+    torch.manual_seed(0)
+    model = nn.Linear(2, 2)
+    begin, end = torch.randn(8, 2), torch.randn(8, 2)
+
+    def train() -> None:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        state = begin + 0.1 * model(begin) if solved else model(begin)
+        (model(state) - (end if solved else begin)).square().mean().backward()
+        optimizer.step()
+
+    assert captured(train).entangled is solved
+
+
 def test_gradients_on_their_own_for_updates_by_hand() -> None:
     torch.manual_seed(0)
     model = nn.Linear(4, 3)
@@ -255,6 +314,66 @@ def test_gradients_on_their_own_for_updates_by_hand() -> None:
         torch.autograd.grad(F.cross_entropy(model(x), y), list(model.parameters()))
 
     assert loss_of(captured(by_hand)) == pytest.approx(F.cross_entropy(model(x), y).item())
+
+
+def test_a_state_that_the_script_sets_anew_before_each_step() -> None:
+    """A recurrent model that keeps its state, with the graph of the step that made it."""
+
+    class Keeping(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell, self.head = nn.LSTM(1, 5), nn.Linear(5, 1)
+            self.state = (torch.zeros(1, 1, 5), torch.zeros(1, 1, 5))
+
+        def forward(self, x: Tensor) -> Tensor:
+            out, self.state = self.cell(x.view(len(x), 1, -1), self.state)
+            return self.head(out[-1, 0])
+
+    torch.manual_seed(0)
+    model = Keeping()
+    x, y = torch.randn(7), torch.randn(1)
+
+    def train() -> None:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(2):
+            model.state = (torch.zeros(1, 1, 5), torch.ones(1, 1, 5))
+            F.mse_loss(model(x), y).backward()
+            optimizer.step()
+
+    subject = captured(train)
+    with isolated(subject.model) as twin:
+        for _ in range(2):
+            loss = subject.loss(twin, subject.batch)
+            loss.backward()
+    out, _ = model.cell(x.view(7, 1, 1), (torch.zeros(1, 1, 5), torch.ones(1, 1, 5)))
+    assert loss.item() == pytest.approx(F.mse_loss(model.head(out[-1, 0]), y).item())
+
+
+@pytest.mark.parametrize("how", ["no_grad", "detach", "in place", "data"])
+def test_whether_a_model_makes_the_targets(how: str) -> None:
+    """The value of a state is to be what comes after it, as another network or the same one says."""
+    torch.manual_seed(0)
+    model, other = nn.Linear(4, 2), nn.Linear(4, 2)
+    states, after, reward = torch.randn(8, 4), torch.randn(8, 4), torch.randn(8)
+
+    def train() -> None:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        wanted = torch.zeros(8)
+        if how == "no_grad":
+            with torch.no_grad():
+                wanted = other(after).max(1)[0]
+            wanted = reward + 0.9 * wanted
+        elif how == "detach":
+            wanted = reward + 0.9 * model(after).max(1)[0].detach()
+        elif how == "in place":
+            with torch.no_grad():
+                for number in range(8):
+                    wanted[number] = other(after[number]).max()
+            wanted = wanted[torch.arange(8)]
+        F.mse_loss(wanted, model(states)[:, 0]).backward()
+        optimizer.step()
+
+    assert captured(train).taught is (how != "data")
 
 
 def test_evaluation_before_training_is_passed_over() -> None:

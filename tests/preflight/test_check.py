@@ -262,6 +262,45 @@ def test_a_sum_of_as_many_losses_as_each_has_examples(reduction: str, codes: set
     assert codes == {"PRE001"} & {item.code for item in report.findings}
 
 
+def test_a_sum_of_more_losses_than_are_recorded() -> None:
+    """As of the words of a sequence, one by one, of which there are as many as classes."""
+    torch.manual_seed(0)
+    x, y = torch.randn(1, CLASSES * 5, 8), torch.randint(CLASSES * 5, (1, CLASSES * 5))
+    model = nn.Linear(8, CLASSES * 5)
+
+    def loss_of(outputs: Tensor, targets: Tensor) -> Tensor:
+        return sum(F.cross_entropy(item[None], given[None]) for item, given in zip(outputs[0], targets[0], strict=True))
+
+    report = check(model, loss_of, (x, y), seconds=0.5)
+    assert initial(report)["expected"] == pytest.approx(CLASSES * 5 * math.log(CLASSES * 5), rel=0.1)
+    assert "PRE001" not in {item.code for item in report.findings}
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_large_outputs_are_no_sum_over_the_batch(data: tuple[Tensor, Tensor], reduction: str) -> None:
+    """Even where the loss is as many times too high as there are examples."""
+    x, y = (item[:8] for item in data)
+    torch.manual_seed(0)
+    model = nn.Linear(20, CLASSES)
+    if reduction == "mean":
+        with torch.no_grad():
+            model.weight.mul_(8 * math.log(CLASSES) / F.cross_entropy(model(x), y))
+            for _ in range(20):  # of large outputs the loss is in proportion to their size
+                model.weight.mul_(8 * math.log(CLASSES) / F.cross_entropy(model(x), y))
+    report = check(model, lambda outputs, given: F.cross_entropy(outputs, given, reduction=reduction), (x, y))
+    found = next(item.message for item in report.findings if item.code == "PRE001")
+    assert ("sums over the batch" in found) is (reduction == "sum")
+
+
+def test_no_remedy_scales_tokens() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(50, 128), nn.Linear(128, 50, bias=False))
+    model[1].weight = model[0].weight
+    report = check(model, F.cross_entropy, (torch.randint(50, (64,)), torch.randint(50, (64,))), seconds=0.5)
+    (finding,) = [item for item in report.findings if item.code == "PRE001"]
+    assert not any("inputs" in remedy for remedy in finding.remedies)
+
+
 def test_a_row_says_what_was_measured_whether_all_is_well_or_not(data: tuple[Tensor, Tensor]) -> None:
     apart, together = check(mlp(), F.cross_entropy, data, seconds=0.5), check(Centred(), F.cross_entropy, data)
     # what follows, the gradient, takes time that there may not be

@@ -547,3 +547,10 @@ def test_the_row_of_an_embedding_for_padding_is_left_out(tied: bool) -> None:
     probe = probe_gradient(subject(Padded(tied=tied), words, classes()), entries=2)
     assert probe.numbers["error"] < 1e-5
     assert "embed.weight" in probe.texts["names"].split()
+
+
+def test_a_loss_of_zero_without_a_slope() -> None:
+    """As of a batch of which nothing counts: there is no scale that a difference could be held against."""
+    batch = Batch(torch.randn(8, 4), torch.zeros(8, 3), 8)
+    subject = Subject(nn.Linear(4, 3), batch, call, lambda model, given: (0.0 * call(model, given)).sum())
+    assert probe_gradient(subject, time_limit=1.0).numbers["error"] == 0.0

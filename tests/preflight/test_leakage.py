@@ -92,6 +92,10 @@ NOT_APPLICABLE: dict[str, tuple[Build, str]] = {
     "its own loss": (lambda s: s.table(OwnLoss()), "no row for every example"),
     "compares all pairs": (lambda s: s.table(Pairs()), "with each other"),
     "time-major": (lambda s: s.text(s.Recurrent(batch_first=False), form="time-major"), "time-major"),
+    "one sentence": (
+        lambda s: s.subject(Tagger(), torch.randint(9, (12,)), torch.randint(3, (12,))),
+        "a single row of tokens",
+    ),
     "a graph": (
         lambda s: s.subject(Graph(), (torch.randn(12, 4), torch.randint(12, (2, 30))), torch.randint(3, (12,))),
         "edges of a graph",
@@ -125,6 +129,17 @@ class TimeMajor(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.layer(x)[0][-1])
+
+
+class Tagger(nn.Module):
+    """Of one sentence, without a dimension for others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.layer, self.head = nn.Embedding(9, 16), nn.LSTM(16, 8, bidirectional=True), nn.Linear(16, 3)
+
+    def forward(self, words: Tensor) -> Tensor:
+        return self.head(self.layer(self.table(words).view(len(words), 1, -1))[0].flatten(1))
 
 
 class Answering(nn.Module):

@@ -119,7 +119,7 @@ def test_a_pass_over_the_training_set_beside_another_is_as_it_should_be() -> Non
 
 def test_data_with_few_different_values_says_nothing() -> None:
     run = watched(40)
-    for change in ({"distinct": 30}, {"seen": 25}, {"inputs": None}):
+    for change in ({"distinct": 30}, {"seen": 25}, {"inputs": None}, {"shape": (50,)}):
         forwards = tuple(
             dataclasses.replace(item, **change) if item.phase == "train" and item.step < 40 else item
             for item in run.forwards

@@ -131,8 +131,14 @@ def test_plain_descent_that_came_through_it_is_warned() -> None:
     (finding,) = RULE.check(plain(1e4, [1.0] * 60, optimizer="SGD"))
     assert finding.severity == "warning"
     assert "the training came through it" in finding.message
+    run = plain(1e4, [1.0] * 60, optimizer="SGD")
+    begin = run.steps[0]
+    assert len(list(RULE.check(dataclasses.replace(run, steps=(dataclasses.replace(begin, lr=1e-6),))))) == 1
+    large = dataclasses.replace(begin.layers[0], weight_norm=1e5, gradient_norm=0.1)
     for silent in (
         plain(1e4, [1.0] * 60, optimizer="Adam"),
+        # large constants among the weights, whose gradient moves nothing far
+        dataclasses.replace(run, steps=(dataclasses.replace(begin, lr=0.1, layers=(large,)),)),
         plain(1e4, [1.0] * 60, optimizer=""),
         plain(1e4, [1.0] * 60, optimizer="SGD", progress=False),
         plain(1e4, [-1.0] * 60, optimizer="SGD"),

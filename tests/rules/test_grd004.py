@@ -38,8 +38,18 @@ def test_used_but_cut_off() -> None:
     assert finding.severity is Severity.ERROR
     assert finding.module == "encoder.0"
     assert "2 of 3 modules" in finding.message
-    assert "cut off from the loss" in finding.message
+    assert "does not reach the loss" in finding.message
     assert "between encoder.0, encoder.2 and the loss" in finding.remedies[0]
+
+
+def test_what_the_last_of_several_blocks_gives_beside_what_is_used_is_information() -> None:
+    for last, severity in (("1", Severity.INFO), ("0", Severity.ERROR)):
+        left = run((f"blocks.{last}.rest",))
+        names = tuple(f"blocks.{place}.{part}" for place in (0, 1) for part in ("rest", "out"))
+        trained = tuple(name for name in names if name != f"blocks.{last}.rest")
+        looks = tuple(dataclasses.replace(look, trained=trained) for look in left.coverage)
+        (finding,) = RULE.check(dataclasses.replace(left, coverage=looks))
+        assert finding.severity is severity
 
 
 def test_unused() -> None:

@@ -49,6 +49,14 @@ def test_evaluations_of_the_validation_examples_count_by_the_larger_limit() -> N
         assert len(list(RULE.check(record([2.0] * 100, validation=up_and_down)))) == count
 
 
+def test_two_batches_in_turns_are_no_oscillation() -> None:
+    falling = np.linspace(1.0, 0.3, 300)
+    turns = falling * np.where(np.arange(300) % 2, 1.5, 0.7)
+    assert list(RULE.check(record(turns.tolist(), batch_size=1))) == []
+    begun = np.where(np.arange(300) < 100, falling, turns)  # it began later: the steps make it
+    assert len(list(RULE.check(record(begun.tolist(), batch_size=1)))) == 1
+
+
 def test_a_cycle_on_one_batch() -> None:
     run = record([0.4, 0.7, 0.35, 0.42] * 50, batch_size=300)
     called = Forward(0, "train", "", True, (300, 4), examples=300, distinct=300)

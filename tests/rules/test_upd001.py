@@ -36,6 +36,18 @@ def test_one_layer_of_two_is_named_with_another_remedy() -> None:
     assert not any("learning rate" in remedy for remedy in finding.remedies)
 
 
+@pytest.mark.parametrize(("gradient", "count"), [(1e-6, 1), (1e3, 0)])
+def test_one_layer_that_the_loss_feels_has_large_constants(gradient: float, count: int) -> None:
+    run = run_with({"low": [1e-7] * STEPS, "high": [1e-3] * STEPS})
+    steps = tuple(
+        dataclasses.replace(
+            step, layers=tuple(dataclasses.replace(layer, gradient_norm=gradient) for layer in step.layers)
+        )
+        for step in run.steps
+    )
+    assert len(list(RULE.check(dataclasses.replace(run, steps=steps)))) == count
+
+
 def test_frozen_layers_are_another_matter() -> None:
     assert list(RULE.check(run_with({"frozen": [0.0] * STEPS, "high": [1e-3] * STEPS}))) == []
 

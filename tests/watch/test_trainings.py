@@ -243,6 +243,43 @@ def test_classes_of_a_loss_that_is_written_by_hand() -> None:
     assert 20 < probe.numbers["imbalance_ratio"] < 80
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_side_of_a_distance_that_is_trained_is_the_output(swapped: bool) -> None:
+    model, wanted = net(), F.one_hot(Y[:32], 3) + 5.0
+    with Monitor() as monitor:
+        for _ in range(3):
+            pair = (wanted, model(X[:32])) if swapped else (model(X[:32]), wanted)
+            F.mse_loss(*pair).backward()
+            train(model, 0)
+            model.zero_grad()
+            with torch.no_grad():
+                model[0].weight.sub_(0.0)
+    call = monitor.record.calls[0]
+    assert (call.targets.low, call.targets.high) == (5.0, 6.0)
+    assert call.outputs.high < 5
+
+
+def test_the_words_of_a_sequence_are_no_classes_to_be_balanced() -> None:
+    def imbalance(length: int) -> float | None:
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        rare = torch.where(torch.arange(256) < 250, 0, 1)
+        with Monitor() as monitor:
+            for step in range(80):
+                rows = torch.randperm(256, generator=torch.Generator().manual_seed(step))[:length]
+                losses = [F.cross_entropy(model(X[row : row + 1]), rare[row : row + 1]) for row in rows.tolist()]
+                optimizer.zero_grad()
+                torch.stack(losses).sum().backward()
+                optimizer.step()
+        probe = monitor.record.probe("data")
+        return None if probe is None else probe.numbers.get("imbalance_ratio")
+
+    found = imbalance(2)
+    assert found is not None
+    assert found > 10
+    assert imbalance(8) is None
+
+
 def test_a_functional_activation_that_comes_late_is_found_at_the_next_close_look() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:

@@ -13,7 +13,7 @@ import gc
 import re
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,14 +24,14 @@ from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from babysit.errors import InputError
 from babysit.preflight.batch import Batch, map_tensors, tensors_of
-from babysit.preflight.calls import Seen, given_by, versions
+from babysit.preflight.calls import Seen, changed, given_by, held_by, versions
 from babysit.preflight.failures import refusal
 from babysit.preflight.isolation import isolated
 from babysit.preflight.modes import set_training
 from babysit.preflight.more_data import find_held, find_more
 from babysit.preflight.replay import Container, Operation, Source, Step, same
 from babysit.preflight.subject import Subject
-from babysit.watch.calls import LOSSES
+from babysit.watch.calls import DISTANCES, LOSSES
 from babysit.watch.names import Names
 
 TODO = "write a function that returns (model, loss_fn, batch), and check FILE.py:FUNCTION"
@@ -65,6 +65,7 @@ class Capture(TorchFunctionMode):
         self._done = False
         self._calls: list[Seen] = []
         self._made: dict[int, Tensor] = {}
+        self._cut: dict[int, Tensor] = {}
         self._loss: Tensor | None = None
         self._optimizer: Optimizer | None = None
         self._handle: Any = None
@@ -117,10 +118,12 @@ class Capture(TorchFunctionMode):
     ) -> Any:
         """A function of torch was called."""
         kwargs = dict(kwargs or {})
-        if self._done or self._depth or not torch.is_grad_enabled() or len(self._calls) > _MOST:
+        if self._done or self._depth or len(self._calls) > _MOST:
             return func(*args, **kwargs)
-        if not self._depends_on_a_model(func, (args, kwargs)):
-            return func(*args, **kwargs)  # what it gives is data, which is the same when the step is taken again
+        if not torch.is_grad_enabled() or not self._depends_on_a_model(func, (args, kwargs)):
+            result = func(*args, **kwargs)  # it is data, which is the same when the step is taken again
+            self._note_data((args, kwargs), given_by(result, args))
+            return result
         copies = self._copies((args, kwargs))
         before = versions((args, kwargs), copies)
         try:
@@ -129,25 +132,54 @@ class Capture(TorchFunctionMode):
             if getattr(func, "__name__", "") in LOSSES:
                 self._loss_raised(Seen(func, None, args, kwargs, torch.zeros(()), copies))
             raise
+        is_read = result is None and getattr(func, "__name__", "") == "__get__"  # a property that holds nothing yet
         if (
-            not self._done and self._loss is None and (tensors_of(result) or result is None)
+            not self._done and self._loss is None and not is_read and (tensors_of(result) or result is None)
         ):  # it ends within Tensor.backward
             self._note(Seen(func, None, args, kwargs, result, copies), before)
         return result
 
     def _called(self, call: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
         is_model = next(module.parameters(), None) is not None
-        if self._done or self._depth or not is_model or not torch.is_grad_enabled():
+        if self._done or self._depth or not is_model:
             return call(module, *args, **kwargs)
+        if not torch.is_grad_enabled():
+            return self._called_without_graph(call, module, args, kwargs)
         copies = self._copies((args, kwargs))
         before = versions((args, kwargs), copies)
+        held = held_by(module)
         self._depth += 1
         try:
             result = call(module, *args, **kwargs)
         finally:
             self._depth -= 1
-        self._note(Seen(None, module, args, kwargs, result, copies), before)
+        self._note(Seen(None, module, args, kwargs, result, copies, held=held), before)
         return result
+
+    def _called_without_graph(self, call: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
+        self._depth += 1
+        try:
+            result = call(module, *args, **kwargs)
+        finally:
+            self._depth -= 1
+        self._cut_off(tensors_of(result))
+        return result
+
+    def _note_data(self, given: Any, made: Sequence[Tensor]) -> None:
+        """Data that are made of what a model gave, as the values that a critic is to learn."""
+        if self._cut and any(id(item) in self._cut for item in tensors_of(given)):
+            self._cut_off(made)
+
+    def _cut_off(self, tensors: Sequence[Tensor]) -> None:
+        if len(self._cut) < _MOST:
+            self._cut |= {id(item): item for item in tensors}
+
+    def _is_taught_by_a_model(self) -> bool:
+        """Whether what a distance is measured from comes of a model, too."""
+        made = self._cut.keys() | self._made.keys()
+        distances = [item for item in self._calls if getattr(item.function, "__name__", "") in DISTANCES]
+        given = [item for call in distances for item in tensors_of((call.args, call.kwargs))]
+        return any(id(item) in made and not item.requires_grad for item in given)
 
     def _depends_on_a_model(self, function: Callable[..., Any], given: Any) -> bool:
         name = getattr(function, "__name__", "")
@@ -202,14 +234,15 @@ class Capture(TorchFunctionMode):
             return
         self._optimizer = optimizer
         if self._loss is not None:
-            with torch.inference_mode(False), torch.enable_grad():  # a script may take its steps in a block without
-                self._hand_over()
+            self._hand_over()
 
     def _stop_recording(self) -> None:
         # while one of the functions is handled, as Tensor.backward is one, this mode is not in place
         if _get_current_function_mode_stack()[-1:] == [self]:  # type: ignore[no-untyped-call]
             self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
+    @torch.inference_mode(False)
+    @torch.enable_grad()  # an optimizer may step in a block without gradients
     def _hand_over(self, *, verified: bool = True) -> None:
         self.stop()
         assert self._loss is not None
@@ -218,8 +251,10 @@ class Capture(TorchFunctionMode):
         except InputError as error:
             self._refused(error)
             return
+        subject = dataclasses.replace(subject, taught=self._is_taught_by_a_model())
         self._calls.clear()
         self._made.clear()
+        self._cut.clear()
         with contextlib.suppress(Exception):  # what a script holds may be of any kind
             more = find_more(subject.batch, sys._getframe())
             if more is not None:
@@ -260,11 +295,23 @@ def subject_of(calls: list[Seen], loss: Tensor, optimizer: Optimizer | None, *, 
         path = "" if item.module is None else paths[id(item.module)]
         is_layer = not paths and source._meets_a_parameter()
         operations.append(Operation(item.function, path, args, kwargs, tuple(places), is_layer))
-    step = Step(operations, Source("made", made[id(loss)]))
+    # what a script sets anew before each of its steps, as the state of a recurrent model, it would set for these, too
+    all_paths = {id(module): path for path, module in model.named_modules()}
+    held = [(all_paths[id(part)], name, value) for part, name, value in changed(kept) if id(part) in all_paths]
+    step = Step(operations, Source("made", made[id(loss)]), held)
     size = next((len(item) for item in [*inputs, *targets] if item.dim()), 1)
     batch = Batch(tuple(inputs), tuple(targets), size)
     elsewhere = _elsewhere(model, optimizer, optimized)
-    subject = Subject(model, batch, step.outputs_of, step.loss_of, optimizer, elsewhere=elsewhere, fixed_size=True)
+    subject = Subject(
+        model,
+        batch,
+        step.outputs_of,
+        step.loss_of,
+        optimizer,
+        elsewhere=elsewhere,
+        fixed_size=True,
+        entangled=_is_entangled(kept),
+    )
     if not verified:
         return subject
     with warnings.catch_warnings():
@@ -309,6 +356,20 @@ def _needed(calls: list[Seen], loss: Tensor) -> list[Seen]:
             kept.append(item)
             wanted |= {id(tensor) for tensor in tensors_of((item.args, item.kwargs))}
     return kept[::-1]
+
+
+def _is_entangled(kept: Sequence[Seen]) -> bool:
+    """Whether what a module is given also leads to another module through a function."""
+    made = {id(item) for call in kept for item in call.makes}
+    given = {id(item) for call in kept if call.module is not None for item in tensors_of((call.args, call.kwargs))}
+    leading: set[int] = set()
+    for call in reversed(kept):
+        tensors = {id(item) for item in tensors_of((call.args, call.kwargs))}
+        if call.module is None and leading & {id(item) for item in call.makes} and (tensors & given) - made:
+            return True
+        if call.module is not None or leading & {id(item) for item in call.makes}:
+            leading |= tensors
+    return False
 
 
 def _model_of(kept: list[Seen], optimized: set[int]) -> tuple[nn.Module, dict[int, str]]:

@@ -83,7 +83,8 @@ class _Found:
     def note(self, name: str, index: tuple[int, ...], compared: _Compared, floor: float, when: str) -> None:
         """An entry that is no kink."""
         analytic, numeric = compared.analytic, compared.numeric
-        error = abs(analytic - numeric) / max(abs(analytic), abs(numeric), floor)
+        apart = abs(analytic - numeric)
+        error = apart / max(abs(analytic), abs(numeric), floor) if apart else 0.0  # a loss of zero has no floor
         self.entries += 1
         self.negligible += max(abs(analytic), abs(numeric)) < floor
         self.errors[name] = max(error, self.errors.get(name, 0.0))

@@ -132,7 +132,13 @@ JUDGED = (
         _gradients,
         "the model has no parameters that are trained",
     ),
-    Judged("updates", "Updates", ("UPD001", "UPD002", "UPD004", "UPD005"), _updates, "no optimizer was given"),
+    Judged(
+        "updates",
+        "Updates",
+        ("UPD001", "UPD002", "UPD004", "UPD005"),
+        _updates,
+        "no optimizer was given, or only scalars and vectors are trained",
+    ),
     Judged(
         "normalisation", "Batch normalisation", ("NRM001", "GEN003"), _normalisation, "there is none in training mode"
     ),

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from babysit.measure.record import Probe
 from babysit.preflight.answers import (
@@ -193,18 +193,11 @@ def _refuse_explained(subject: Subject, batch: Batch, axis: int, base: Tensor) -
     Raises:
         NotApplicable: There is such an explanation.
     """
-    for item in batch.tensors():
-        is_batched = item.dim() > axis and item.shape[axis] == batch.size
-        if item.dim() > 1 and not item.is_floating_point() and not is_batched:
-            raise NotApplicable("an input without a row for every example may connect them, as the edges of a graph do")
-        if item.dim() == 2 and item.shape[0] == item.shape[1] == batch.size and len(batch.tensors()) > 1:
-            raise NotApplicable("an input may connect the examples, as an adjacency matrix does")
-    if any(tuple(item.shape) == (batch.size, batch.size) for item in subject.model.buffers()):
-        raise NotApplicable("the model holds a matrix that may connect the examples, as an adjacency matrix does")
-    if _takes_some_rows(batch):
-        raise NotApplicable("the loss takes some of the outputs' rows only, as of the nodes of a graph")
+    _refuse_connected(subject, batch, axis)
     first = next(item for item in batch.tensors() if item.dim() > axis and item.shape[axis] == batch.size)
     sequences = first.dim() > 2 or (first.dim() == 2 and not first.is_floating_point())
+    if first.dim() == 1 and not first.is_floating_point() and _reads_along(subject.model):
+        raise NotApplicable("a single row of tokens, which the model reads one after the other, has no other examples")
     if axis or not sequences:
         return
     size, length = first.shape[:2]
@@ -219,6 +212,29 @@ def _refuse_explained(subject: Subject, batch: Batch, axis: int, base: Tensor) -
             "rows depend on each other and columns do not: the inputs are time-major, or the model takes them for that "
             "(batch_first)"
         )
+
+
+def _refuse_connected(subject: Subject, batch: Batch, axis: int) -> None:
+    """Rows may be the nodes of a graph.
+
+    Raises:
+        NotApplicable: They look like that.
+    """
+    for item in batch.tensors():
+        is_batched = item.dim() > axis and item.shape[axis] == batch.size
+        if item.dim() > 1 and not item.is_floating_point() and not is_batched:
+            raise NotApplicable("an input without a row for every example may connect them, as the edges of a graph do")
+        if item.dim() == 2 and item.shape[0] == item.shape[1] == batch.size and len(batch.tensors()) > 1:
+            raise NotApplicable("an input may connect the examples, as an adjacency matrix does")
+    if any(tuple(item.shape) == (batch.size, batch.size) for item in subject.model.buffers()):
+        raise NotApplicable("the model holds a matrix that may connect the examples, as an adjacency matrix does")
+    if _takes_some_rows(batch):
+        raise NotApplicable("the loss takes some of the outputs' rows only, as of the nodes of a graph")
+
+
+def _reads_along(model: nn.Module) -> bool:
+    """Whether the model has layers that relate the places of a sequence to each other."""
+    return any(isinstance(item, nn.RNNBase | nn.MultiheadAttention | nn.Conv1d) for item in model.modules())
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from babysit.preflight.batch import Batch, tensors_of
+from babysit.preflight.batch import Batch, map_tensors, tensors_of
 from babysit.preflight.calls import given_by
 from babysit.preflight.subject import current
 
@@ -80,15 +80,18 @@ class Step:
     Args:
         operations: In order.
         loss: Where the loss comes from.
+        held: Path of a module, name and value of an attribute that it held before the step and no longer after it.
     """
 
     operations: Sequence[Operation]
     loss: Source
+    held: Sequence[tuple[str, str, Any]] = ()
 
     def outputs_of(self, model: nn.Module, batch: Batch) -> Any:
         """What the last call of a model gives, or the last layer of bare tensors."""
         calls = [place for place, item in enumerate(self.operations) if item.function is None]
         last = max(calls or [place for place, item in enumerate(self.operations) if item.is_layer])
+        self._prepare(model)
         made: dict[int, Tensor] = {}
         result: Any = None
         for item in self.operations[: last + 1]:
@@ -107,10 +110,15 @@ class Step:
 
     def loss_of(self, model: nn.Module, batch: Batch) -> Tensor:
         """The loss."""
+        self._prepare(model)
         made: dict[int, Tensor] = {}
         for item in self.operations:
             self._take(item, model, batch, made)
         return made[self.loss.place]
+
+    def _prepare(self, model: nn.Module) -> None:
+        for path, name, value in self.held:
+            setattr(model.get_submodule(path), name, map_tensors(value, torch.clone))
 
     def _take(self, item: Operation, model: nn.Module, batch: Batch, made: dict[int, Tensor]) -> Any:
         args = fill(item.args, model, batch, made)

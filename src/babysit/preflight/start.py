@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from babysit.measure.record import LossCall, Probe, RunRecord
-from babysit.preflight.batch import Batch
+from babysit.preflight.batch import Batch, tensors_of
 from babysit.preflight.initial_loss import beside
 from babysit.preflight.isolation import isolated, without_graph
 from babysit.preflight.subject import Subject
+from babysit.watch.phases import CLOSE_CALLS
 
 _BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 _CLASSES = ("cross_entropy", "nll_loss")
@@ -39,8 +40,9 @@ def probe_start(subject: Subject, batches: Sequence[Batch], run: RunRecord, *, t
         A probe that says why in ``texts["reason"]`` where the level of guessing is unknown. Where the loss is far from
         it, ``loss_of_scaled`` is the loss for the same inputs with zero mean and unit spread; where it is above, and
         it is the outputs that make it so, ``loss_of_halved`` is the loss with all parameters divided by two.
+        ``times_mean`` tells what of it comes of adding: the loss over the mean of what the loss function gave.
     """
-    level = guessing(run)
+    level = "a model makes the targets: what guessing loses changes with it" if subject.taught else guessing(run)
     if isinstance(level, str):
         return Probe("initial-loss", texts={"reason": level})
     losses = _losses(subject, batches, until=time.monotonic() + time_limit)
@@ -50,13 +52,15 @@ def probe_start(subject: Subject, batches: Sequence[Batch], run: RunRecord, *, t
     if loss < level and _knows_already(call, loss / level):
         return Probe("initial-loss", texts={"reason": "the model does better than guessing: it is trained already"})
     probe = beside(losses, level, size=subject.batch.size, loss_name=call.name)
+    others = {"times_mean": _times_mean(run, [item for item in run.calls if item.step == call.step])}
     shift = _shift(run)
     if shift is not None:
-        probe = dataclasses.replace(probe, numbers={**probe.numbers, "target_offset": shift})
+        others["target_offset"] = shift
     if not abs(loss - level) > _NEAR * level:
-        return probe
-    others: dict[str, float] = {}
-    if subject.batch.floating():
+        return dataclasses.replace(probe, numbers={**probe.numbers, **others})
+    if not any(item.is_floating_point() for item in tensors_of(subject.batch.inputs)):
+        probe = dataclasses.replace(probe, texts={**probe.texts, "inputs": "integers"})
+    else:
         scaled = [batch.with_inputs(_standardised) for batch in batches]
         others["loss_of_scaled"] = statistics.fmean(_losses(subject, scaled))
     if loss > level and _is_of_the_outputs(call):
@@ -141,8 +145,7 @@ def _level(call: LossCall) -> float | None:
 
 def _scale(run: RunRecord, calls: Sequence[LossCall]) -> float:
     """The multiple of the mean that the loss is; 1 where that is a sum over the batch, which is worth telling."""
-    call, value = calls[0], statistics.fmean(item.value for item in calls)
-    ratio = run.losses[0] / value if value else 1.0
+    call, ratio = calls[0], _times_mean(run, calls)
     examples = max(1, call.output_shape[0] if call.output_shape else 1)
     elements = math.prod(call.target_shape) or 1
     own = elements / examples  # a sum over an example's own numbers, and a mean over the batch, is a usual loss
@@ -151,9 +154,17 @@ def _scale(run: RunRecord, calls: Sequence[LossCall]) -> float:
     parts = len(calls) if all(item.reduction == "mean" for item in calls) else 1
     if parts > 1 and abs(ratio / parts - 1) < _SAME:  # a sum of as many means, even if they are as many as examples
         return ratio
+    if CLOSE_CALLS <= parts < ratio:  # of more of them than are recorded, as of the words of a sequence
+        return ratio
     sums = (examples, elements, math.prod(call.output_shape) or 1)
     is_sum = any(abs(ratio / size - 1) < _SAME or abs(ratio * size - 1) < _SAME for size in sums if size > 1)
     return 1.0 if is_sum or not 0 < ratio < math.inf else ratio
+
+
+def _times_mean(run: RunRecord, calls: Sequence[LossCall]) -> float:
+    """The first loss over the mean of what its calls gave; 1 where that is nothing."""
+    value = statistics.fmean(item.value for item in calls)
+    return run.losses[0] / value if value else 1.0
 
 
 def _knows_already(call: LossCall, factor: float) -> bool:

@@ -33,6 +33,9 @@ class Subject:
         elsewhere: Names of the parameters that other optimizers train, as those of a discriminator while its generator
             is trained.
         fixed_size: Whether forward and loss work for batches of this size only, as they were recorded from a script.
+        taught: Whether a model made the targets of a regression, as those of Q-learning: they will change with it.
+        entangled: Whether an input reaches a later call of a model by way of other functions, too, as a solver's steps
+            add up to the state that they began from.
     """
 
     model: nn.Module
@@ -46,6 +49,8 @@ class Subject:
     held: Sequence[Batch] = ()
     elsewhere: frozenset[str] = frozenset()
     fixed_size: bool = False
+    taught: bool = False
+    entangled: bool = False
 
     def few(self, count: int) -> Batch:
         """The first examples of the batch, over and over where only its full size will do."""

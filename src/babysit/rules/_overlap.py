@@ -102,7 +102,8 @@ def _known_share(run: RunRecord) -> float:
 def _repeats_itself(run: RunRecord, share: float) -> bool:
     """Whether the data has few different values, so that examples are alike without being the same."""
     forwards = [item for item in run.forwards if item.phase == TRAIN and item.examples]
-    if not forwards or any(item.inputs is None for item in forwards):  # tokens: short texts repeat themselves
+    # tokens: short texts repeat themselves; and one number each, as of a series, tells no example from others
+    if not forwards or any(item.inputs is None or len(item.shape) == 1 for item in forwards):
         return True
     if statistics.median(item.distinct / item.examples for item in forwards) < _REPEATS:
         return True

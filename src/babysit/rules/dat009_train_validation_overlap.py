@@ -39,9 +39,9 @@ class TrainValidationOverlap(Rule):
     ## When it is a false alarm
     Published data sets hold a few accidental duplicates: up to 1 %, or up to three examples of a small set, is
     information only. Data with few different values (a handful of categories) repeats itself by nature: where training
-    batches do so within the first epoch, and for texts, a watched training says nothing. A pass over the training set
-    beside one over other data is as it should be; where nothing else is evaluated on purpose, that is a warning to be
-    ignored. Passes at nearly every step are part of the training.
+    batches do so within the first epoch, for texts, and where an input is a single row of numbers, a watched training
+    says nothing. A pass over the training set beside one over other data is as it should be; where nothing else is
+    evaluated on purpose, that is a warning to be ignored. Passes at nearly every step are part of the training.
 
     ## Options
     Shares of the split that judges; those that begin with `watched` are of the recorded part of a pass.

@@ -30,9 +30,10 @@ class ExplodingGradient(Rule):
     by their own size, to first order. No learning rate has been at work at that step, so the network itself is at
     fault. It is an error where the training then fails: the loss explodes, becomes NaN, or stays at the level of
     guessing (at half of it, where the gradient is beyond its limit a hundredfold); and a warning where plain gradient
-    descent, unclipped, came through it. Of recurrent layers, and others that one pass uses several times, which
-    multiply the gradient by their weights each time, also how often it jumps later on, where nothing clips it and the
-    loss has not run away.
+    descent, unclipped, came through it although its first step was steep: large weights that hardly have a gradient, as
+    constants that forbid something, make the product large and no step. Of recurrent layers, and others that one pass
+    uses several times, which multiply the gradient by their weights each time, also how often it jumps later on, where
+    nothing clips it and the loss has not run away.
 
     ## Why it hurts
     At a thousand, a change of the weights by a thousandth changes the loss beyond recognition: no step along the
@@ -73,6 +74,7 @@ class ExplodingGradient(Rule):
     jump: float = threshold(100.0, unit="gradient norm × weight norm / loss", source="8 × the largest healthy one")
     jumping: float = threshold(0.05, unit="share of the sampled steps")
     min_jumps: int = threshold(5, unit="sampled steps")
+    step: float = threshold(0.1, unit="× level of the loss, what the first step changes it by")
     min_steps: int = threshold(50, unit="steps")
 
     def check(self, run: RunRecord) -> Iterator[Finding]:
@@ -91,7 +93,9 @@ class ExplodingGradient(Rule):
         enough = has_floor(run, curve) and len(curve.losses) >= self.min_steps
         if begin.step == 0 and beyond and bounded:
             # a training that came through is told of what it was spared where its steps followed the gradient's size
-            if failure or (enough and not clips and is_plain(run)):
+            worst = found[max(beyond, key=lambda module: found[module].sensitivity)]
+            steep = begin.lr is None or begin.lr * worst.relative * worst.sensitivity > self.step
+            if failure or (enough and not clips and is_plain(run) and steep):
                 yield self._at_start(begin, found, beyond, level, failure)
         elif enough and not clips:
             yield from self._through_time(run, curve, level)

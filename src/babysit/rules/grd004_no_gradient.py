@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -34,7 +35,8 @@ class NoGradient(Rule):
     A backbone that is meant to stay as it is: say so with `requires_grad_(False)` and leave it out of the optimizer,
     which saves its memory too. Modules that get a gradient now and then (experts, layers dropped at random, the other
     network of a GAN) are no alarm, nor are those that were frozen, and nothing is said before two looks after step 0. A
-    part that the script switches on later is reported until then.
+    part that the script switches on later is reported until then. What the last of several blocks gives beside what is
+    used, as the rest that is left to explain, is information.
 
     ## Options
     `min_looks` looks after step 0 are needed.
@@ -61,7 +63,10 @@ class NoGradient(Rule):
         unused = [module for module in missing if module in looks[-1].uncalled]
         cut = [module for module in missing if module not in unused]
         if cut:
-            yield self._report(looks, cut, "they are used, but cut off from the loss by detach() or no_grad()", _CUT)
+            why = "they are used, but what they give does not reach the loss: it is cut off by detach(), or left unused"
+            trained = frozenset(looks[-1].trained)
+            severity = Severity.INFO if all(_is_left_over(module, trained) for module in cut) else None
+            yield self._report(looks, cut, why, _CUT, severity)
         if unused:
             why = "no forward pass with gradients has used them: they are unused, or called under no_grad()"
             yield self._report(looks, unused, why, _UNUSED, Severity.WARNING)
@@ -97,8 +102,29 @@ class NoGradient(Rule):
         )
 
 
+def _is_left_over(module: str, trained: frozenset[str]) -> bool:
+    """Whether it is a part of the last of several blocks that is trained in the others, beside other parts that are.
+
+    Example:
+        >>> _is_left_over("blocks.1.skip", frozenset({"blocks.0.skip", "blocks.0.out", "blocks.1.out"}))
+        True
+        >>> _is_left_over("blocks.0.skip", frozenset({"blocks.1.skip", "blocks.0.out", "blocks.1.out"}))
+        False
+    """
+    found = _BLOCK.fullmatch(module)
+    if found is None:
+        return False
+    before, number, rest = found.groups()
+    others = [f"{before}{place}.{rest}" for place in range(int(number))]
+    is_last = not any(item.startswith(f"{before}{int(number) + 1}.") for item in trained)
+    beside = any(item.startswith(f"{before}{number}.") for item in trained)
+    return is_last and beside and bool(others) and trained.issuperset(others)
+
+
+_BLOCK = re.compile(r"(.*?)(\d+)\.(.+)")
 _CUT = (
     "look between {} and the loss for .detach(), .data, .item(), torch.no_grad(), torch.tensor(x), numpy or argmax",
+    "where the output is not needed, as the last of several blocks may give more than is used, leave {} out",
     "if they are meant to stay as they are: requires_grad_(False), and leave them out of the optimizer",
 )
 _UNUSED = (

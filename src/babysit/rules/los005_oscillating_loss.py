@@ -10,6 +10,7 @@ from statistics import median
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from babysit.measure.record import TRAIN, Forward, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
@@ -19,6 +20,7 @@ from babysit.rules._words import change_rate, highest_rate, number, percent
 
 _ENOUGH = 10
 _SAME = 0.99
+_TURNS = 8
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class OscillatingLoss(Rule):
     Steps of 512 examples or more are compared with their neighbours to tell the noise, without the last one of each
     epoch, which may be left with a few examples; a loss of ever new examples with rare outliers may still look so.
     A schedule with warm restarts climbs at each restart; training on a stream whose difficulty changes climbs with it.
+    Two batches that come in turns, one easier than the other from the first step to the last, are told from it.
 
     ## Options
     The sizes are shares of the initial loss, as the climbs that matter are those that undo the training.
@@ -90,7 +93,8 @@ class OscillatingLoss(Rule):
         ratio = late_ratio(run)
         swings = (together + 0.5) * 2  # of noise, changes correlate by −0.5; of an oscillation, by −1
         large = ratio is not None and ratio > self.late_update
-        if spread < self.amplitude or not (swings < self.alternating or (large and spread > 2 * self.amplitude)):
+        alternates = swings < self.alternating and (_is_one_batch(run) or not _takes_turns(curve.losses))
+        if spread < self.amplitude or not (alternates or (large and spread > 2 * self.amplitude)):
             return
         rate = highest_rate(run, len(curve.losses) // 2)
         yield self.finding(
@@ -155,6 +159,14 @@ def _without_remainders(curve: Curve, steps_per_epoch: int, examples: int) -> Cu
         return curve
     kept = np.arange(1, len(curve.losses) + 1) % steps_per_epoch != 0
     return dataclasses.replace(curve, losses=curve.losses[kept])
+
+
+def _takes_turns(losses: NDArray[np.float64]) -> bool:
+    """Whether every other step is the easier one from the first to the last, as where two batches come in turns."""
+    each = len(losses) // (2 * _TURNS)
+    pairs = losses[: 2 * _TURNS * each].reshape(_TURNS, each, 2)
+    gaps = (pairs[:, :, 0] - pairs[:, :, 1]).mean(axis=1)
+    return each > 0 and bool((gaps > 0).all() or (gaps < 0).all())
 
 
 def _is_one_batch(run: RunRecord) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from babysit.measure.record import RunRecord
+from babysit.measure.record import Probe, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._words import LECTURE, number
 
@@ -90,7 +90,7 @@ class UnexpectedInitialLoss(Rule):
             return
         far = not self.far_low <= factor <= self.far_high
         severity = Severity.ERROR if far else Severity.WARNING
-        cause, remedies = self._cause(run, factor)
+        cause, remedies = self._cause(run, probe, factor)
         halved = probe.numbers.get("loss_of_halved")
         if scaled is not None and self._is_near(scaled, expected, is_entropy):
             severity = Severity.WARNING  # of what follows from the inputs, these are told
@@ -133,31 +133,31 @@ class UnexpectedInitialLoss(Rule):
         near = is_entropy and abs(loss - expected) <= self.allowed
         return near or self.low <= loss / expected <= self.high
 
-    def _cause(self, run: RunRecord, factor: float) -> tuple[str, tuple[str, ...]]:
+    def _cause(self, run: RunRecord, probe: Probe, factor: float) -> tuple[str, tuple[str, ...]]:
         batch = run.header.batch_size
+        # what a loss is too high because of its outputs may happen to be as many times as there are examples
+        times_mean = probe.numbers.get("times_mean", factor)
         if not math.isfinite(factor):
             return "it is not finite before any update", (
                 "check inputs and targets for NaN",
                 "start from smaller weights",
             )
-        if batch > 1 and abs(factor / batch - 1) < self.summed:
+        if batch > 1 and all(abs(item / batch - 1) < self.summed for item in (factor, times_mean)):
             return (
                 f"about {number(factor)} times too high at {batch} examples a batch, so it sums over the batch",
                 ("use reduction='mean', or divide the loss by the batch size",),
             )
-        if batch > 1 and abs(factor * batch - 1) < self.summed:
+        if batch > 1 and all(abs(item * batch - 1) < self.summed for item in (factor, times_mean)):
             return f"about {batch} times too low, so it is divided by the batch size twice", ("divide it once",)
         if factor > 1:
             regression = (
                 ("centre the targets and scale them to unit spread",) if run.header.task == "regression" else ()
             )
+            are_tokens = probe.texts.get("inputs") == "integers"
+            scaling = () if are_tokens else ("scale the inputs to zero mean, unit spread",)
             return (
                 "the outputs are too large or off centre",
-                (
-                    *regression,
-                    "start the last layer from smaller weights",
-                    "scale the inputs to zero mean, unit spread",
-                ),
+                (*regression, "start the last layer from smaller weights", *scaling),
             )
         return (
             "lower than guessing allows before any training",

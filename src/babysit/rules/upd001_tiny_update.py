@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import ClassVar
 
-from babysit.measure.record import RunRecord
+from babysit.measure.record import RunRecord, StepRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve
+from babysit.rules._gradients import arrivals
 from babysit.rules._range_test import RangeTest, first_updates, is_before_training
 from babysit.rules._updates import median_ratios, ratios, working_steps
 from babysit.rules._words import LECTURE, change_rate, highest_rate, names, number
@@ -36,7 +38,9 @@ class TinyUpdate(Rule):
 
     ## When it is a false alarm
     When there is nothing left to learn: a run whose loss has come near zero is not judged, nor one whose small steps
-    have halved the loss. Embeddings, of which a step sees few rows and changes little as a whole, are not counted.
+    have halved the loss. Embeddings, of which a step sees few rows and changes little as a whole, are not counted,
+    and neither is a single layer whose weights are large constants, as −10000 for what is forbidden, and whose gradient
+    arrives.
 
     ## Options
     The lecture finds about 1e-3 with "a lot of variance in this range"; the limit leaves two orders of magnitude.
@@ -55,6 +59,9 @@ class TinyUpdate(Rule):
     usual: float = threshold(1e-3, unit="update norm / weight norm", source=LECTURE)
     floor: float = threshold(0.1, unit="× initial loss")
     learns: float = threshold(0.5, unit="× initial loss", source="where all updates are tiny, and do their work")
+    felt: float = threshold(
+        100.0, unit="gradient norm × weight norm / initial loss", source="4 × the largest healthy one"
+    )
     min_samples: int = threshold(5, unit="sampled steps")
     below: float = threshold(10.0, unit="lowest rate that brings the loss down / given rate")
 
@@ -73,6 +80,8 @@ class TinyUpdate(Rule):
             module: ratio for module, ratio in median_ratios(working, self.min_samples).items() if module not in tables
         }
         tiny = [module for module, value in typical.items() if 0 < value < self.smallest and peaks[module] < self.usual]
+        if len(tiny) < len(typical):
+            tiny = [module for module in tiny if not self._is_felt(working, module, curve.initial)]
         if not tiny:
             return
         everywhere = len(tiny) == len(typical)
@@ -106,3 +115,8 @@ class TinyUpdate(Rule):
             ),
             remedies=(change_rate(test.given, test.suggested / test.given),),
         )
+
+    def _is_felt(self, steps: Sequence[StepRecord], module: str, level: float) -> bool:
+        """Whether the loss's gradient reaches a layer well, so that its steps are small beside large constants only."""
+        found = [found[module].sensitivity for step in steps if module in (found := arrivals(step, level))]
+        return bool(found) and median(found) > self.felt

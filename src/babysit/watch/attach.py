@@ -20,7 +20,7 @@ from torch.optim.optimizer import (
 )
 
 from babysit.watch.aliases import replace_imported
-from babysit.watch.calls import LOSSES, Call
+from babysit.watch.calls import DISTANCES, LOSSES, Call
 from babysit.watch.parameters import largest_gradient
 from babysit.watch.values import has_no_values, is_array
 
@@ -340,4 +340,6 @@ def _call(
         return None
     if not all(is_array(item) and not item.is_complex() and not has_no_values(item) for item in (outputs, targets)):
         return None
+    if name in DISTANCES and targets.requires_grad and not outputs.requires_grad:
+        outputs, targets = targets, outputs  # a distance is the same from either side
     return Call(name, outputs, targets, given, result if isinstance(result, Tensor) else None)

@@ -40,6 +40,7 @@ LOSSES = (
 
 CLASSIFIERS = ("cross_entropy", "nll_loss", "multi_margin_loss")
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+DISTANCES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _BUDGET = 1 << 16
 _MOST_COUNTED = 1 << 20
 
@@ -50,8 +51,8 @@ class Call:
 
     Attributes:
         name: The function.
-        outputs: Its first argument.
-        targets: Its second argument.
+        outputs: Its first argument; the second one of a distance, where only that is trained.
+        targets: The other one.
         options: Its other arguments by name.
         result: What it gave; ``None`` where it raised.
     """

@@ -21,6 +21,8 @@ _MOST_CLASSES = 1 << 17
 _EXAMPLES_PER_CLASS = 5
 _MOST_OUTPUTS = 1 << 16
 _SAME = 0.01
+_HEADS = 4
+"""Calls before one backward pass that may well be of as many heads of one model, with the same examples."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,15 @@ class Facts:
             self._counts = self._counts + targets.counts if same and self._counts is not None else targets.counts
         elif targets.sums is not None:
             self._add(targets, targets.sums)
+
+    def learn_pass(self, labels: Sequence[int]) -> None:
+        """Take all the calls before one backward pass together: words of a sequence may be judged one by one.
+
+        Args:
+            labels: How many each call had.
+        """
+        if len(labels) > _HEADS:
+            self.labels = max(self.labels, sum(labels))
 
     def relate(self, backpropagated: float, values: Sequence[float], means: Sequence[float]) -> int:
         """Compare what was backpropagated in a step with what the loss functions gave.

@@ -34,7 +34,9 @@ from babysit.watch.schedule import is_remembered
 _BATCHES = 16
 _MOST_OPEN = 256
 _DENSE_PASSES = 64
-_CLOSE_CALLS = 8
+CLOSE_CALLS = 8
+"""Calls of loss functions in one step that are recorded."""
+
 _CLOSE_FORWARDS = 4
 
 
@@ -155,7 +157,7 @@ class Phases:
         if not call.outputs.requires_grad and not call.result.requires_grad and self._is_evaluating:
             self._call_in_pass(call, numbers, step)
         elif len(self._calls) < _MOST_OPEN:
-            closely = sample is not None and sample.detailed and len(self._calls) < _CLOSE_CALLS
+            closely = sample is not None and sample.detailed and len(self._calls) < CLOSE_CALLS
             targets = observe(call) if self._observed < OBSERVED else None
             build = measure_call(call, sample.gather) if sample is not None and closely else None
             value = call.result.detach()
@@ -180,6 +182,7 @@ class Phases:
             self._lights.append(call.light)
             if call.build is not None:
                 self.due.append(_built(call.build, step, of_itself=of_itself))
+        self._facts.learn_pass([call.targets.labels for call in self._calls if call.targets is not None])
         self._forwards.clear()
         self._calls.clear()
 
