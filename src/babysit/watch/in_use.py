@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 from collections.abc import Iterator
 
@@ -50,6 +51,11 @@ class OptimizersInUse:
         return list({id(item): item for optimizer in self for item in _parameters_of(optimizer)}.values())
 
     @property
+    def can_learn(self) -> bool:
+        """Whether anything that they train is not frozen at the moment."""
+        return any(item.requires_grad for optimizer in self for item in _parameters_of(optimizer))
+
+    @property
     def take_closures(self) -> bool:
         """Whether any differentiates several times within one step."""
         return any(isinstance(item, torch.optim.LBFGS) for item in self)
@@ -93,6 +99,24 @@ class OptimizersInUse:
     def forget(self) -> None:
         """Know nothing any longer of what was trained."""
         self._trained.clear()
+
+
+def optimized_parameters() -> list[Tensor]:
+    """The parameters of all optimizers there are, whether they have taken a step or not.
+
+    Example:
+        >>> weight = torch.nn.Parameter(torch.ones(2))
+        >>> optimizer = torch.optim.SGD([weight], lr=0.1)
+        >>> any(item is weight for item in optimized_parameters())
+        True
+    """
+    optimizers = [item for item in gc.get_objects() if issubclass(type(item), Optimizer)]
+    return [item for optimizer in optimizers for item in _parameters_of(optimizer)]
+
+
+def held_by_optimizers() -> frozenset[int]:
+    """Their ids."""
+    return frozenset(map(id, optimized_parameters()))
 
 
 def _parameters_of(optimizer: Optimizer) -> Iterator[Tensor]:
