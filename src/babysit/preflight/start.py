@@ -47,6 +47,8 @@ def probe_start(subject: Subject, batches: Sequence[Batch], run: RunRecord, *, t
     batches = batches[: len(losses)]
     call = run.calls[0]
     loss = statistics.fmean(losses)
+    if call.classes > 1 and call.targets.low == call.targets.high and loss < level:
+        return Probe("initial-loss", texts={"reason": "the right one of several candidates is always in one place"})
     if loss < level and _knows_already(call, loss / level):
         return Probe("initial-loss", texts={"reason": "the model does better than guessing: it is trained already"})
     probe = beside(losses, level, size=subject.batch.size, loss_name=call.name)
