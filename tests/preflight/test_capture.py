@@ -390,6 +390,71 @@ def test_evaluation_before_training_is_passed_over() -> None:
     assert captured(train).batch.size == 8
 
 
+@pytest.mark.parametrize("clears", ["before the attack", "after it"])
+def test_the_step_of_a_training_on_attacked_examples_is_that_of_its_own_loss(clears: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    x, y, made = torch.randn(16, 4), torch.randint(0, 3, (16,)), []
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    def train() -> None:
+        change = torch.zeros_like(x).uniform_(-0.1, 0.1).requires_grad_()
+        for _ in range(3):
+            if clears == "before the attack":
+                optimizer.zero_grad()
+            F.cross_entropy(model(x + change), y).backward()
+            change.data = (change + 0.1 * change.grad.sign()).clamp(-0.5, 0.5)  # type: ignore[union-attr]
+        change = change.detach()
+        made.append(x + change)
+        loss = F.cross_entropy(model(x + change), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    subject = captured(train)
+    assert subject.model is model
+    assert torch.equal(subject.batch.inputs[0], made[0])
+    assert loss_of(subject) == pytest.approx(F.cross_entropy(model(made[0]), y).item())
+
+
+def test_examples_that_are_made_by_the_model_while_it_is_frozen_are_data() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    x = torch.randn(16, 4)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    def train() -> None:
+        model.requires_grad_(False)
+        made = torch.randn(16, 4).requires_grad_()
+        for _ in range(5):
+            model(made).sum().backward()
+            made.data.add_(made.grad + 0.1 * torch.randn(16, 4))
+            made.grad = None
+        model.requires_grad_(True)
+        energies = model(torch.cat([x, made]))
+        (energies[16:].mean() - energies[:16].mean()).backward()
+        optimizer.step()
+
+    subject = captured(train)
+    assert subject.batch.inputs[0].shape == (32, 4)
+    assert [name for name, _ in subject.model.named_parameters() if "linear" in name.lower() or "." in name]
+    assert {id(item) for item in subject.model.parameters()} == {id(item) for item in model.parameters()}
+
+
+def test_of_losses_whose_gradients_add_up_the_first_is_taken() -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    x, y = torch.randn(16, 4), torch.randint(0, 3, (16,))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    def train() -> None:
+        for part in range(0, 16, 4):
+            F.cross_entropy(model(x[part : part + 4]), y[part : part + 4]).backward()
+        optimizer.step()
+
+    assert torch.equal(captured(train).batch.inputs[0], x[:4])
+
+
 def test_a_model_of_bare_tensors() -> None:
     torch.manual_seed(0)
     first, last = torch.randn(4, 8, requires_grad=True), torch.zeros(3, 8).requires_grad_()

@@ -394,6 +394,37 @@ def test_targets_off_zero(data: tuple[Tensor, Tensor], offset: float, codes: set
     assert {item.code for item in report.findings} & {"PRE001"} == codes
 
 
+@pytest.mark.parametrize(("scale", "codes"), [(1.0, set()), (40.0, {"PRE001"})])
+def test_outputs_that_begin_between_black_and_white(scale: float, codes: set[str]) -> None:
+    """A sigmoid of an autoencoder begins at a half, off mostly dark pictures; a saturated one is another case."""
+    torch.manual_seed(0)
+    pictures = torch.rand(64, 20) * (torch.rand(64, 20) < 0.2)
+    model = nn.Sequential(nn.Linear(20, 8), nn.ReLU(), nn.Linear(8, 20), nn.Sigmoid())
+    with torch.no_grad():
+        model[2].weight *= scale  # type: ignore[operator]
+    report = check(model, F.mse_loss, (pictures, pictures), seconds=0.5)
+    numbers = initial(report)
+    away = (model(pictures).mean() - pictures.mean()) / pictures.std(correction=0)
+    assert numbers["loss"] > 2 * numbers["expected"]
+    assert numbers["output_offset"] == pytest.approx(away.item(), rel=1e-3)
+    assert {item.code for item in report.findings} & {"PRE001"} == codes
+
+
+def test_an_optimizer_whose_step_takes_no_closure(data: tuple[Tensor, Tensor]) -> None:
+    class Plain(torch.optim.Optimizer):
+        def __init__(self, parameters: Any) -> None:
+            super().__init__(parameters, {"lr": 0.1})
+
+        @torch.no_grad()
+        def step(self) -> None:  # type: ignore[override]
+            for group in self.param_groups:
+                for item in group["params"]:
+                    item -= group["lr"] * item.grad
+
+    model = mlp()
+    assert not check(model, F.cross_entropy, data, Plain(model.parameters())).findings
+
+
 def test_a_single_example_over_and_over_has_no_spread() -> None:
     torch.manual_seed(0)
     report = check(mlp(), F.cross_entropy, (5 * torch.randn(1, 20), torch.tensor([2])), seconds=0.5)

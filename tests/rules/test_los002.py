@@ -202,3 +202,21 @@ def test_a_part_that_is_as_large_as_a_number_can_be_does_not_overflow() -> None:
     calls = [call for call in run.calls for _ in range(3)]
     (finding,) = RULE.check(dataclasses.replace(run, calls=tuple(calls)))
     assert finding.severity is Severity.ERROR
+
+
+@pytest.mark.parametrize(
+    ("made_by", "label", "peak", "codes"),
+    [("div", 0, 6.0, 0), ("div", 0, 9.0, 1), ("addmm", 0, 6.0, 1), ("div", 1, 6.0, 1)],
+)
+def test_a_contrastive_loss_may_rise_to_that_of_guessing(made_by: str, label: int, peak: float, codes: int) -> None:
+    """Of 513 candidates the first is right; ln 513 is 6.24."""
+    numbers = Numbers(0.0, 1.0, -1.0, 1.0)
+    calls = tuple(
+        LossCall(
+            step, "train", "cross_entropy", 0.1, (64, 513), (64,), numbers,
+            Numbers(0.0, 0.0, 0.0, float(label)), made_by, classes=513,
+        )
+        for step in range(4)
+    )  # fmt: skip
+    losses = [0.1] * 10 + [peak] * 90
+    assert len(list(ExplodingLoss().check(dataclasses.replace(record(losses), calls=calls)))) == codes

@@ -310,6 +310,25 @@ def test_scaled_and_composite_losses() -> None:
     assert facts.loss_name == ""
 
 
+@pytest.mark.parametrize(
+    ("scale", "added", "drift", "name"),
+    [
+        (1.0, 0.02, 0.01, "mse_loss"),  # a penalty of the weights
+        (0.25, 0.0, 0.0, "mse_loss"),  # a quarter of it
+        (5e-4, 0.6, 0.02, ""),  # a margin loss, of which it is a part a tenth as large
+    ],
+)
+def test_a_part_of_a_loss_that_hardly_changes_is_not_taken_for_all_of_it(
+    scale: float, added: float, drift: float, name: str
+) -> None:
+    facts = Facts()
+    for step in range(20):
+        value = 120.0 if added > 0.1 else 1.0
+        facts.learn("mse_loss", None)
+        facts.relate(scale * value + added * (1 - drift * step / 20), [value], [value])
+    assert facts.loss_name == name
+
+
 @given(st.lists(st.integers(0, 50), min_size=2, max_size=9).filter(sum))
 def test_entropy_against_numpy(counts: list[int]) -> None:
     shares = np.array([count for count in counts if count], dtype=float)

@@ -714,3 +714,77 @@ def test_a_step_before_the_backward_pass() -> None:
     assert monitor.notes == ()
     assert monitor.record.losses == pytest.approx(losses[: len(monitor.record.losses)])
     assert len(monitor.record.losses) >= 9
+
+
+def test_examples_that_are_made_by_a_frozen_model_are_no_steps_of_its_training() -> None:
+    model, losses = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 1)), []
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    with Monitor() as monitor:
+        for step in range(150):
+            model.requires_grad_(False)
+            made = torch.randn(32, 8).requires_grad_()
+            for _ in range(12):  # along the gradient of the energy, as contrastive divergence takes them
+                model(made).sum().backward()
+                made.data.sub_(made.grad)
+                made.grad = None
+            model.requires_grad_(True)
+            loss = model(batch(step)[0]).mean() - model(made.detach()).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    run = monitor.record
+    assert run.losses == pytest.approx(losses)
+    assert all(step.cleared and step.backwards == 1 for step in run.steps[1:])
+    assert not [finding for finding in monitor.findings if finding.code == "GRD005"]
+
+
+def test_a_picture_that_is_trained_through_a_frozen_model() -> None:
+    model, losses = net(), []
+    model.requires_grad_(False)
+    picture = torch.randn(4, 8).requires_grad_()
+    optimizer = torch.optim.Adam([picture], lr=1e-2)
+    with Monitor() as monitor:
+        for _ in range(20):
+            loss = F.cross_entropy(model(picture), torch.arange(4) % 3)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    assert monitor.record.losses == pytest.approx(losses)
+
+
+def test_an_optimizer_of_two_models_whose_own_optimizers_go_on_beside_it() -> None:
+    torch.manual_seed(0)
+    body, judge, guess = nn.Linear(8, 16), nn.Linear(16, 1), nn.Linear(16, 3)
+    models = nn.ModuleDict({"body": body, "judge": judge, "guess": guess})
+    of_judge = torch.optim.Adam([*body.parameters(), *judge.parameters()], lr=1e-3)
+    of_all = torch.optim.Adam(models.parameters(), lr=1e-3)  # as InfoGAN's, whose loss does not reach the judge
+    with Monitor() as monitor:
+        for step in range(70):
+            x, y = batch(step)
+            of_judge.zero_grad()
+            judge(torch.tanh(body(x))).square().mean().backward()
+            of_judge.step()
+            of_all.zero_grad()
+            F.cross_entropy(guess(torch.tanh(body(x))), y).backward()
+            of_all.step()
+    assert not [finding for finding in monitor.findings if finding.code == "GRD004"]
+
+
+def test_a_part_that_neither_of_two_optimizers_has_a_gradient_for_is_found() -> None:
+    torch.manual_seed(0)
+    body, judge, guess = nn.Linear(8, 16), nn.Linear(16, 1), nn.Linear(16, 3)
+    models = nn.ModuleDict({"body": body, "judge": judge, "guess": guess})
+    of_body = torch.optim.Adam(body.parameters(), lr=1e-3)
+    of_all = torch.optim.Adam(models.parameters(), lr=1e-3)
+    with Monitor() as monitor:
+        for step in range(70):
+            x, y = batch(step)
+            for optimizer in (of_body, of_all):
+                optimizer.zero_grad()
+                features = torch.tanh(body(x))
+                loss = F.cross_entropy(guess(features), y)
+                (loss + judge(features).detach().square().mean()).backward()
+                optimizer.step()
+    assert [finding.module for finding in monitor.findings if finding.code == "GRD004"] == ["judge"]

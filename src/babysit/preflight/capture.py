@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import gc
 import re
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +31,8 @@ from babysit.preflight.more_data import find_held, find_more
 from babysit.preflight.replay import Container, Operation, Source, Step, same
 from babysit.preflight.subject import Subject
 from babysit.watch.calls import DISTANCES, LOSSES
+from babysit.watch.graph import parameters_of, read_graph
+from babysit.watch.in_use import held_by_optimizers
 from babysit.watch.names import Names
 
 TODO = "write a function that returns (model, loss_fn, batch), and check FILE.py:FUNCTION"
@@ -66,7 +67,11 @@ class Capture(TorchFunctionMode):
         self._calls: list[Seen] = []
         self._made: dict[int, Tensor] = {}
         self._cut: dict[int, Tensor] = {}
-        self._loss: Tensor | None = None
+        self._followed: list[Tensor] = []
+        self._losses: list[Tensor] = []
+        self._until = 0
+        self._below: list[nn.Parameter] | None = None
+        self._held: frozenset[int] | None = None
         self._optimizer: Optimizer | None = None
         self._handle: Any = None
         self._call = nn.Module.__call__
@@ -81,18 +86,25 @@ class Capture(TorchFunctionMode):
             return self._called(call, module, args, kwargs)
 
         def differentiate(tensors: Any, *args: Any, **kwargs: Any) -> None:
-            self._backward_begins(tensors)
-            backward(tensors, *args, **kwargs)
+            data = () if self._done else self._data_of(tensors, kwargs.get("inputs"))
+            if data:  # examples are made by following its gradient
+                self._followed += (item for item in data if not any(other is item for other in self._followed))
+                backward(tensors, *args, **kwargs)
+                return
+            with self._differentiating(tensors):
+                backward(tensors, *args, **kwargs)
             self._backward_ends()
 
         grad = self._grad
 
         @functools.wraps(grad)
         def gradient(outputs: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._done or kwargs.get("create_graph"):  # a part of the loss, as a gradient penalty is
+            wanted = tensors_of(args[:1] or kwargs.get("inputs"))
+            # a part of the loss, as a gradient penalty is, or what examples are made by
+            if self._done or kwargs.get("create_graph") or not self._are_trained(wanted):
                 return grad(outputs, *args, **kwargs)
-            self._backward_begins(outputs)
-            result = grad(outputs, *args, **kwargs)
+            with self._differentiating(outputs):
+                result = grad(outputs, *args, **kwargs)
             self._backward_ends()
             return result
 
@@ -132,10 +144,9 @@ class Capture(TorchFunctionMode):
             if getattr(func, "__name__", "") in LOSSES:
                 self._loss_raised(Seen(func, None, args, kwargs, torch.zeros(()), copies))
             raise
+        is_over = self._done or func is Tensor.backward  # within which it ends
         is_read = result is None and getattr(func, "__name__", "") == "__get__"  # a property that holds nothing yet
-        if (
-            not self._done and self._loss is None and not is_read and (tensors_of(result) or result is None)
-        ):  # it ends within Tensor.backward
+        if not (is_over or is_read) and (tensors_of(result) or result is None):
             self._note(Seen(func, None, args, kwargs, result, copies), before)
         return result
 
@@ -185,7 +196,45 @@ class Capture(TorchFunctionMode):
         name = getattr(function, "__name__", "")
         if name not in LOSSES and _RANDOM.search(name):
             return False
-        return any(id(item) in self._made or item.requires_grad for item in tensors_of(given))
+        tensors = tensors_of(given)
+        return any(id(item) in self._made or (item.requires_grad and not self._is_followed(item)) for item in tensors)
+
+    def _are_cleared(self) -> bool:
+        """Whether the gradients of the loss before were thrown away."""
+        return bool(self._below) and not any(map(_has_gradient, self._below or ()))
+
+    def _data_of(self, losses: Any, wanted: Any) -> tuple[Tensor, ...]:
+        """What a gradient is asked for with respect to, where nothing of it is trained; nothing where anything is.
+
+        Args:
+            losses: Of which the first is looked at.
+            wanted: The leaves that were asked for; all that the loss depends on where none were.
+        """
+        leaves = tensors_of(wanted)
+        loss = next(iter(tensors_of(losses)), None)
+        if not leaves and loss is not None:
+            view = read_graph(loss)
+            leaves = [] if view is None else parameters_of(view)
+        return () if self._are_trained(leaves) else tuple(leaves)
+
+    def _are_trained(self, leaves: Iterable[Tensor]) -> bool:
+        """Whether any is a parameter, or in an optimizer; without an optimizer or a module it may be whatever it is."""
+        leaves = tuple(leaves)
+        has_model = any(call.module is not None for call in self._calls)
+        if not has_model or any(isinstance(leaf, nn.Parameter) for leaf in leaves):
+            return True
+        held = held_by_optimizers()
+        return not held or any(id(leaf) in held for leaf in leaves)
+
+    def _is_followed(self, tensor: Tensor) -> bool:
+        """Whether it is data that has its gradient already, by which an example is being made."""
+        if any(item is tensor for item in self._followed):
+            return True
+        if isinstance(tensor, nn.Parameter) or not (_is_loose(tensor) and tensor.grad is not None):
+            return False
+        if self._held is None:  # all objects are gone through for it
+            self._held = held_by_optimizers()
+        return bool(self._held) and id(tensor) not in self._held
 
     def _copies(self, given: Any) -> dict[int, Tensor]:
         """The data among what is given, before anything can write to them."""
@@ -201,12 +250,22 @@ class Capture(TorchFunctionMode):
         self._calls.append(seen)
         self._made |= {id(item): item for item in seen.makes}
 
-    def _backward_begins(self, tensors: Any) -> None:
+    @contextlib.contextmanager
+    def _differentiating(self, tensors: Any) -> Iterator[None]:
+        """Take this for the step's loss: the first one, or a later one where the gradients before were thrown away."""
         self.saw_backward = True
-        self._stop_recording()
-        tensor = tensors if isinstance(tensors, Tensor) else next(iter(tensors), None)
-        if self._loss is None and isinstance(tensor, Tensor):
-            self._loss = tensor
+        loss = next(iter(tensors_of(tensors)), None)
+        if loss is not None and (not self._losses or self._are_cleared()):
+            self._losses = [*self._losses[:1], loss]
+            self._until, self._below = len(self._calls), _parameters_below(loss)
+        elif self._losses:  # what adds to the gradients of another loss is not kept in memory
+            del self._calls[self._until :]
+            self._made = {id(item): item for call in self._calls for item in call.makes}
+        self._depth += 1  # what is computed again for it is no call of the script's
+        try:
+            yield
+        finally:
+            self._depth -= 1
 
     def _backward_ends(self) -> None:
         if self._done:
@@ -220,20 +279,20 @@ class Capture(TorchFunctionMode):
     def _loss_raised(self, seen: Seen) -> None:
         """The script is about to end here; what the loss function was given may say why."""
         self._note(seen, versions((seen.args, seen.kwargs), seen.copies))
-        self._loss = seen.result
+        self._losses = [seen.result]
         self._hand_over(verified=False)
 
     def _is_optimized(self) -> bool:
         """Whether there is an optimizer for what was called."""
         own = {id(item) for call in self._calls if call.module is not None for item in call.module.parameters()}
         own |= {id(item) for call in self._calls for item in tensors_of((call.args, call.kwargs)) if _is_loose(item)}
-        return bool(own & _optimized())
+        return bool(own & held_by_optimizers())
 
     def _step_begins(self, optimizer: Optimizer) -> None:
         if self._done:
             return
         self._optimizer = optimizer
-        if self._loss is not None:
+        if self._losses:
             self._hand_over()
 
     def _stop_recording(self) -> None:
@@ -245,9 +304,8 @@ class Capture(TorchFunctionMode):
     @torch.enable_grad()  # an optimizer may step in a block without gradients
     def _hand_over(self, *, verified: bool = True) -> None:
         self.stop()
-        assert self._loss is not None
         try:
-            subject = subject_of(self._calls, self._loss, self._optimizer, verified=verified)
+            subject = self._subject(verified=verified)
         except InputError as error:
             self._refused(error)
             return
@@ -255,6 +313,7 @@ class Capture(TorchFunctionMode):
         self._calls.clear()
         self._made.clear()
         self._cut.clear()
+        self._followed.clear()
         with contextlib.suppress(Exception):  # what a script holds may be of any kind
             more = find_more(subject.batch, sys._getframe())
             if more is not None:
@@ -263,14 +322,33 @@ class Capture(TorchFunctionMode):
                 subject = dataclasses.replace(subject, held=find_held(subject.batch, sys._getframe()))
         self._found(subject)
 
+    def _subject(self, *, verified: bool) -> Subject:
+        data = frozenset(map(id, self._followed))
+        refusals: list[InputError] = []
+        # the later loss may be one of weights that are not there any longer, as of those a step away that SAM looks at
+        for loss in reversed(self._losses):
+            try:
+                return subject_of(self._calls, loss, self._optimizer, data, verified=verified)
+            except InputError as error:
+                refusals.append(error)
+        raise refusals[0]
 
-def subject_of(calls: list[Seen], loss: Tensor, optimizer: Optimizer | None, *, verified: bool = True) -> Subject:
+
+def subject_of(
+    calls: list[Seen],
+    loss: Tensor,
+    optimizer: Optimizer | None,
+    data: frozenset[int] = frozenset(),
+    *,
+    verified: bool = True,
+) -> Subject:
     """Make of the recorded calls what can be checked.
 
     Args:
         calls: From the first model to the loss.
         loss: What is differentiated.
         optimizer: That is about to take a step, if any is.
+        data: Ids of leaves that are known to be data, though a gradient was asked for.
         verified: Take the step again to see whether the same loss comes out.
 
     Raises:
@@ -279,8 +357,8 @@ def subject_of(calls: list[Seen], loss: Tensor, optimizer: Optimizer | None, *, 
     kept = _needed(calls, loss)
     if not kept:
         raise InputError("the loss", expected="a model that leads to it", found="none", todo=TODO)
-    optimized = _optimized()
-    model, paths = _model_of(kept, optimized)
+    optimized = held_by_optimizers()
+    model, paths = _model_of(kept, optimized, data)
     names = {id(parameter): name for name, parameter in [*model.named_parameters(), *model.named_buffers()]}
     inputs: list[Tensor] = []
     targets: list[Tensor] = []
@@ -372,7 +450,9 @@ def _is_entangled(kept: Sequence[Seen]) -> bool:
     return False
 
 
-def _model_of(kept: list[Seen], optimized: set[int]) -> tuple[nn.Module, dict[int, str]]:
+def _model_of(
+    kept: list[Seen], optimized: frozenset[int], followed: frozenset[int]
+) -> tuple[nn.Module, dict[int, str]]:
     """One model that holds all that were called and all bare tensors that are trained, and the path of each call."""
     names = Names()
     modules = [item.module for item in kept if item.module is not None]
@@ -384,31 +464,38 @@ def _model_of(kept: list[Seen], optimized: set[int]) -> tuple[nn.Module, dict[in
         model = roots[0]
     else:
         named = {f"{type(root).__name__.lower()}_{number}": root for number, root in enumerate(roots, 1)}
-        data = _read_only(kept, loose, optimized)
+        data = _read_only(kept, loose, optimized, followed)
         model = Container(named, [item for item in loose if id(item) not in data], list(data.values()))
     paths = {id(module): path for path, module in model.named_modules()}
     return model, {id(module): paths[id(module)] for module in modules}
 
 
-def _read_only(kept: list[Seen], loose: list[Tensor], optimized: set[int]) -> dict[int, Tensor]:
+def _read_only(
+    kept: list[Seen], loose: list[Tensor], optimized: frozenset[int], followed: frozenset[int]
+) -> dict[int, Tensor]:
     """Of loose leaves those that are data: no optimizer has them, and a module or a differentiation is given them."""
     readers = [call for call in kept if call.module is not None or getattr(call.function, "__name__", "") == "grad"]
-    given = {id(item) for call in readers for item in tensors_of((call.args, call.kwargs))}
+    given = {id(item) for call in readers for item in tensors_of((call.args, call.kwargs))} | followed
     return {id(item): item for item in loose if id(item) in given - optimized and not isinstance(item, nn.Parameter)}
 
 
-def _optimized() -> set[int]:
-    """The parameters of all optimizers there are."""
-    optimizers = [item for item in gc.get_objects() if issubclass(type(item), Optimizer)]
-    return {id(item) for optimizer in optimizers for group in optimizer.param_groups for item in group["params"]}
-
-
-def _elsewhere(model: nn.Module, optimizer: Optimizer | None, optimized: set[int]) -> frozenset[str]:
+def _elsewhere(model: nn.Module, optimizer: Optimizer | None, optimized: frozenset[int]) -> frozenset[str]:
     """Names of the parameters that are in another optimizer, and not in this one."""
     if optimizer is None:
         return frozenset()
     others = optimized - {id(item) for group in optimizer.param_groups for item in group["params"]}
     return frozenset(name for name, item in model.named_parameters() if id(item) in others)
+
+
+def _parameters_below(loss: Tensor) -> list[nn.Parameter] | None:
+    """The parameters that a loss depends on; ``None`` where that is too much to read."""
+    view = read_graph(loss)
+    return None if view is None else [leaf for leaf in parameters_of(view) if isinstance(leaf, nn.Parameter)]
+
+
+def _has_gradient(parameter: nn.Parameter) -> bool:
+    gradient = parameter.grad
+    return gradient is not None and (gradient.is_sparse or bool(gradient.detach().any()))
 
 
 def _is_loose(tensor: Tensor) -> bool:

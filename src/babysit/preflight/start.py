@@ -49,13 +49,12 @@ def probe_start(subject: Subject, batches: Sequence[Batch], run: RunRecord, *, t
     batches = batches[: len(losses)]
     call = run.calls[0]
     loss = statistics.fmean(losses)
+    if call.classes > 1 and call.targets.low == call.targets.high and loss < level:
+        return Probe("initial-loss", texts={"reason": "the right one of several candidates is always in one place"})
     if loss < level and _knows_already(call, loss / level):
         return Probe("initial-loss", texts={"reason": "the model does better than guessing: it is trained already"})
     probe = beside(losses, level, size=subject.batch.size, loss_name=call.name)
-    others = {"times_mean": _times_mean(run, [item for item in run.calls if item.step == call.step])}
-    shift = _shift(run)
-    if shift is not None:
-        others["target_offset"] = shift
+    others = {"times_mean": _times_mean(run, [item for item in run.calls if item.step == call.step]), **_shifts(run)}
     if not abs(loss - level) > _NEAR * level:
         return dataclasses.replace(probe, numbers={**probe.numbers, **others})
     if not any(item.is_floating_point() for item in tensors_of(subject.batch.inputs)):
@@ -123,14 +122,19 @@ def _mean_level(calls: Sequence[LossCall]) -> float | None:
     return sum(known) / len(levels) if known else None
 
 
-def _shift(run: RunRecord) -> float | None:
-    """How far from zero the targets of a squared error lie, in their standard deviations."""
+def _shifts(run: RunRecord) -> dict[str, float]:
+    """How far from zero, and from the first outputs, the targets of a squared error lie, in their deviations."""
     first = run.calls[0]
-    targets = [item.targets for item in run.calls if item.name == first.name == "mse_loss" and item.targets.std > 0]
-    if not targets:
-        return None
-    squares, variances = (sum(values) for values in zip(*((t.mean**2, t.std**2) for t in targets), strict=True))
-    return math.sqrt(squares / variances)
+    calls = [item for item in run.calls if item.name == first.name == "mse_loss" and item.targets.std > 0]
+    if not calls:
+        return {}
+    deviation = math.sqrt(statistics.fmean(item.targets.std**2 for item in calls))
+    shifts = {"target_offset": math.sqrt(statistics.fmean(item.targets.mean**2 for item in calls)) / deviation}
+    untrained = [item for item in calls if item.step == first.step]
+    if untrained:
+        away = statistics.fmean(item.outputs.mean - item.targets.mean for item in untrained)
+        shifts["output_offset"] = abs(away) / deviation
+    return shifts
 
 
 def _level(call: LossCall) -> float | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +51,7 @@ def record_trial(
                 optimizer.zero_grad()
                 loss = subject.loss(model, batches[step % len(batches)])
                 loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step(_given(loss))
+                _take_step(optimizer, loss)
                 if not step:  # which may have imported half of torch
                     end = time.monotonic() + time_limit
             if subject.extreme is not None:
@@ -105,6 +106,9 @@ def record_attempt(subject: Subject, batches: Sequence[Batch]) -> RunRecord:
     return monitor.records[0]
 
 
-def _given(loss: Tensor) -> Callable[[], float]:
-    """A closure for optimizers that want one."""
-    return lambda: loss.item()
+def _take_step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """Take it with a closure, which some optimizers want, where the class takes any: a script's own may take none."""
+    if inspect.signature(optimizer.step).parameters:
+        optimizer.step(lambda: loss.item())
+    else:
+        optimizer.step()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,12 +10,15 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from babysit.measure.record import RunRecord
+from babysit.measure.record import TRAIN, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve, running_median
 from babysit.rules._parts import Part, part_against_data, part_of_itself
 from babysit.rules._range_test import RangeTest, is_before_training
 from babysit.rules._words import LECTURE, change_rate, number, rate_at
+
+_OF_CANDIDATES = ("div", "mul", "cat", "sub", "index")
+"""What makes similarities of them, where no layer does."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,10 @@ class ExplodingLoss(Rule):
     and are not judged. A loss that changes its own definition during training (a growing penalty) may be one. Nothing
     is said where only the parts that compare the model with itself grew, while those that are measured against data
     never rose over the limit and ended under `recovered`; where a part grew that no function of torch computes, that
-    is told as information, or as a warning if the run ends with it. The range of rates is tried without clipping
-    gradients: where a script clips them, what is found before training is information.
+    is told as information, or as a warning if the run ends with it. A contrastive loss whose right candidate is always
+    the first, as MoCo's, begins low while the others are still noise; up to what guessing among them loses it may rise.
+    The range of rates is tried without clipping gradients: where a script clips them, what is found before training is
+    information.
 
     ## Options
     The factor is the lecture's for giving up on a trial of a search. An explosion that the run recovered from
@@ -78,7 +84,7 @@ class ExplodingLoss(Rule):
             return
         climbing = _ends_climbing(curve, limit)
         peak = float(max(running_median(curve.blocks()).max(), curve.losses[-1] if climbing else 0.0))
-        if peak <= limit:
+        if peak <= max(limit, _of_candidates(run)):
             return
         over = np.flatnonzero(curve.losses > limit)
         learnt = self._learnt(run, over)
@@ -160,6 +166,22 @@ class ExplodingLoss(Rule):
         if curve.final >= self.recovered * curve.initial:
             return Severity.ERROR
         return Severity.WARNING if curve.final > self.harmless * curve.initial else Severity.INFO
+
+
+def _of_candidates(run: RunRecord) -> float:
+    """What guessing loses where the first of several candidates is always the right one; 0 where it is not so.
+
+    Such a contrastive loss may begin near zero, while the candidates are still noise, and rises as they become alike.
+    """
+    calls = run.called(TRAIN)
+    if not calls or any(call.classes < 2 or call.targets.low != call.targets.high for call in calls):
+        return 0.0
+    of_quotients = all(call.name == calls[0].name and call.output_op in _OF_CANDIDATES for call in calls)
+    if not of_quotients or len(run.losses) <= calls[0].step:
+        return 0.0
+    first = [call.value for call in calls if call.step == calls[0].step]
+    mean = sum(first) / len(first)
+    return run.losses[calls[0].step] / mean * math.log(calls[0].classes) if mean > 0 else 0.0
 
 
 def _ends_climbing(curve: Curve, limit: float) -> bool:

@@ -20,7 +20,8 @@ class UnexpectedInitialLoss(Rule):
     The loss before the first update over that of guessing: ln C for C balanced classes, the variance of the targets
     for squared error. The difference must also exceed twice the spread of the loss over batches. A loss that is as
     expected once the inputs are scaled is a warning, which unscaled inputs explain. Squared error of targets that lie
-    off zero is as much higher as their mean squared, which is learnt soon unless it is many times their spread.
+    off zero is as much higher as their mean squared, which is learnt soon unless it is many times their spread; so it
+    is where the outputs begin elsewhere, as those of a sigmoid in the middle between black and white.
 
     The outputs of a usual last layer shrink with its weights, and what the loss lies above guessing shrinks at least
     as much: by half when all parameters are halved. Where most of it stays, outputs and features are normalised and a
@@ -41,7 +42,8 @@ class UnexpectedInitialLoss(Rule):
     but where the scale is a parameter that is trained.
 
     ## Options
-    Factors above and below the expected loss, for a warning and for an error; `offset` is how far from zero targets may
+    Factors above and below the expected loss, for a warning and for an error, which a loss of classes that is too high
+    is from twice `allowed` on; `offset` is how far from zero targets may
     lie; `fixed` is how much of what the loss is too high stays with half the parameters.
 
     ## References
@@ -84,11 +86,13 @@ class UnexpectedInitialLoss(Rule):
             return
         offset = probe.numbers.get("target_offset", 0.0)
         # outputs anywhere between zero and the targets' mean lose at most as much as those at zero
-        if 1 < factor <= self.high * (1 + offset * offset):
+        away = max(offset, min(probe.numbers.get("output_offset", 0.0), self.offset))
+        if 1 < factor <= self.high * (1 + away * away):
             if offset > self.offset:
                 yield self._off_centre(name, loss, expected, offset)
             return
         far = not self.far_low <= factor <= self.far_high
+        far = far and not (is_entropy and 0 < loss - expected <= 2 * self.allowed)
         severity = Severity.ERROR if far else Severity.WARNING
         cause, remedies = self._cause(run, probe, factor)
         halved = probe.numbers.get("loss_of_halved")

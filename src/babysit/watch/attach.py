@@ -36,6 +36,9 @@ class Listener(Protocol):
     def trains(self, tensors: Sequence[Tensor]) -> bool:
         """Whether any of these leaves is trained, and not data."""
 
+    def is_of_data(self, loss: Tensor) -> bool:
+        """Whether nothing that is trained is among what a loss depends on; asked at each, so that it must be quick."""
+
     def data_differentiated(self) -> None:
         """A loss is about to be differentiated with respect to data, as to attack a model."""
 
@@ -172,6 +175,10 @@ class Attachment:
             tensors, grad_tensors = _readable(tensors), _readable(grad_tensors)
             losses = _all_of(tensors)
             if not (self._active and losses) or _is_differentiating():
+                return original(tensors, grad_tensors, *args, **kwargs)
+            wanted = _all_of(kwargs.get("inputs"))
+            if self._listener.is_of_data(losses[0]) or (wanted and not self._listener.trains(wanted)):
+                self._listener.data_differentiated()
                 return original(tensors, grad_tensors, *args, **kwargs)
             self._listener.backward_begins(losses, _all_of(grad_tensors))
             try:

@@ -23,6 +23,7 @@ _MOST_OUTPUTS = 1 << 16
 _SAME = 0.01
 _HEADS = 4
 """Calls before one backward pass that may well be of as many heads of one model, with the same examples."""
+_FIXED = 1e-3
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class Facts:
     _sums: Tensor | None = None
     _rows: int = 0
     _ratios: list[float] = field(default_factory=list)
+    _plain: int = 0
 
     def learn(self, name: str, targets: Targets | None, *, of_itself: bool = False) -> None:
         """Take a call in training into account.
@@ -149,18 +151,26 @@ class Facts:
             return 0
         mean = total / len(values)
         average = sum(means) / len(means)
-        if average and len(self._ratios) < OBSERVED:
+        counts = bool(average) and len(self._ratios) < OBSERVED
+        if counts:
             self._ratios.append(backpropagated / average)
         near = abs(mean) * _SAME
-        return next((sign for sign in (1, -1) for v in (total, mean) if abs(backpropagated - sign * v) <= near), 0)
+        found = next((sign for sign in (1, -1) for v in (total, mean) if abs(backpropagated - sign * v) <= near), 0)
+        self._plain += counts and found != 0
+        return found
 
     @property
     def loss_name(self) -> str:
-        """The loss function, where what is backpropagated is a fixed multiple of its value; else ``""``."""
+        """The loss function, where what is backpropagated is a fixed multiple of its value; else ``""``.
+
+        A small part that is added, as a penalty of the weights, is allowed for where the rest is the value itself. A
+        multiple that is not quite fixed is no multiple: it may be a small part of a loss that hardly changes.
+        """
         if len(self.names) != 1 or self._of_itself or not self._ratios:
             return ""
+        tolerance = 3 * _SAME if self._plain >= 0.8 * len(self._ratios) else _FIXED
         middle = median(self._ratios)
-        off = sum(abs(ratio - middle) > 3 * _SAME * abs(middle) for ratio in self._ratios)
+        off = sum(abs(ratio - middle) > tolerance * abs(middle) for ratio in self._ratios)
         return "" if off > 0.2 * len(self._ratios) else next(iter(self.names))
 
     @property

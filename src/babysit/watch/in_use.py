@@ -51,6 +51,11 @@ class OptimizersInUse:
         return list({id(item): item for optimizer in self for item in _parameters_of(optimizer)}.values())
 
     @property
+    def can_learn(self) -> bool:
+        """Whether anything that they train is not frozen at the moment."""
+        return any(item.requires_grad for optimizer in self for item in _parameters_of(optimizer))
+
+    @property
     def take_closures(self) -> bool:
         """Whether any differentiates several times within one step."""
         return any(isinstance(item, torch.optim.LBFGS) for item in self)
@@ -106,9 +111,29 @@ def that_holds(parameters: Iterable[Tensor]) -> str:
         ('SGD', '')
     """
     asked = {id(item) for item in parameters}
-    found = (item for item in gc.get_objects() if issubclass(type(item), Optimizer))
-    holders = (item for item in found if any(id(parameter) in asked for parameter in _parameters_of(item)))
+    holders = (item for item in _all_there_are() if any(id(parameter) in asked for parameter in _parameters_of(item)))
     return next((type(item).__name__ for item in holders), "")
+
+
+def optimized_parameters() -> list[Tensor]:
+    """The parameters of all optimizers there are, whether they have taken a step or not.
+
+    Example:
+        >>> weight = torch.nn.Parameter(torch.ones(2))
+        >>> optimizer = torch.optim.SGD([weight], lr=0.1)
+        >>> any(item is weight for item in optimized_parameters())
+        True
+    """
+    return [item for optimizer in _all_there_are() for item in _parameters_of(optimizer)]
+
+
+def held_by_optimizers() -> frozenset[int]:
+    """Their ids."""
+    return frozenset(map(id, optimized_parameters()))
+
+
+def _all_there_are() -> list[Optimizer]:
+    return [item for item in gc.get_objects() if issubclass(type(item), Optimizer)]
 
 
 def _parameters_of(optimizer: Optimizer) -> Iterator[Tensor]:

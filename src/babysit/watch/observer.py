@@ -196,6 +196,10 @@ class Observer:
         """Whether any of these leaves is trained, as far as is known."""
         return self.failed or self._current is None or self._current.trains(tensors)
 
+    def is_of_data(self, loss: Tensor) -> bool:
+        """Whether nothing that is trained is among what a loss depends on."""
+        return not self.failed and self._current is not None and self._current.is_of_data(loss)
+
     @guarded
     def data_differentiated(self) -> None:
         """A loss is about to be differentiated with respect to data."""

@@ -130,7 +130,12 @@ def largest_gradient(parameters: Iterable[Tensor]) -> Tensor | None:
 
 
 def coverage(
-    step: int, names: Names, optimized: Parameters, called: set[str], reached: Parameters | None = None
+    step: int,
+    names: Names,
+    optimized: Parameters,
+    called: set[str],
+    reached: Parameters | None = None,
+    stepped: frozenset[int] = frozenset(),
 ) -> Coverage:
     """Which modules' parameters a step reached.
 
@@ -141,6 +146,7 @@ def coverage(
         called: Paths of the modules that a forward pass has used.
         reached: The leaves of the step's graph; ``None`` where it was not read. Only these count as having got a
             gradient without being optimized: others may have one left from another training.
+        stepped: Ids of the parameters that had a gradient when another optimizer took its step: it may be gone since.
     """
     known = _by_owner(names, optimized, reached or ())
     inside = {id(parameter) for parameter in optimized}
@@ -153,7 +159,7 @@ def coverage(
         own = [item for item in parameters if id(item) in inside and item.requires_grad]
         others = [item for item in parameters if id(item) not in inside]
         if own:
-            (trained if any(item.grad is not None for item in own) else cut).append(owner)
+            (trained if any(item.grad is not None or id(item) in stepped for item in own) else cut).append(owner)
         counted = others if leaves is None else [item for item in others if id(item) in leaves]
         if any(item.requires_grad and item.grad is not None for item in counted):
             free.append(owner)

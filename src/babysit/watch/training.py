@@ -26,7 +26,7 @@ from babysit.watch.graph import (
     picked_classes,
     read_graph,
 )
-from babysit.watch.in_use import OptimizersInUse, that_holds
+from babysit.watch.in_use import OptimizersInUse, held_by_optimizers, that_holds
 from babysit.watch.inputs import BATCHES
 from babysit.watch.losses import LossLog
 from babysit.watch.movement import Movement
@@ -97,6 +97,7 @@ class Training:
         self._graph: Graph | None = None
         self._called: set[str] = set()
         self._leaves: list[Tensor] | None = None
+        self._stepped: set[int] = set()
         self._step_losses: list[Loss] = []
         self._backwards = 0
         self._before_any_step = 0
@@ -105,6 +106,7 @@ class Training:
         self._own_losses: set[int] = set()
         self._several_losses = 0
         self._broken = False
+        self._held: dict[bool, frozenset[int]] = {}
         self._skipped = 0
         self.sample = self._new_sample(0)
 
@@ -183,11 +185,11 @@ class Training:
         if self._looks_at_peaks(sample):
             sample.note_peak(self.parameters, taken=True)
         sample.updates.begin(optimizer.param_groups, type(optimizer).__name__, factor)
-        if sample.structural and optimizer is self.optimizers.first:
-            self._called |= sample.called
-            self._names.refresh()
-            self._write(coverage(self.step, self._names, self.parameters, self._called, self._leaves))
-            self._leaves = None
+        if sample.structural:
+            given = (item for group in optimizer.param_groups for item in group["params"] if item.grad is not None)
+            self._stepped |= set(map(id, given))
+            if optimizer is self.optimizers.first:
+                self._look_at_coverage(sample)
 
     def step_ends(self, optimizer: Optimizer) -> None:
         """An optimizer has taken a step."""
@@ -203,6 +205,26 @@ class Training:
         """Whether any of these leaves is trained; before the first update also what cannot be data."""
         known = any(isinstance(item, nn.Parameter) or self.optimizers.is_trained(item) for item in tensors)
         return known or not (self.optimizers or self.phases.has_seen_a_model)
+
+    def is_of_data(self, loss: Tensor) -> bool:
+        """Whether nothing that is trained is among what a loss depends on.
+
+        So it is while examples are made by following the gradient of a frozen model, as an energy's; the same with a
+        picture that an optimizer holds is a training.
+        """
+        seen = self.optimizers.were_seen
+        # without any module, bare tensors are the model; without an optimizer, they may be updated by hand
+        if self.optimizers.can_learn or (self._movement and not seen) or not self._names.roots:
+            return False
+        view = read_graph(loss)
+        leaves = [] if view is None else parameters_of(view)
+        if not leaves or any(isinstance(leaf, nn.Parameter) for leaf in leaves):
+            return False
+        # all objects are gone through, which takes its time: once before the first update, and once after it
+        held = self._held.get(seen)
+        if held is None:
+            held = self._held[seen] = held_by_optimizers()
+        return bool(held) and not any(id(leaf) in held for leaf in leaves)
 
     def take_over(self, other: Training) -> None:
         """The step that another training has begun to see is one of this training."""
@@ -299,6 +321,15 @@ class Training:
                 self._leaves = parameters_of(view)
                 chains = linear_chains(view, self._names.owner_of)
                 self._graph = Graph(self.step, len(view.nodes), chains, own_sign(loss), *compared_shapes(loss))
+
+    def _look_at_coverage(self, sample: StepSample) -> None:
+        """Which modules' parameters this step reaches."""
+        self._called |= sample.called
+        self._names.refresh()
+        stepped = frozenset(self._stepped)
+        self._write(coverage(self.step, self._names, self.parameters, self._called, self._leaves, stepped))
+        self._leaves = None
+        self._stepped.clear()
 
     def _look_at_bare_tensors(self, loss: Tensor) -> None:
         """The inputs of a model that is no module, from the graph."""
