@@ -147,15 +147,16 @@ def test_a_full_disk_ends_the_watching_and_nothing_else(tmp_path: Path) -> None:
     assert diagnose(run).broken == {}
 
 
+@pytest.mark.parametrize("place", ["sample.merge", "attach._call", "training.Training.is_of_data"])
 def test_a_fault_of_the_watching_is_said_once_and_the_training_goes_on(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     expected = train(30)
 
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("of the watching itself")
 
-    monkeypatch.setattr("babysit.watch.sample.merge", broken)
+    monkeypatch.setattr(f"babysit.watch.{place}", broken)
     with Monitor() as monitor:
         assert train(30) == expected
     assert capsys.readouterr().err.splitlines() == [

@@ -57,8 +57,8 @@ class Listener(Protocol):
     def wants_call(self) -> bool:
         """Whether calls of loss functions are of interest at the moment; asked at each, so that it must be quick."""
 
-    def loss_called(self, call: Call) -> None:
-        """A loss function was called."""
+    def loss_called(self, describe: Callable[[], Call | None]) -> None:
+        """A loss function was called; ``None`` where it is none of a training."""
 
     def clipped(self, norm: Tensor | None, limit: float) -> None:
         """Gradients were clipped."""
@@ -223,9 +223,7 @@ class Attachment:
                 result = original(*args, **kwargs)
             finally:
                 self._inside_loss = False
-                call = _call(name, options, args, kwargs, result)
-                if call is not None:
-                    self._listener.loss_called(call)
+                self._listener.loss_called(lambda: _call(name, options, args, kwargs, result))
             return result
 
         return loss

@@ -187,18 +187,25 @@ class Observer:
         )
 
     @guarded
-    def loss_called(self, call: Call) -> None:
-        """A loss function was called."""
-        if self._current is not None:
-            self._current.phases.loss_called(call, self._current.step, self._current.sample)
+    def loss_called(self, describe: Callable[[], Call | None]) -> None:
+        """A loss function was called; ``None`` where it is none of a training."""
+        training, call = self._current, describe()
+        if training is not None and call is not None:
+            training.phases.loss_called(call, training.step, training.sample)
 
     def trains(self, tensors: Sequence[Tensor]) -> bool:
         """Whether any of these leaves is trained, as far as is known."""
-        return self.failed or self._current is None or self._current.trains(tensors)
+        training = self._current
+        if self.failed or training is None:
+            return True
+        return self._ask(lambda: training.trains(tensors), otherwise=True)
 
     def is_of_data(self, loss: Tensor) -> bool:
         """Whether nothing that is trained is among what a loss depends on."""
-        return not self.failed and self._current is not None and self._current.is_of_data(loss)
+        training = self._current
+        if self.failed or training is None:
+            return False
+        return self._ask(lambda: training.is_of_data(loss), otherwise=False)
 
     @guarded
     def data_differentiated(self) -> None:
@@ -320,6 +327,14 @@ class Observer:
         self._find_compiled(what)
 
     # -- details -------------------------------------------------------------------------------------------------
+
+    def _ask(self, question: Callable[[], bool], *, otherwise: bool) -> bool:
+        """The answer to what a training is asked in the middle of a script, where a fault may not reach it either."""
+        try:
+            return question()
+        except Exception as error:  # whatever it is, the training goes on
+            self.fail(error)
+            return otherwise
 
     @property
     def _current(self) -> Training | None:
