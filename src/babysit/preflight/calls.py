@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from babysit.preflight.batch import tensors_of
 
 _FEW = 8
+_OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 
 Held = tuple[nn.Module, str, Any]
 """A module, and the name and the value of one of its attributes."""
@@ -75,7 +76,12 @@ def held_by(model: nn.Module) -> list[Held]:
         >>> [name for _, name, _ in held_by(cell)]
         ['hidden']
     """
-    return [(part, name, value) for part in model.modules() for name, value in vars(part).items() if _is_state(value)]
+    return [
+        (part, name, value)
+        for part in model.modules()
+        for name, value in vars(part).items()
+        if name not in _OF_EVERY_MODULE and _is_state(value)
+    ]
 
 
 def changed(calls: Sequence[Seen]) -> list[Held]:
