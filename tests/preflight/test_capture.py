@@ -523,7 +523,7 @@ def test_data_held_beside_those_drawn_anew_are_found() -> None:
 
 
 def test_a_loss_without_any_model_is_refused() -> None:
-    from babysit.preflight.capture import subject_of
+    from babysit.preflight.recorded import subject_of
 
     with pytest.raises(InputError, match="a model that leads to it"):
         subject_of([], torch.zeros(()), None)

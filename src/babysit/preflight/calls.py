@@ -101,3 +101,8 @@ def _is_state(value: Any) -> bool:
     if isinstance(value, tuple | list):
         return 0 < len(value) <= _FEW and all(isinstance(item, Tensor) for item in value)
     return value is None or isinstance(value, Tensor)
+
+
+def is_loose(tensor: Tensor) -> bool:
+    """Whether it is trained, or its gradient is asked for, and nothing has made it."""
+    return tensor.requires_grad and tensor.is_leaf

@@ -11,9 +11,7 @@ import dataclasses
 import functools
 import re
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,24 +20,15 @@ from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from babysit.errors import InputError
-from babysit.preflight.batch import Batch, map_tensors, tensors_of
-from babysit.preflight.calls import Seen, changed, given_by, held_by, versions
-from babysit.preflight.failures import refusal
-from babysit.preflight.isolation import isolated
-from babysit.preflight.modes import set_training
+from babysit.preflight.batch import tensors_of
+from babysit.preflight.calls import Seen, given_by, held_by, is_loose, versions
 from babysit.preflight.more_data import find_held, find_more
-from babysit.preflight.replay import Container, Operation, Source, Step, same
+from babysit.preflight.recorded import subject_of
 from babysit.preflight.subject import Subject
 from babysit.watch.calls import DISTANCES, LOSSES
 from babysit.watch.graph import parameters_of, read_graph
 from babysit.watch.in_use import held_by_optimizers
-from babysit.watch.names import Names
 
-TODO = "write a function that returns (model, loss_fn, batch), and check FILE.py:FUNCTION"
-FEW = 20
-"""Examples, at most, that it is tried with whether the step can be taken with fewer than the script's."""
-FEW_SAME = 1e-5
-"""Losses of the same examples differ by less, relative to them: they are added in another order."""
 _MOST = 20_000
 _RANDOM = re.compile(r"rand|normal(?!ize)|bernoulli|multinomial|exponential|poisson")
 
@@ -230,7 +219,7 @@ class Capture(TorchFunctionMode):
         """Whether it is data that has its gradient already, by which an example is being made."""
         if any(item is tensor for item in self._followed):
             return True
-        if isinstance(tensor, nn.Parameter) or not (_is_loose(tensor) and tensor.grad is not None):
+        if isinstance(tensor, nn.Parameter) or not (is_loose(tensor) and tensor.grad is not None):
             return False
         if self._held is None:  # all objects are gone through for it
             self._held = held_by_optimizers()
@@ -241,7 +230,7 @@ class Capture(TorchFunctionMode):
         return {
             id(item): item.detach().clone()
             for item in tensors_of(given)
-            if id(item) not in self._made and not _is_loose(item)
+            if id(item) not in self._made and not is_loose(item)
         }
 
     def _note(self, seen: Seen, before: Mapping[int, int]) -> None:
@@ -285,7 +274,7 @@ class Capture(TorchFunctionMode):
     def _is_optimized(self) -> bool:
         """Whether there is an optimizer for what was called."""
         own = {id(item) for call in self._calls if call.module is not None for item in call.module.parameters()}
-        own |= {id(item) for call in self._calls for item in tensors_of((call.args, call.kwargs)) if _is_loose(item)}
+        own |= {id(item) for call in self._calls for item in tensors_of((call.args, call.kwargs)) if is_loose(item)}
         return bool(own & held_by_optimizers())
 
     def _step_begins(self, optimizer: Optimizer) -> None:
@@ -334,159 +323,6 @@ class Capture(TorchFunctionMode):
         raise refusals[0]
 
 
-def subject_of(
-    calls: list[Seen],
-    loss: Tensor,
-    optimizer: Optimizer | None,
-    data: frozenset[int] = frozenset(),
-    *,
-    verified: bool = True,
-) -> Subject:
-    """Make of the recorded calls what can be checked.
-
-    Args:
-        calls: From the first model to the loss.
-        loss: What is differentiated.
-        optimizer: That is about to take a step, if any is.
-        data: Ids of leaves that are known to be data, though a gradient was asked for.
-        verified: Take the step again to see whether the same loss comes out.
-
-    Raises:
-        InputError: The loss does not come from the recorded calls, or comes out otherwise when they are made again.
-    """
-    kept = _needed(calls, loss)
-    if not kept:
-        raise InputError("the loss", expected="a model that leads to it", found="none", todo=TODO)
-    optimized = held_by_optimizers()
-    model, paths = _model_of(kept, optimized, data)
-    names = {id(parameter): name for name, parameter in [*model.named_parameters(), *model.named_buffers()]}
-    inputs: list[Tensor] = []
-    targets: list[Tensor] = []
-    made: dict[int, int] = {}
-    operations: list[Operation] = []
-    for item in kept:
-        source = _Sources(item, made, names, inputs, targets, not paths)
-        args, kwargs = map_tensors(item.args, source), map_tensors(item.kwargs, source)  # type: ignore[arg-type]
-        places = []
-        for tensor in item.makes:
-            places.append(made.setdefault(id(tensor), len(made)))
-        path = "" if item.module is None else paths[id(item.module)]
-        is_layer = not paths and source._meets_a_parameter()
-        operations.append(Operation(item.function, path, args, kwargs, tuple(places), is_layer))
-    # what a script sets anew before each of its steps, as the state of a recurrent model, it would set for these, too
-    all_paths = {id(module): path for path, module in model.named_modules()}
-    held = [(all_paths[id(part)], name, value) for part, name, value in changed(kept) if id(part) in all_paths]
-    step = Step(operations, Source("made", made[id(loss)]), held)
-    size = next((len(item) for item in [*inputs, *targets] if item.dim()), 1)
-    batch = Batch(tuple(inputs), tuple(targets), size)
-    elsewhere = _elsewhere(model, optimizer, optimized)
-    subject = Subject(
-        model,
-        batch,
-        step.outputs_of,
-        step.loss_of,
-        optimizer,
-        elsewhere=elsewhere,
-        fixed_size=True,
-        entangled=_is_entangled(kept),
-    )
-    if not verified:
-        return subject
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what the step warns of, it has warned of
-        _verify(subject, loss)
-        return dataclasses.replace(subject, fixed_size=not _takes_fewer(subject))
-
-
-@dataclass
-class _Sources:
-    """Tells where each tensor of a call comes from, and collects the data."""
-
-    call: Seen
-    made: dict[int, int]
-    names: dict[int, str]
-    inputs: list[Tensor]
-    targets: list[Tensor]
-    is_bare: bool
-
-    def _meets_a_parameter(self) -> bool:
-        """Whether the call is one of a layer of bare tensors."""
-        return any(id(item) in self.names for item in tensors_of((self.call.args, self.call.kwargs)))
-
-    def __call__(self, tensor: Tensor) -> Source:
-        """The source of one tensor."""
-        if id(tensor) in self.made:
-            return Source("made", self.made[id(tensor)])
-        if id(tensor) in self.names:
-            return Source("parameter", name=self.names[id(tensor)])
-        is_input = self.call.module is not None or (self.is_bare and self._meets_a_parameter())
-        kind, data = ("input", self.inputs) if is_input else ("target", self.targets)
-        data.append(self.call.copies.get(id(tensor), tensor.detach()))
-        return Source(kind, len(data) - 1, is_written=id(tensor) in self.call.written)
-
-
-def _needed(calls: list[Seen], loss: Tensor) -> list[Seen]:
-    """The calls that the loss depends on, those that write to what it depends on included."""
-    wanted = {id(loss)}
-    kept: list[Seen] = []
-    for item in reversed(calls):
-        if wanted & {id(tensor) for tensor in given_by(item.result, item.args)}:
-            kept.append(item)
-            wanted |= {id(tensor) for tensor in tensors_of((item.args, item.kwargs))}
-    return kept[::-1]
-
-
-def _is_entangled(kept: Sequence[Seen]) -> bool:
-    """Whether what a module is given also leads to another module through a function."""
-    made = {id(item) for call in kept for item in call.makes}
-    given = {id(item) for call in kept if call.module is not None for item in tensors_of((call.args, call.kwargs))}
-    leading: set[int] = set()
-    for call in reversed(kept):
-        tensors = {id(item) for item in tensors_of((call.args, call.kwargs))}
-        if call.module is None and leading & {id(item) for item in call.makes} and (tensors & given) - made:
-            return True
-        if call.module is not None or leading & {id(item) for item in call.makes}:
-            leading |= tensors
-    return False
-
-
-def _model_of(
-    kept: list[Seen], optimized: frozenset[int], followed: frozenset[int]
-) -> tuple[nn.Module, dict[int, str]]:
-    """One model that holds all that were called and all bare tensors that are trained, and the path of each call."""
-    names = Names()
-    modules = [item.module for item in kept if item.module is not None]
-    roots = list({id(root): root for root in (names.add(module) for module in modules)}.values())
-    own = {id(parameter) for root in roots for parameter in root.parameters()}
-    given = [tensor for item in kept for tensor in tensors_of((item.args, item.kwargs))]
-    loose = list({id(item): item for item in given if _is_loose(item) and id(item) not in own}.values())
-    if len(roots) == 1 and not loose:
-        model = roots[0]
-    else:
-        named = {f"{type(root).__name__.lower()}_{number}": root for number, root in enumerate(roots, 1)}
-        data = _read_only(kept, loose, optimized, followed)
-        model = Container(named, [item for item in loose if id(item) not in data], list(data.values()))
-    paths = {id(module): path for path, module in model.named_modules()}
-    return model, {id(module): paths[id(module)] for module in modules}
-
-
-def _read_only(
-    kept: list[Seen], loose: list[Tensor], optimized: frozenset[int], followed: frozenset[int]
-) -> dict[int, Tensor]:
-    """Of loose leaves those that are data: no optimizer has them, and a module or a differentiation is given them."""
-    readers = [call for call in kept if call.module is not None or getattr(call.function, "__name__", "") == "grad"]
-    given = {id(item) for call in readers for item in tensors_of((call.args, call.kwargs))} | followed
-    return {id(item): item for item in loose if id(item) in given - optimized and not isinstance(item, nn.Parameter)}
-
-
-def _elsewhere(model: nn.Module, optimizer: Optimizer | None, optimized: frozenset[int]) -> frozenset[str]:
-    """Names of the parameters that are in another optimizer, and not in this one."""
-    if optimizer is None:
-        return frozenset()
-    others = optimized - {id(item) for group in optimizer.param_groups for item in group["params"]}
-    return frozenset(name for name, item in model.named_parameters() if id(item) in others)
-
-
 def _parameters_below(loss: Tensor) -> list[nn.Parameter] | None:
     """The parameters that a loss depends on; ``None`` where that is too much to read."""
     view = read_graph(loss)
@@ -496,43 +332,3 @@ def _parameters_below(loss: Tensor) -> list[nn.Parameter] | None:
 def _has_gradient(parameter: nn.Parameter) -> bool:
     gradient = parameter.grad
     return gradient is not None and (gradient.is_sparse or bool(gradient.detach().any()))
-
-
-def _is_loose(tensor: Tensor) -> bool:
-    return tensor.requires_grad and tensor.is_leaf
-
-
-def _verify(subject: Subject, loss: Tensor) -> None:
-    """Whether the loss comes out again, as far as it is the same every time.
-
-    Raises:
-        InputError: It does not.
-    """
-    try:
-        with isolated(subject.model) as model:
-            first = subject.loss(model, subject.batch)
-            if same(first, loss):
-                return
-            second = subject.loss(model, subject.batch)
-    except Exception as error:
-        raise refusal("the step", error, expected="one that can be taken again", todo=TODO) from error
-    if same(first, second, 1e-7):
-        found = f"{first.item():.6g}, not {loss.item():.6g}, when the step is taken again"
-        raise InputError("the loss", expected="the same loss for the same batch", found=found, todo=TODO)
-
-
-def _takes_fewer(subject: Subject) -> bool:
-    """Whether the step can be taken with a few of the batch's examples: they lose what they do over and over.
-
-    Sizes may have been written into the calls, as into ``view(64, -1)``, sums are divided by them, and examples may be
-    compared with each other, or have noise drawn for them.
-    """
-    size = subject.batch.size
-    count = max((number for number in range(2, min(FEW, size - 1) + 1) if size % number == 0), default=0)
-    if not count:
-        return False
-    with contextlib.suppress(Exception), isolated(subject.model) as model:
-        set_training(model, False)
-        filled, few = subject.few(count), subject.batch.take(range(count))
-        return same(subject.loss(model, filled), subject.loss(model, few), FEW_SAME)
-    return False
