@@ -527,3 +527,27 @@ def test_a_loss_without_any_model_is_refused() -> None:
 
     with pytest.raises(InputError, match="a model that leads to it"):
         subject_of([], torch.zeros(()), None)
+
+
+def test_the_initialisation_of_weights_is_no_part_of_the_step() -> None:
+    x, y = torch.randn(16, 4), torch.randn(16, 1)
+
+    def train() -> None:
+        model = nn.Linear(4, 1)
+        optimizer = torch.optim.LBFGS(model.parameters())
+
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            loss = F.mse_loss(model(x), y) + sum(item.pow(2).sum() for item in model.parameters())
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+
+    subject = captured(train)
+    with isolated(subject.model) as model, torch.no_grad():
+        for item in model.parameters():
+            item.fill_(2.0)
+        expected = (x.sum(dim=1, keepdim=True) * 2 + 2 - y).square().mean() + 5 * 4
+    with isolated(model) as same:
+        assert subject.loss(same, subject.batch).item() == pytest.approx(float(expected), rel=1e-5)

@@ -183,7 +183,8 @@ class Capture(TorchFunctionMode):
 
     def _depends_on_a_model(self, function: Callable[..., Any], given: Any) -> bool:
         name = getattr(function, "__name__", "")
-        if name not in LOSSES and _RANDOM.search(name):
+        is_initialisation = getattr(function, "__module__", "") == nn.init.__name__  # which is not repeated in a step
+        if is_initialisation or (name not in LOSSES and _RANDOM.search(name)):
             return False
         tensors = tensors_of(given)
         return any(id(item) in self._made or (item.requires_grad and not self._is_followed(item)) for item in tensors)
