@@ -28,17 +28,23 @@ def captured(train: Callable[[], Any]) -> Subject:
         found.append(subject)
         raise Stop
 
+    capture_by(take, train)
+    return found[0]
+
+
+def capture_by(found: Callable[[Subject], None], train: Callable[[], Any]) -> None:
+    """Run a training until what is found in it ends it."""
+
     def refused(error: BabysitError) -> None:
         raise error
 
-    capture = Capture(take, refused)
+    capture = Capture(found, refused)
     capture.start()
     try:
         with pytest.raises(Stop):
             train()
     finally:
         capture.stop()
-    return found[0]
 
 
 def loss_of(subject: Subject) -> float:
@@ -279,13 +285,7 @@ def test_an_optimizer_that_steps_without_gradients() -> None:
         raise Stop
 
     grads: list[bool] = []
-    capture = Capture(found, lambda _: None)
-    capture.start()
-    try:
-        with pytest.raises(Stop):
-            train()
-    finally:
-        capture.stop()
+    capture_by(found, train)
     assert grads == [True]
 
 

@@ -115,21 +115,16 @@ def that_holds(parameters: Iterable[Tensor]) -> str:
     return next((type(item).__name__ for item in holders), "")
 
 
-def optimized_parameters() -> list[Tensor]:
-    """The parameters of all optimizers there are, whether they have taken a step or not.
+def held_by_optimizers() -> frozenset[int]:
+    """Ids of the parameters of all optimizers there are, whether they have taken a step or not.
 
     Example:
         >>> weight = torch.nn.Parameter(torch.ones(2))
         >>> optimizer = torch.optim.SGD([weight], lr=0.1)
-        >>> any(item is weight for item in optimized_parameters())
+        >>> id(weight) in held_by_optimizers()
         True
     """
-    return [item for optimizer in _all_there_are() for item in _parameters_of(optimizer)]
-
-
-def held_by_optimizers() -> frozenset[int]:
-    """Their ids."""
-    return frozenset(map(id, optimized_parameters()))
+    return frozenset(id(item) for optimizer in _all_there_are() for item in _parameters_of(optimizer))
 
 
 def _all_there_are() -> list[Optimizer]:

@@ -100,7 +100,6 @@ class Training:
         self._stepped: set[int] = set()
         self._step_losses: list[Loss] = []
         self._backwards = 0
-        self._before_any_step = 0
         self._written: tuple[int, int] | None = None
         self._unused_optimizer = ""
         self._own_losses: set[int] = set()
@@ -131,7 +130,6 @@ class Training:
         if self.sample is not None and self.sample.detailed and self.phases.wants_targets:
             self._look_at_own_loss(loss)
         self._backwards += 1
-        self._before_any_step += 1
         if not self._is_tried_elsewhere():
             self._step_losses.append(value)
         if self.sample is not None:
@@ -149,7 +147,7 @@ class Training:
             if self.sample is not None and self._looks_at_peaks(self.sample):
                 self.sample.note_peak(self.parameters, taken=False)
             return
-        if self._before_any_step == _UNUSUALLY_MANY and self.step == 0:  # while it still exists
+        if self._backwards == _UNUSUALLY_MANY and self.step == 0:  # while it still exists
             self._unused_optimizer = that_holds(self._movement.parameters)
         self._movement.note(self._movement.parameters)
         if not self._by_hand:
@@ -169,7 +167,6 @@ class Training:
     def skipped(self) -> None:
         """A gradient scaler found infinities and left a step out."""
         self._skipped += 1
-        self._before_any_step = 0
         self._step_losses.clear()
         self._backwards = 0
 
@@ -244,7 +241,7 @@ class Training:
         if not self.optimizers.were_seen and self._movement.happened:
             self._finish_step(None)
         if self.step == 0 and self._unused_optimizer:
-            passes = {"backward_passes": float(self._before_any_step)}
+            passes = {"backward_passes": float(self._backwards)}
             self._write(Probe("no-step", passes, texts={"optimizer": self._unused_optimizer}))
         self.phases.close(self.step)
         self.write_losses()
