@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from babysit.fit.losses import REGRESSION
+from babysit.measure.rate_range import first_exploding
 from babysit.measure.record import Probe
 from babysit.preflight import api, suggested_rate
 from babysit.preflight.batch import Batch
-from babysit.preflight.learning_rate import EXPLODES, FALLS, RATES, first_exploding, probe_learning_rates, try_rates
+from babysit.preflight.learning_rate import EXPLODES, FALLS, RATES, probe_learning_rates, try_rates
 from babysit.preflight.longer_trials import try_longer
 from babysit.preflight.probes import EXPERIMENTS
 from babysit.preflight.subject import Subject, call

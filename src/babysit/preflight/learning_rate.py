@@ -17,6 +17,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from babysit.measure.rate_range import Verdict
 from babysit.measure.record import Probe
 from babysit.preflight.failures import lacks_memory
 from babysit.preflight.isolation import isolated, without_graph
@@ -91,7 +92,7 @@ def try_rates(
     """
     untrained = untrained or untrained_losses(model, loss_of, batches)
     curves: dict[float, list[float]] = {}
-    found: dict[float, str] = {}
+    found: dict[float, Verdict] = {}
     for rate in _outward(rates, found) if quickly else _upward(rates, found):
         if time.monotonic() > until:
             reason = f"the time was over after {len(curves)} of {len(rates)} rates"
@@ -151,37 +152,6 @@ def untrained_losses(
         return [loss_of(copy, batch).item() for batch in batches]
 
 
-def tried(probe: Probe) -> list[tuple[float, float, str]]:
-    """What was tried, in ascending order: rate, what remained of the loss, and the verdict; nothing without a rate.
-
-    Args:
-        probe: As :func:`try_rates` gives it.
-
-    Example:
-        >>> series, texts = {"lr": (0.1, 1.0), "ratio": (0.5, 9.0)}, {"verdicts": "falls,explodes"}
-        >>> tried(Probe("learning-rate", series=series, texts=texts))
-        [(0.1, 0.5, 'falls'), (1.0, 9.0, 'explodes')]
-    """
-    if "lr" not in probe.series:
-        return []
-    return list(zip(probe.series["lr"], probe.series["ratio"], probe.texts["verdicts"].split(","), strict=True))
-
-
-def first_exploding(probe: Probe) -> float | None:
-    """The lowest rate above the best one at which the loss exploded; ``None`` where none did, or none is usable.
-
-    Args:
-        probe: As :func:`try_rates` gives it.
-
-    Example:
-        >>> series, texts = {"lr": (0.1, 1.0), "ratio": (0.5, 9.0)}, {"verdicts": "falls,explodes"}
-        >>> first_exploding(Probe("learning-rate", numbers={"best": 0.1}, series=series, texts=texts))
-        1.0
-    """
-    best = probe.numbers.get("best", math.inf)
-    return min((rate for rate, _, verdict in tried(probe) if verdict == "explodes" and rate > best), default=None)
-
-
 def _train(
     model: nn.Module,
     loss_of: Callable[[nn.Module, Example], Tensor],
@@ -236,7 +206,7 @@ def _ratio(losses: Sequence[float], untrained: Sequence[float]) -> float:
     return (statistics.fmean(losses[last]) + raised) / size if size else math.nan
 
 
-def _verdict(ratio: float) -> str:
+def _verdict(ratio: float) -> Verdict:
     if not ratio <= 1 / FALLS:
         return "explodes"
     return "slow" if ratio > FALLS else "falls"

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import nn
 
+from babysit.measure.rate_range import rates_that, tried_rates
 from babysit.measure.record import Probe
 from babysit.preflight.batch import Batch
-from babysit.preflight.learning_rate import tried, try_rates, untrained_losses
+from babysit.preflight.learning_rate import try_rates, untrained_losses
 from babysit.preflight.subject import Subject
 
 MOST = 4
@@ -58,7 +59,7 @@ def try_longer(
         if len(ends) == MOST or (len(ends) > 1 and time.monotonic() > latest):
             break
         found = try_rates(subject.model, subject.loss, repeated, make_optimizer, rates=[rate], untrained=known)
-        exploded = found.texts["verdicts"] == "explodes"
+        exploded = bool(rates_that("explodes", found))
         losses = found.series[f"losses:{rate:.3g}"][-max(1, steps // 4) :]
         ends[rate] = math.inf if exploded else statistics.fmean(losses)
     return dict(sorted(ends.items()))
@@ -72,7 +73,7 @@ def usable_rates(probe: Probe, rates: Sequence[float]) -> list[float]:
         >>> usable_rates(Probe("learning-rate", series=series, texts=texts), [0.1, 0.3, 1.0])
         [0.1, 0.3]
     """
-    verdicts = {rate: verdict for rate, _, verdict in tried(probe)}
+    verdicts = {item.rate: item.verdict for item in tried_rates(probe)}
     return [rate for rate in rates if verdicts.get(rate, "falls") == "falls"]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from babysit.measure.rate_range import rates_that, tried_rates
 from babysit.measure.record import Probe, RunRecord
 from babysit.preflight.batch import Batch
 from babysit.preflight.decay import probe_decay
@@ -17,7 +18,6 @@ from babysit.preflight.gradient import probe_gradient
 from babysit.preflight.ignored_input import probe_ignored_input
 from babysit.preflight.isolation import isolated
 from babysit.preflight.leakage import probe_leakage
-from babysit.preflight.learning_rate import tried
 from babysit.preflight.modes import set_training
 from babysit.preflight.overfit import EXAMPLES, fit_by_heart
 from babysit.preflight.start import guessing, probe_start
@@ -151,11 +151,10 @@ def _rates(given: Given) -> Probe:
 
 
 def _say_rates(probe: Probe) -> tuple[str, str]:
-    numbers, rates = probe.numbers, tried(probe)
-    falls = [rate for rate, _, verdict in rates if verdict == "falls"]
+    numbers, falls = probe.numbers, rates_that("falls", probe)
     given = f", yours is {numbers['given']:.2g}" if "given" in numbers else ""
     if not falls:
-        nothing = f"no rate of {len(rates)} brings the loss down{given}"
+        nothing = f"no rate of {len(tried_rates(probe))} brings the loss down{given}"
         return probe.texts.get("reason", nothing), "some"
     longer = ""
     if "longer_steps" in numbers:

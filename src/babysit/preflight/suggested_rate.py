@@ -16,11 +16,12 @@ from typing import TypeAlias
 import torch
 from torch import nn
 
+from babysit.measure.rate_range import tried_rates
 from babysit.measure.record import Probe
 from babysit.preflight.batch import Batch
 from babysit.preflight.clipping import clips_gradients
 from babysit.preflight.isolation import isolated
-from babysit.preflight.learning_rate import RATES, tried, try_rates
+from babysit.preflight.learning_rate import RATES, try_rates
 from babysit.preflight.longer_trials import MOST, middle_of_good, try_longer, usable_rates
 from babysit.preflight.subject import Subject
 from babysit.preflight.timing import quickest
@@ -187,7 +188,7 @@ def _suggested(probe: Probe) -> dict[str, float]:
     """The lowest rate that does nearly what the best does, a step away from those that explode."""
     if "best" not in probe.numbers:
         return {}
-    rates, ratios, verdicts = zip(*tried(probe), strict=True)
+    rates, ratios, verdicts = zip(*tried_rates(probe), strict=True)
     falling = [place for place, verdict in enumerate(verdicts) if verdict == "falls"]
     best = min(ratios[place] for place in falling)
     place = next(place for place in falling if 1 - ratios[place] >= ENOUGH * (1 - best))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from babysit.fit.losses import score
 from babysit.fit.optimizers import make_optimizer
+from babysit.measure.rate_range import Verdict, first_exploding, rates_that
 from babysit.measure.record import LossBlock, Probe, RunRecord, StepRecord, collect
 from babysit.preflight.initial_loss import probe_initial_loss
-from babysit.preflight.learning_rate import first_exploding, probe_learning_rates
+from babysit.preflight.learning_rate import probe_learning_rates
 from babysit.preflight.overfit import EXAMPLES, probe_overfit
 from babysit.preflight.regularization import probe_regularization
 from babysit.recipe.run import Run
@@ -145,12 +146,10 @@ def _exploding(run: Run, probe: Probe) -> float | None:
 
 
 def _say_rates(probe: Probe, searched: Distribution, exploding: float | None) -> str:
-    verdicts = probe.texts["verdicts"].split(",")
-    rates = probe.series["lr"]
-    words = {"slow": "barely moves the loss", "falls": "falls", "explodes": "explodes"}
+    words: dict[Verdict, str] = {"slow": "barely moves the loss", "falls": "falls", "explodes": "explodes"}
     parts = []
     for verdict, meaning in words.items():
-        found = [rate for rate, said in zip(rates, verdicts, strict=True) if said == verdict]
+        found = rates_that(verdict, probe)
         if found:
             span = f"{found[0]:.1e}" if len(found) == 1 else f"{found[0]:.1e} … {found[-1]:.1e}"
             parts.append(f"{meaning} at {span}")
@@ -166,8 +165,7 @@ def _say_searched(rates: Distribution, exploding: float | None) -> str:
 
 def _nearest_to_usable(run: Run, probe: Probe) -> RunRecord:
     """The losses at the rate that comes nearest to being usable, as a training to be judged."""
-    rates, verdicts = probe.series["lr"], probe.texts["verdicts"].split(",")
-    slow = [rate for rate, verdict in zip(rates, verdicts, strict=True) if verdict == "slow"]
-    rate = slow[-1] if slow else rates[0]
+    slow = rates_that("slow", probe)
+    rate = slow[-1] if slow else probe.series["lr"][0]
     losses = probe.series[f"losses:{rate:.3g}"]
     return collect(run.header, [probe, StepRecord(0, losses[0], rate), LossBlock(0, losses)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
+from babysit.measure.rate_range import rates_that
 from babysit.measure.record import RunRecord
 from babysit.rules._updates import ratios
 
@@ -38,9 +39,8 @@ class RangeTest:
         if probe is None or not {"given", "first", "suggested", "low"} <= probe.numbers.keys():
             return None
         numbers = probe.numbers
-        tried = list(zip(probe.series["lr"], probe.texts["verdicts"].split(","), strict=True))
-        highest = max((rate for rate, verdict in tried if verdict == "falls"), default=0.0)
-        exploding = (rate for rate, verdict in tried if verdict == "explodes" and rate > highest)
+        highest = max(rates_that("falls", probe), default=0.0)
+        exploding = (rate for rate in rates_that("explodes", probe) if rate > highest)
         return cls(
             numbers["given"],
             numbers["first"],

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from babysit.measure.rate_range import rates_that, tried_rates
 from babysit.measure.record import RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
 from babysit.rules._curve import Curve
@@ -63,20 +64,18 @@ class ChanceLevel(Rule):
 
     def _at_every_rate(self, run: RunRecord) -> Iterator[Finding]:
         probe = run.probe("learning-rate")
-        if probe is None or "slow" not in (verdicts := probe.texts.get("verdicts", "").split(",")):
+        tried = tried_rates(probe)
+        measured = [(item.ratio, item.rate) for item in tried if item.ratio == item.ratio]
+        if rates_that("falls", probe) or not rates_that("slow", probe) or not measured:
             return
-        rates, ratios = probe.series.get("lr", ()), probe.series.get("ratio", ())
-        tried = [(ratio, rate) for ratio, rate in zip(ratios, rates, strict=False) if ratio == ratio]
-        if "falls" in verdicts or not tried:
-            return
-        ratio, rate = min(tried)
+        ratio, rate = min(measured)
         yield self.finding(
-            f"no learning rate from {number(rates[0])} to {number(rates[-1])} brings the loss down: at best it ends at "
-            f"{precisely(ratio)} of what it was",
+            f"no learning rate from {number(tried[0].rate)} to {number(tried[-1].rate)} brings the loss down: at best "
+            f"it ends at {precisely(ratio)} of what it was",
             evidence=(
                 Evidence("loss after / loss before", ratio, self.guessing),
                 Evidence("learning rate of the best", rate),
-                Evidence("learning rates tried", float(len(rates))),
+                Evidence("learning rates tried", float(len(tried))),
             ),
             remedies=_REMEDIES,
         )

@@ -100,7 +100,7 @@ class Training:
         self._stepped: set[int] = set()
         self._step_losses: list[Loss] = []
         self._backwards = 0
-        self._written: tuple[int, int] | None = None
+        self._version: tuple[int, int] | None = None
         self._unused_optimizer = ""
         self._own_losses: set[int] = set()
         self._several_losses = 0
@@ -130,7 +130,11 @@ class Training:
         if self.sample is not None and self.sample.detailed and self.phases.wants_targets:
             self._look_at_own_loss(loss)
         self._backwards += 1
-        if not self._is_tried_elsewhere():
+        version = self._version_of_weights()
+        if self._backwards == 1 or self._version is None:
+            self._version = version
+        # no loss of the step's is one at weights that were moved since, as by sharpness-aware minimisation
+        if version == self._version:
             self._step_losses.append(value)
         if self.sample is not None:
             self._look_before(loss, self.sample)
@@ -286,19 +290,11 @@ class Training:
             for probe in self.phases.inputs.probes(facts):
                 self._write(probe)
 
-    def _is_tried_elsewhere(self) -> bool:
-        """Whether the weights were moved since the step's first backward pass, as by sharpness-aware minimisation.
-
-        What is lost there is no part of the step's loss.
-        """
+    def _version_of_weights(self) -> tuple[int, int] | None:
+        """What is another one once the optimizer's weights were written to; ``None`` without any."""
         optimizer = self.optimizers.first
         parameters = [] if optimizer is None else optimizer.param_groups[0]["params"]
-        if not parameters:
-            return False
-        written = id(parameters[0]), parameters[0]._version
-        if self._backwards == 1 or self._written is None:
-            self._written = written
-        return written != self._written
+        return (id(parameters[0]), parameters[0]._version) if parameters else None
 
     def _new_sample(self, step: int) -> StepSample | None:
         if not is_sampled(step):

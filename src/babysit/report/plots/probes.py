@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from babysit.measure.rate_range import TriedRate, tried_rates
 from babysit.measure.record import Probe, RunRecord
 from babysit.report import scale
 from babysit.report.formatting import number
@@ -18,19 +18,10 @@ _HIGHEST_RATIO = 2.0
 _CLASSES = {"falls": "c2", "slow": "c5 hollow"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Tried:
-    """One learning rate of the range test: the loss after it over the loss before, and what that means."""
-
-    rate: float
-    ratio: float
-    verdict: str
-
-
 def rate_range(run: RunRecord) -> str:
     """The loss after a few steps at each learning rate, relative to the initial loss, and the range suggested."""
     probe = run.probe("learning-rate")
-    tried = _tried(probe) if probe else []
+    tried = tried_rates(probe)
     if probe is None or not tried:
         return ""
     rates, ratios = [item.rate for item in tried], np.asarray([item.ratio for item in tried])
@@ -82,20 +73,14 @@ def _suggested(panel: Panel, probe: Probe) -> str:
     return panel.area((low, high), (panel.y.low, panel.y.high), "band", "the range suggested for the search")
 
 
-def _tried(probe: Probe) -> list[_Tried]:
-    rates, ratios = probe.series.get("lr", ()), probe.series.get("ratio", ())
-    verdicts = [*str(probe.texts.get("verdicts", "")).split(","), *[""] * len(rates)]
-    return [_Tried(*item) for item in zip(rates, ratios, verdicts, strict=False)]
-
-
-def _mark(panel: Panel, item: _Tried) -> str:
+def _mark(panel: Panel, item: TriedRate) -> str:
     hint = f"learning rate {number(item.rate)}: {item.verdict}, loss × {number(item.ratio)}"
     if item.verdict == "explodes" or not np.isfinite(item.ratio):
         return panel.cross(item.rate, item.ratio, "bad", hint, arm=4)
     return panel.dots([item.rate], [item.ratio], _CLASSES.get(item.verdict, "c7"), [hint], 4)
 
 
-def _rate_title(tried: Sequence[_Tried]) -> str:
+def _rate_title(tried: Sequence[TriedRate]) -> str:
     exploding = [item.rate for item in tried if item.verdict == "explodes"]
     falling = [item.rate for item in tried if item.verdict == "falls"]
     limit = f"; from {number(min(exploding))} on it explodes" if exploding else ""
