@@ -16,6 +16,8 @@ from typing import Any
 
 from babysit.errors import StorageError
 
+_LINE = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
 
 def refuse_write(path: Path, error: OSError) -> StorageError:
     """Turn the operating system's refusal into the one line a person can act on."""
@@ -124,7 +126,11 @@ def json_line(value: Any) -> str:
         >>> json_line({"loss": float("nan"), "step": 3})
         '{"loss":"NaN","step":3}\n'
     """
-    return json.dumps(strict(value), separators=(",", ":"), allow_nan=False, ensure_ascii=False) + "\n"
+    try:
+        text = _LINE.encode(value)
+    except ValueError:  # of a number that is not finite, as they are rare
+        text = _LINE.encode(strict(value))
+    return text + "\n"
 
 
 def read_lines(path: Path) -> Iterator[Any]:

@@ -25,9 +25,9 @@ from torch.nn import functional as F
 from torch.overrides import BaseTorchFunctionMode, _get_current_function_mode_stack
 
 import babysit
-from babysit.diagnose import diagnose
+from babysit.diagnose import Diagnosis, diagnose
 from babysit.errors import RunFolderError
-from babysit.measure.record import has_tail, read_run, read_runs
+from babysit.measure.record import RunRecord, has_tail, read_run, read_runs
 from babysit.rules._config import Config
 from babysit.watch import Monitor
 from babysit.watch.names import MOST_SEARCHES, Names
@@ -261,20 +261,41 @@ def test_findings_can_be_asked_for_while_it_goes_on() -> None:
     assert monitor.close() is monitor.diagnosis
 
 
+class Display:
+    """Notes what it is told."""
+
+    def __init__(self, *, active: bool) -> None:
+        self.active = active
+        self.told: list[tuple[int, float]] = []
+
+    def update(self, step: int, loss: float, findings: Any) -> None:
+        self.told.append((step, loss))
+
+    def close(self) -> None:
+        self.told.append((-1, 0.0))
+
+
 def test_a_live_display_is_told_of_every_step() -> None:
-    told: list[tuple[int, float]] = []
-
-    class Display:
-        def update(self, step: int, loss: float, findings: Any) -> None:
-            told.append((step, loss))
-
-        def close(self) -> None:
-            told.append((-1, 0.0))
-
-    with Monitor(live=Display()):
+    display = Display(active=True)
+    with Monitor(live=display):
         losses = train(70)
-    assert [step for step, _ in told] == [*range(1, 71), -1]
-    assert [loss for _, loss in told[:-1]] == pytest.approx(losses)
+    assert [step for step, _ in display.told] == [*range(1, 71), -1]
+    assert [loss for _, loss in display.told[:-1]] == pytest.approx(losses)
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_nothing_is_judged_while_nobody_looks(active: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[int] = []
+
+    def noted(run: RunRecord, **kwargs: Any) -> Diagnosis:
+        judged.append(len(run.steps))
+        return diagnose(run, **kwargs)
+
+    monkeypatch.setattr("babysit.watch.monitor.diagnose", noted)
+    with Monitor(live=Display(active=active)):
+        train(70)
+        assert len(judged) == active  # after step 64
+    assert len(judged) == active + 1
 
 
 def test_a_script_goes_to_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

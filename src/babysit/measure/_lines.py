@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from babysit.measure._kinds import (
@@ -37,11 +37,13 @@ _KINDS: dict[str, Any] = {
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 _Reader = Callable[[Any], Any]
+_Writer = Callable[[Any], Any]
 
 
 def to_line(record: Record) -> dict[str, Any]:
     """One record as the JSON object of its line; fields that are unset or at their default are left out."""
-    return {"kind": _NAMES[type(record)], **_fields(record)}
+    kind: Any = type(record)
+    return {"kind": _NAMES[kind], **_record_writer(kind)(record)}
 
 
 def from_line(line: Any) -> Record | None:
@@ -54,19 +56,39 @@ def from_line(line: Any) -> Record | None:
     return record
 
 
-def _fields(record: Any) -> dict[str, Any]:
-    fields = ((item, getattr(record, item.name)) for item in dataclasses.fields(record))
-    return {item.name: _plain(value) for item, value in fields if value is not None and value != item.default}
+@functools.cache
+def _record_writer(kind: Any) -> _Writer:
+    """What turns a record into an object; it is made once, as records are written while others train."""
+    hints = typing.get_type_hints(kind)
+    fields = [(item.name, item.default, _writer(hints[item.name])) for item in dataclasses.fields(kind)]
+
+    def write(record: Any) -> dict[str, Any]:
+        line: dict[str, Any] = {}
+        for name, default, writer in fields:
+            value = getattr(record, name)
+            if value is not None and value != default:
+                line[name] = value if writer is None else writer(value)
+        return line
+
+    return write
 
 
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return _fields(value)
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    return value
+def _writer(hint: Any) -> _Writer | None:
+    """What turns a field's value into one of JSON; ``None`` where it is one already."""
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return _record_writer(hint)
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        return _writer(_not_none(arguments))
+    if origin is tuple:
+        item_writer = _writer(arguments[0])
+        return list if item_writer is None else lambda value: [item_writer(item) for item in value]
+    if origin in (dict, Mapping):
+        value_writer = _writer(arguments[1])
+        if value_writer is None:
+            return dict
+        return lambda value: {name: value_writer(item) for name, item in value.items()}
+    return None
 
 
 def _reader(hint: Any) -> _Reader:
@@ -75,11 +97,11 @@ def _reader(hint: Any) -> _Reader:
         return _record_reader(hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is types.UnionType:
-        inner = _reader(next(item for item in arguments if item is not types.NoneType))
+        inner = _reader(_not_none(arguments))
         return lambda value: None if value is None else inner(value)
     if origin is tuple:
         item_reader = _reader(arguments[0])
-        return lambda value: tuple([item_reader(item) for item in _a_list(value)])
+        return lambda value: tuple(map(item_reader, _a_list(value)))
     if origin in (dict, Mapping):
         value_reader = _reader(arguments[1])
         return lambda value: {name: value_reader(item) for name, item in _an_object(value).items()}
@@ -91,6 +113,10 @@ def _record_reader(kind: Any) -> _Reader:
     hints = typing.get_type_hints(kind)
     readers = {item.name: _reader(hints[item.name]) for item in dataclasses.fields(kind)}
     return lambda fields: kind(**{name: readers[name](value) for name, value in dict(fields).items()})
+
+
+def _not_none(kinds: Sequence[Any]) -> Any:
+    return next(item for item in kinds if item is not types.NoneType)
 
 
 def _checked(hint: Any) -> _Reader:

@@ -41,6 +41,10 @@ _COMPILED_EAGER = (
 class Display(Protocol):
     """Shows a person how it goes."""
 
+    @property
+    def active(self) -> bool:
+        """Whether there is anything that it is shown on."""
+
     def update(self, step: int, loss: float, findings: Sequence[str]) -> None:
         """A step was taken."""
 
@@ -201,7 +205,7 @@ class Monitor:
         return join([diagnose(run, config=self._config) for run in runs])
 
     def _stepped(self, training: Training) -> None:
-        if self._live is None:
+        if self._live is None or not self._live.active:
             return
         if training.step >= _LOOK_AT_FINDINGS_FROM and is_structural(training.step):
             self._codes = tuple(finding.code for finding in self._judge().findings)
