@@ -18,9 +18,11 @@ import argparse
 import contextlib
 import functools
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 from unittest import mock
 
 import torch
@@ -111,8 +113,8 @@ class Workload:
 
 @contextlib.contextmanager
 def watched(start: int) -> Iterator[None]:
-    """Watching that has gone on for so many steps."""
-    with Monitor() as monitor:
+    """Watching that has gone on for so many steps, recorded in a folder as `babysit run` does."""
+    with tempfile.TemporaryDirectory() as folder, Monitor(out=Path(folder)) as monitor:
         training = monitor._observer._current
         assert training is not None
         training.step = start
@@ -159,8 +161,6 @@ def peers(workload: Workload) -> dict[str, Callable[[], contextlib.AbstractConte
     """Other tools, where they are installed, as their documentation says."""
     found: dict[str, Callable[[], contextlib.AbstractContextManager[Callable[[], None] | None]]] = {}
     with contextlib.suppress(Exception):
-        import tempfile
-
         from torch.utils.tensorboard import SummaryWriter
 
         @contextlib.contextmanager
