@@ -142,6 +142,28 @@ def test_a_few_examples_lose_what_they_lose_in_the_script() -> None:
         assert subject.loss(copy, few).item() == pytest.approx(loss_of_rows(20).item())
 
 
+def test_lengths_in_a_list_go_with_their_examples() -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(4, 6)
+    x, y = torch.randn(12, 10, 4), torch.randint(1, 6, (12, 5))
+    frames, words = [10, 9] * 6, [1, 2, 3] * 4
+
+    def loss_of_some(places: list[int]) -> Tensor:
+        outputs = F.log_softmax(model(x[places]), dim=2).transpose(0, 1)
+        lengths = ([frames[place] for place in places], [words[place] for place in places])
+        return F.ctc_loss(outputs, y[places], *lengths)
+
+    def train() -> None:
+        outputs = F.log_softmax(model(x), dim=2).permute((1, 0, 2))
+        F.ctc_loss(outputs, y, frames, words).backward()
+        torch.optim.SGD(model.parameters(), 0.1).step()
+
+    subject = captured(train)
+    some = [7, 0, 5]
+    assert subject.loss(model, subject.batch.take(some)).item() == pytest.approx(loss_of_some(some).item())
+    assert not subject.fixed_size
+
+
 def test_a_loss_written_by_hand_with_parameters_in_it() -> None:
     torch.manual_seed(0)
     model = nn.Linear(4, 1)

@@ -7,7 +7,9 @@ import dataclasses
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
@@ -25,6 +27,9 @@ from babysit.watch.names import Names
 TODO = "write a function that returns (model, loss_fn, batch), and check FILE.py:FUNCTION"
 FEW = 20
 """Examples, at most, that it is tried with whether the step can be taken with fewer than the script's."""
+_DIMENSIONS = 8
+"""Shorter lists of whole numbers may be shapes; in longer ones, of so many as there are examples, each belongs to one,
+as the lengths of sequences do."""
 FEW_SAME = 1e-5
 """Losses of the same examples differ by less, relative to them: they are added in another order."""
 
@@ -61,7 +66,7 @@ def subject_of(
     operations: list[Operation] = []
     for item in kept:
         source = _Sources(item, made, names, inputs, targets, not paths)
-        args, kwargs = map_tensors(item.args, source), map_tensors(item.kwargs, source)  # type: ignore[arg-type]
+        args, kwargs = tuple(map(source.of, item.args)), {name: source.of(value) for name, value in item.kwargs.items()}
         places = []
         for tensor in item.makes:
             places.append(made.setdefault(id(tensor), len(made)))
@@ -107,6 +112,15 @@ class _Sources:
     def _meets_a_parameter(self) -> bool:
         """Whether the call is one of a layer of bare tensors."""
         return any(id(item) in self.names for item in tensors_of((self.call.args, self.call.kwargs)))
+
+    def of(self, value: Any) -> Any:
+        """An argument with a source in the place of every tensor, and of every list with a whole number an example."""
+        if isinstance(value, list | tuple) and len(value) > _DIMENSIONS and all(type(item) is int for item in value):
+            if len(value) != next((len(item) for item in self.inputs if item.dim()), 0):
+                return value
+            self.targets.append(torch.tensor(value))
+            return Source("numbers", len(self.targets) - 1)
+        return map_tensors(value, self)  # type: ignore[arg-type]
 
     def __call__(self, tensor: Tensor) -> Source:
         """The source of one tensor."""

@@ -19,7 +19,8 @@ class Source:
     """Where a tensor of the step comes from.
 
     Attributes:
-        kind: ``"made"`` by an operation, ``"input"`` of a model, ``"target"`` given to anything else, ``"parameter"``.
+        kind: ``"made"`` by an operation, ``"input"`` of a model, ``"target"`` given to anything else, ``"numbers"`` for
+            a target that is given as a list, ``"parameter"``.
         place: Of the tensor among those of its kind.
         name: Of a parameter.
         is_written: Whether the operation that is given it writes to it.
@@ -137,6 +138,8 @@ def fill(value: Any, model: nn.Module, batch: Batch, made: Mapping[int, Tensor])
         if value.kind == "parameter":
             return _named(model, value.name)
         found: Tensor = (batch.inputs if value.kind == "input" else batch.targets)[value.place]
+        if value.kind == "numbers":
+            return found.tolist()
         return found.clone() if value.is_written else found  # the batch is to be as it was for the next time
     if isinstance(value, dict):
         return {key: fill(item, model, batch, made) for key, item in value.items()}
