@@ -40,7 +40,8 @@ EXPLAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "DAT010": (*_OUTCOME, "ACT005", "PRE003", "PRE006"),
         "DAT003": (*_OUTCOME, *_UNITS, "GRD003", "LOS001", "PRE001", "PRE003"),
         "DAT004": (*_OUTCOME, *_UNITS, *_GRADIENTS, "DAT006"),
-        "LOS009": (*_OUTCOME, *_UNITS, "GRD002", "GRD003", "LOS001", "LOS006", "PRE001", "PRE003", "PRE006"),
+        # torch's gradient of a CTC loss is that of log-probabilities alone
+        "LOS009": (*_OUTCOME, *_UNITS, "GRD002", "GRD003", "LOS001", "LOS006", "PRE001", "PRE003", "PRE004", "PRE006"),
         "LOS007": (*_OUTCOME, *_UNITS, "GRD001", "INI004", "PRE003"),
         "LOS006": (*_OUTCOME, *_UNITS, "GRD002", "GRD003", "INI004", "LOS001"),
         "GRD005": (*_OUTCOME, *_UNITS, "GRD002", "LOS001"),

@@ -11,6 +11,8 @@ import torch
 from babysit.measure.record import LossCall, Numbers, RunRecord
 from babysit.rules.los009_loss_domain import LossDomain
 from babysit.testing import Watched
+from babysit.watch.calls import Call, measure_call
+from babysit.watch.gather import Gather
 
 RULE = LossDomain()
 
@@ -74,6 +76,28 @@ def test_log_softmax_along_the_examples() -> None:
     assert "given those of a log_softmax along the examples" in finding.message
     assert finding.evidence[0].value == pytest.approx(54 / 64)
     assert finding.remedies[0] == "take log_softmax along the classes, dim=1, before nll_loss"
+
+
+def test_ctc_expects_logarithms_along_its_last_dimension() -> None:
+    shape = {"name": "ctc_loss", "output_shape": (40, 20, 11)}
+    (finding,) = RULE.check(recorded(**shape))
+    assert finding.remedies == ("apply log_softmax to the outputs before ctc_loss",)
+    (finding,) = RULE.check(recorded(**shape, output_op="logsoftmax", log_row_error=3.0))
+    assert finding.remedies == ("take log_softmax along the classes, dim=2, before ctc_loss",)
+    assert list(RULE.check(recorded(**shape, output_op="logsoftmax", log_row_error=1e-6))) == []
+
+
+@pytest.mark.parametrize("dimension", [0, 1, 2])
+def test_rows_of_ctc_are_of_one_frame_each(dimension: int) -> None:
+    torch.manual_seed(0)
+    outputs = torch.randn(40, 20, 11).log_softmax(dimension)
+    call = Call("ctc_loss", outputs, torch.ones(20, 6).long(), {}, torch.tensor(1.0))
+    gather = Gather()
+    build = measure_call(call, gather)
+    gather.read()
+    error = build(0, "train").log_row_error
+    assert error is not None
+    assert (error < 1e-5) == (dimension == 2)
 
 
 def test_losses_that_have_no_value() -> None:

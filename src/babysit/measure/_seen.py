@@ -46,7 +46,7 @@ class LossCall:
         output_op: The operation that made the outputs, by autograd's name in lower case without ``backward0``, looking
             through views, such as ``"softmax"``, ``"sigmoid"``, ``"addmm"``; ``""`` where there is no graph.
         row_error: Largest ``|Σ − 1|`` of the outputs over the classes (dimension 1, or the last of two-dimensional
-            ones); ``None`` for outputs without classes.
+            ones and of those of `ctc_loss`); ``None`` for outputs without classes.
         log_row_error: Likewise of the outputs' exponentials.
         example_std: Standard deviation of the outputs over the examples, averaged over the units.
         classes: How many the outputs have; 0 where the targets are no class indices.

@@ -17,6 +17,7 @@ _LOGARITHM = "logsoftmax"
 _WANTS = {
     "nll_loss": "log-probabilities",
     "kl_div": "log-probabilities",
+    "ctc_loss": "log-probabilities",
     "binary_cross_entropy": "probabilities between 0 and 1",
     "poisson_nll_loss": "a rate above 0 (with log_input=False)",
 }
@@ -27,18 +28,19 @@ class LossDomain(Rule):
     """What a loss function is given lies outside what it expects, so its value means nothing.
 
     ## What it measures
-    `nll_loss` and `kl_div` expect log-probabilities: their exponentials must add up to 1 over the classes and none may
-    be above 0; a `log_softmax` along the wrong dimension adds up over the examples. `binary_cross_entropy` expects
-    probabilities between 0 and 1. A Poisson or Gaussian likelihood that is NaN in a call that was given finite numbers
-    was given a rate or variance it is not defined for.
+    `nll_loss`, `kl_div` and `ctc_loss` expect log-probabilities: their exponentials must add up to 1 over the classes
+    and none may be above 0; a `log_softmax` along the wrong dimension adds up over the examples. `binary_cross_entropy`
+    expects probabilities between 0 and 1. A Poisson or Gaussian likelihood that is NaN in a call that was given finite
+    numbers was given a rate or variance it is not defined for.
 
     ## Why it hurts
     torch does not check it. The value is no likelihood, it falls without end or sits at a wrong level, and the gradient
     pulls the outputs somewhere else: with logits in `nll_loss`, towards infinity.
 
     ## What to try
-    Apply `log_softmax` before `nll_loss` and `kl_div`, or use `cross_entropy` on the logits. Apply a sigmoid before
-    `binary_cross_entropy`, or use `binary_cross_entropy_with_logits`. A softplus before a rate or a variance.
+    Apply `log_softmax` before `nll_loss`, `kl_div` and `ctc_loss`, or use `cross_entropy` on the logits. Apply a
+    sigmoid before `binary_cross_entropy`, or use `binary_cross_entropy_with_logits`. A softplus before a rate or a
+    variance.
 
     ## When it is a false alarm
     A score that only looks like a log-probability, as in a structured loss built on `nll_loss`, need not be normalised.
@@ -47,14 +49,14 @@ class LossDomain(Rule):
     `error` is how far the exponentials' sum may be from 1: rounding in bfloat16 stays within 0.05.
 
     ## References
-    torch's documentation of NLLLoss, KLDivLoss, BCELoss and PoissonNLLLoss.
+    torch's documentation of NLLLoss, KLDivLoss, CTCLoss, BCELoss and PoissonNLLLoss.
     """
 
     code: ClassVar[str] = "LOS009"
     name: ClassVar[str] = "loss-domain"
     severity: ClassVar[Severity] = Severity.ERROR
     needs: ClassVar[tuple[str, ...]] = ("calls",)
-    source: ClassVar[str] = "torch.nn.NLLLoss, KLDivLoss, BCELoss, PoissonNLLLoss"
+    source: ClassVar[str] = "torch.nn.NLLLoss, KLDivLoss, CTCLoss, BCELoss, PoissonNLLLoss"
 
     error: float = threshold(0.05, unit="|sum of the exponentials − 1|", source="rounding in bfloat16")
     certain: float = threshold(0.9, unit="of the recorded calls")
@@ -63,7 +65,7 @@ class LossDomain(Rule):
     def check(self, run: RunRecord) -> Iterator[Finding]:
         """See the class."""
         for name, calls in by_name(run.called("train")).items():
-            if name in ("nll_loss", "kl_div"):
+            if _WANTS.get(name) == "log-probabilities":
                 bad = [call for call in calls if self._is_no_logarithm(call)]
                 if len(calls) >= self.fewest and len(bad) >= self.certain * len(calls):
                     yield self._no_logarithm(name, bad, len(calls))
@@ -75,8 +77,8 @@ class LossDomain(Rule):
     def _is_no_logarithm(self, call: LossCall) -> bool:
         if call.log_row_error is None:
             return False
-        if call.output_op == _LOGARITHM:  # of which dimension; where there are two, the classes are the second one
-            return call.name == "nll_loss" and len(call.output_shape) == 2 and call.log_row_error > self.error
+        if call.output_op == _LOGARITHM:  # of which dimension
+            return _knows_its_classes(call) and call.log_row_error > self.error
         return call.log_row_error > self.error or call.outputs.high > self.error
 
     def _no_logarithm(self, name: str, bad: Sequence[LossCall], calls: int) -> Finding:
@@ -85,7 +87,7 @@ class LossDomain(Rule):
         given, remedy = "logits", "apply log_softmax to the outputs"
         if last.output_op == _LOGARITHM:
             given = "those of a log_softmax along the examples, not along the classes"
-            remedy = "take log_softmax along the classes, dim=1,"
+            remedy = f"take log_softmax along the classes, dim={len(last.output_shape) - 1},"
         elif are_probabilities:
             given, remedy = f"{_PROBABILITIES}, without a logarithm", "take log_softmax in place of softmax"
         error = float(last.log_row_error or 0.0)
@@ -126,6 +128,11 @@ _REMEDIES = {
     "poisson_nll_loss": "let the model give the rate's logarithm (log_input=True), or apply a softplus first",
     "gaussian_nll_loss": "apply a softplus to the variance before the loss",
 }
+
+
+def _knows_its_classes(call: LossCall) -> bool:
+    """Whether the classes can only be the last dimension."""
+    return call.name == "ctc_loss" or (call.name == "nll_loss" and len(call.output_shape) == 2)
 
 
 def _is_undefined(call: LossCall) -> bool:

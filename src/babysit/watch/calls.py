@@ -184,7 +184,9 @@ def _rows(call: Call) -> tuple[Tensor, int]:
     if outputs.dim() < 2:
         flat = outputs.reshape(-1, 1)[:_BUDGET]
         return flat.float(), len(flat)
-    if outputs.dim() > 2 and call.is_classification:
+    if outputs.dim() > 2 and call.name == "ctc_loss":  # (T, N, C)
+        rows = outputs.flatten(0, -2)
+    elif outputs.dim() > 2 and call.is_classification:
         examples = outputs[: max(1, min(8, _BUDGET // max(outputs.numel() // max(len(outputs), 1), 1)))]
         rows = examples.movedim(1, -1).reshape(-1, outputs.shape[1])
     else:
