@@ -141,6 +141,12 @@ def test_each_condition_is_needed() -> None:
         assert list(RULE.check(silent)) == []
 
 
+def test_a_loss_below_zero_has_not_come_to_its_end() -> None:
+    """The negative logarithm of a density goes through zero and on."""
+    (finding,) = RULE.check(made(FALLEN, losses=[2.3] * 10 + [-0.5] * 190))
+    assert (finding.first_step, finding.severity) == (100, "warning")
+
+
 def test_an_error_where_little_had_been_learnt() -> None:
     (finding,) = RULE.check(made(FALLEN, losses=[2.3] * 10 + [2.0] * 190))
     assert finding.severity == "error"

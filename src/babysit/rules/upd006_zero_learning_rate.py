@@ -34,7 +34,8 @@ class ZeroLearningRate(Rule):
 
     ## When it is a false alarm
     The last steps of a cosine or a linear decay are near zero too, but are few (0.6 % of them for a cosine). A loss
-    that has come near zero leaves nothing to learn: such a run is not judged. Restarts bring the rate back, and are no
+    that has come near zero leaves nothing to learn: such a run is not judged, unless it goes below zero, as the
+    negative logarithm of a density does, which has no end there. Restarts bring the rate back, and are no
     alarm.
 
     ## Options
@@ -64,7 +65,7 @@ class ZeroLearningRate(Rule):
         steps = [step for step in run.steps if step.lr is not None and math.isfinite(step.lr)]
         curve = Curve.of(run)
         idle = self._idle(steps)
-        if len(idle) < self.min_samples or curve.final < self.floor * curve.initial:
+        if len(idle) < self.min_samples or self._has_come_to_its_end(curve):
             return
         first, last = idle[0].step, max(steps[-1].step, len(run.losses) - 1)
         length, largest = last - first + 1, max(_rate(step) for step in steps)
@@ -95,6 +96,10 @@ class ZeroLearningRate(Rule):
             steps=(first, last),
             severity=Severity.ERROR if never or curve.final > self.learnt * curve.initial else Severity.WARNING,
         )
+
+    def _has_come_to_its_end(self, curve: Curve) -> bool:
+        """Whether hardly anything is left of the loss; one that falls below zero has no end there."""
+        return bool(0 <= curve.final < self.floor * curve.initial)
 
     def _idle(self, steps: Sequence[StepRecord]) -> Sequence[StepRecord]:
         """The last samples, all of them at next to no rate."""
