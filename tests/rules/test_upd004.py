@@ -12,6 +12,7 @@ from babysit.diagnose import diagnose
 from babysit.fit.recording import LayerRecorder
 from babysit.measure.record import Coverage, LayerStats, LossBlock, RunHeader, RunRecord, StepRecord
 from babysit.rules.upd004_no_update import NoUpdate
+from babysit.watch import Monitor
 
 RULE = NoUpdate()
 STEPS = 220
@@ -168,6 +169,27 @@ def restored(*, loss: float = 2.3, noise: float = 0.0, moving: int = 80) -> RunR
         for step in range(80)
     )
     return RunRecord(RunHeader(chance_loss=2.303), (LossBlock(0, (loss,) * 80),), steps)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_an_optimizer_that_stays_with_the_model_of_the_fold_before(keeps: bool) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(64, 6)
+    y = x[:, :3].argmax(dim=1)
+    with Monitor() as monitor:
+        net = mlp()
+        optimizer = torch.optim.Adam(net.parameters())
+        for fold in range(2):
+            if fold:
+                net = mlp()
+                optimizer = optimizer if keeps else torch.optim.Adam(net.parameters())
+            for _ in range(40):
+                optimizer.zero_grad()
+                functional.cross_entropy(net(x), y).backward()
+                optimizer.step()
+    found = [finding for run in monitor.records for finding in RULE.check(run)]
+    assert [finding.first_step for finding in found] == [40] * keeps
+    assert all("make a new optimizer" in finding.remedies[0] for finding in found)
 
 
 def test_steps_that_are_undone() -> None:

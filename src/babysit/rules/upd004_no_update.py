@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,15 +26,15 @@ class NoUpdate(Rule):
     above zero; where no parameter of any optimizer has a gradient when its step is taken, or every gradient, those of
     the biases included, is exactly zero then and was not after the backward pass; and where every step changes the
     weights, and yet each layer's norm is the same, to the last digit, before all of them, while the loss stays where it
-    began. It also speaks where backward passes follow each other, an optimizer has the parameters, and no step is ever
-    taken.
+    began. It also speaks where from some step on no parameter of any optimizer has a gradient, and where backward
+    passes follow each other, an optimizer has the parameters, and no step is ever taken.
 
     ## Why it hurts
     Nothing is learnt, while the time, the progress bar and the gradients look like a training.
 
     ## What to try
     See that the optimizer was given the parameters of this very model, and not those of a copy or of layers that were
-    replaced after it was made; that `zero_grad()` does not stand between `backward()` and `step()`; that
+    replaced after it was made, as for the next fold; that `zero_grad()` does not stand between `backward()` and `step()`; that
     `optimizer.step()` is called, and not skipped by a condition or a gradient scaler; that nothing loads a kept state
     into the model after each step. If the learning rate times the
     gradient is below the rounding of the weights (6e-8 of a weight in float32, 4e-3 in bfloat16), raise the rate or
@@ -77,6 +78,7 @@ class NoUpdate(Rule):
         measured = [step for step in run.steps if any(layer.update_norm is not None for layer in step.layers)]
         if not all(layer.update_norm in (None, 0.0) for step in measured for layer in step.layers):
             yield from self._undone(run, measured)
+            yield from self._left_behind(measured)
             return
         tried = [step for step in measured if _is_at_work(step) and any(map(_has_gradient, step.layers))]
         cleared = [step for step in measured if _is_at_work(step) and _is_cleared(step)]
@@ -121,6 +123,24 @@ class NoUpdate(Rule):
             remedies=_UNDONE,
             module=next(iter(norms))[0][0] if next(iter(norms)) else "",
             steps=(measured[0].step, measured[-1].step),
+        )
+
+    def _left_behind(self, measured: Sequence[StepRecord]) -> Iterator[Finding]:
+        """From some step on the optimizer trains what no loss depends on any longer."""
+        idle = list(itertools.takewhile(_has_nothing_to_do, reversed(measured)))[::-1]
+        if len(idle) < self.min_samples or len(idle) == len(measured):
+            return
+        yield self.finding(
+            f"from step {idle[0].step} on no parameter of the optimizer has a gradient when its step is taken, and no "
+            f"weight changes at any of the {len(idle)} sampled steps, so that nothing is learnt: the model that the "
+            "loss is made of is no longer the one that the optimizer was given",
+            evidence=(
+                Evidence("parameters with a gradient", 0.0, 1.0),
+                Evidence("sampled steps without any", float(len(idle)), float(self.min_samples), "steps"),
+                Evidence("sampled steps before that change weights", float(len(measured) - len(idle)), unit="steps"),
+            ),
+            remedies=_LEFT_BEHIND,
+            steps=(idle[0].step, idle[-1].step),
         )
 
     def _of_zeros(self, measured: Sequence[StepRecord]) -> Finding:
@@ -189,6 +209,11 @@ def _is_at_work(step: StepRecord) -> bool:
     return step.lr is None or step.lr > 0
 
 
+def _has_nothing_to_do(step: StepRecord) -> bool:
+    idle = step.gradient_norm is None and not any(layer.gradient_norm or layer.update_norm for layer in step.layers)
+    return idle and _is_at_work(step)
+
+
 def _is_cleared(step: StepRecord) -> bool:
     return step.gradient_norm == 0 and 0 < _peak(step) < math.inf
 
@@ -224,6 +249,10 @@ _REMEDIES = (
 _CLEARED = (
     "call optimizer.zero_grad() before loss.backward() or after optimizer.step(), never between the two",
     "see that the loss is made of the model's outputs, without detach(), .data, .item() or numpy",
+)
+_LEFT_BEHIND = (
+    "make a new optimizer whenever the model is made anew, as for the next fold or another stage",
+    "see that the loss goes on being made of the model's outputs, without detach(), .data, .item() or numpy",
 )
 _UNDONE = (
     "load the best weights once, after the training, and not after each step",
