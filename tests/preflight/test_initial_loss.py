@@ -55,6 +55,7 @@ def test_it_is_the_mean_over_batches_of_what_numpy_gives(two_layers: TwoLayers, 
     found = probe(model, [(x[start : start + 16], y[start : start + 16]) for start in (0, 16, 32)])
     assert found.numbers["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
     assert found.numbers["spread"] == pytest.approx(np.std(losses), rel=1e-4)
+    assert found.numbers["nearest"] == pytest.approx(min(losses, key=lambda loss: abs(loss - math.log(10))), rel=1e-5)
     assert found.numbers["batch_size"] == 16.0
     assert found.texts == {"loss_name": "cross_entropy"}
 

@@ -115,6 +115,19 @@ def test_a_difference_within_the_spread_over_batches_is_silent() -> None:
     assert len(list(RULE.check(probed(4.0, spread=0.5)))) == 1
 
 
+@pytest.mark.parametrize(
+    ("nearest", "away", "told"),
+    [(5.0, 0.0, True), (4.0, 0.0, False), (30.0, 3.0, False), (50.0, 3.0, True), (50.0, 5.0, True)],
+)  # of ln 10, 2 × as much is 4.6; where outputs may begin 3 deviations or further away, 2 × (1 + 9) × is 46
+def test_where_every_batch_is_far_too_high_the_spread_over_them_does_not_matter(
+    nearest: float, away: float, told: bool
+) -> None:
+    run = probed(90.0, spread=50.0)
+    numbers = {**run.probes[0].numbers, "nearest": nearest, "output_offset": away}
+    found = list(RULE.check(replace(run, probes=(replace(run.probes[0], numbers=numbers),))))
+    assert [item.severity for item in found] == [Severity.ERROR] * told
+
+
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_is_an_error(loss: float) -> None:
     (finding,) = RULE.check(probed(loss))

@@ -37,7 +37,7 @@ def probe_initial_loss(
 
 
 def beside(losses: Sequence[float], expected: float, *, size: int, loss_name: str) -> Probe:
-    """The mean of losses beside the expected one, as a probe.
+    """The mean of losses beside the expected one, and the one that is nearest to it, as a probe.
 
     Args:
         losses: One a batch.
@@ -53,6 +53,7 @@ def beside(losses: Sequence[float], expected: float, *, size: int, loss_name: st
         "loss": statistics.fmean(losses),
         "expected": expected,
         "spread": statistics.pstdev(losses),
+        "nearest": min(losses, key=lambda loss: abs(loss - expected)),
         "batch_size": float(size),
     }
     return Probe("initial-loss", numbers, texts={"loss_name": loss_name})

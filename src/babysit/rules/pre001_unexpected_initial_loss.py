@@ -18,7 +18,8 @@ class UnexpectedInitialLoss(Rule):
 
     ## What it measures
     The loss before the first update over that of guessing: ln C for C balanced classes, the variance of the targets
-    for squared error. The difference must also exceed twice the spread of the loss over batches. A loss that is as
+    for squared error. The difference must also exceed twice the spread of the loss over batches, or the loss of every
+    batch be so much too high that it would be an error. A loss that is as
     expected once the inputs are scaled is a warning, which unscaled inputs explain. Squared error of targets that lie
     off zero is as much higher as their mean squared, which is learnt soon unless it is many times their spread; so it
     is where the outputs begin elsewhere, as those of a sigmoid in the middle between black and white.
@@ -78,15 +79,17 @@ class UnexpectedInitialLoss(Rule):
             return
         factor = loss / expected
         spread = probe.numbers.get("spread", 0.0)
-        certain = not abs(loss - expected) <= self.spreads * spread
         name = probe.texts.get("loss_name") or run.header.loss_name or "loss"
         scaled = probe.numbers.get("loss_of_scaled")
         is_entropy = run.header.task == "classification" or "cross_entropy" in name or name == "nll_loss"
-        if self._is_near(loss, expected, is_entropy) or not certain:
-            return
         offset = probe.numbers.get("target_offset", 0.0)
         # outputs anywhere between zero and the targets' mean lose at most as much as those at zero
         away = max(offset, min(probe.numbers.get("output_offset", 0.0), self.offset))
+        certain = not abs(loss - expected) <= self.spreads * spread
+        # squares of outputs that are far too large spread as widely as they are large
+        beyond = probe.numbers.get("nearest", 0.0) > self.far_high * (1 + away * away) * expected
+        if self._is_near(loss, expected, is_entropy) or not (certain or beyond):
+            return
         if 1 < factor <= self.high * (1 + away * away):
             if offset > self.offset:
                 yield self._off_centre(name, loss, expected, offset)
