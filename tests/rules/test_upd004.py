@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from dataclasses import replace
 
 import pytest
 import torch
@@ -162,10 +163,9 @@ def test_gradients_that_are_zeros_when_the_step_is_taken() -> None:
 
 
 def restored(*, loss: float = 2.3, noise: float = 0.0, moving: int = 80) -> RunRecord:
+    layer = LayerStats("a", gradient_norm=1.0)
     steps = tuple(
-        StepRecord(
-            step, loss, 0.1, (LayerStats("a", weight_norm=1.0 + noise * step, update_norm=float(step < moving)),)
-        )
+        StepRecord(step, loss, 0.1, (replace(layer, weight_norm=1 + noise * step, update_norm=float(step < moving)),))
         for step in range(80)
     )
     return RunRecord(RunHeader(chance_loss=2.303), (LossBlock(0, (loss,) * 80),), steps)

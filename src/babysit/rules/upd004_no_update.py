@@ -34,11 +34,10 @@ class NoUpdate(Rule):
 
     ## What to try
     See that the optimizer was given the parameters of this very model, and not those of a copy or of layers that were
-    replaced after it was made, as for the next fold; that `zero_grad()` does not stand between `backward()` and `step()`; that
-    `optimizer.step()` is called, and not skipped by a condition or a gradient scaler; that nothing loads a kept state
-    into the model after each step. If the learning rate times the
-    gradient is below the rounding of the weights (6e-8 of a weight in float32, 4e-3 in bfloat16), raise the rate or
-    keep the weights in float32.
+    replaced after it was made, as for the next fold; that `zero_grad()` does not stand between `backward()` and
+    `step()`; that `optimizer.step()` is called, and not skipped by a condition or a gradient scaler; that nothing loads
+    a kept state into the model after each step. If the learning rate times the gradient is below the rounding of the
+    weights (6e-8 of a weight in float32, 4e-3 in bfloat16), raise the rate or keep the weights in float32.
 
     ## When it is a false alarm
     When the steps are gathered over more than `min_samples` calls, or gradients are all that is wanted of a model that
