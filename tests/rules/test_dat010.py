@@ -36,6 +36,7 @@ def test_healthy_trainings(zoo: Callable[[str], Watched], name: str) -> None:
         ((32, 1), (32,), "prediction.squeeze(-1)"),
         ((32,), (32, 1), "prediction.unsqueeze(-1)"),
         ((32, 1, 10), (32, 10), "prediction.squeeze(-1)"),
+        ((32,), (32, 32), "what the targets are made of"),
     ],
 )
 def test_one_side_lacks_a_dimension(output: tuple[int, ...], target: tuple[int, ...], remedy: str) -> None:
@@ -53,6 +54,8 @@ def test_one_side_lacks_a_dimension(output: tuple[int, ...], target: tuple[int, 
         ((32, 5, 1), (32, 1, 5)),  # quantiles, paired on purpose
         ((8, 3, 4), (3, 4)),  # as many as there are predictions
         ((32,), (31, 2)),  # raises in torch
+        ((32,), (5, 32)),  # as each of five says
+        ((1,), (1, 1)),
         ((), (32, 1)),
     ],
 )

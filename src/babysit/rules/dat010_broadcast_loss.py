@@ -23,7 +23,8 @@ class BroadcastLoss(Rule):
     ## What it measures
     The shapes that are given to an elementwise loss (mse_loss, l1_loss, smooth_l1_loss, huber_loss), and those of the
     difference in a hand-written one such as `((prediction - y) ** 2).mean()`. A column (N, 1) against a row (N,) is
-    expanded to (N, N): more numbers than there are predictions or targets.
+    expanded to (N, N): more numbers than there are predictions or targets. Predictions (N,) against targets (N, N) are
+    what remains where the targets themselves were made so.
 
     ## Why it hurts
     Every prediction is compared with the targets of all examples. The best answer to that is the mean of the batch's
@@ -72,19 +73,22 @@ class BroadcastLoss(Rule):
     def _found(self, name: str, output: Shape, target: Shape, share: float, steps: tuple[int, int]) -> Finding:
         together = _together(output, target) or ()
         longer = len(output) > len(target)
+        remedies = (
+            f"make the shapes equal: {'squeeze' if longer else 'unsqueeze'} the predictions "
+            f"({'prediction.squeeze(-1)' if longer else 'prediction.unsqueeze(-1)'})",
+            f"or {'unsqueeze' if longer else 'squeeze'} the targets "
+            f"({'y.unsqueeze(-1)' if longer else 'y.squeeze(-1)'})",
+        )
+        if _were_expanded(output, target):
+            remedies = ("squeeze a dimension of one of what the targets are made of: (N, 1) and (N,) become (N, N)",)
         return self.finding(
             f"{name} compares predictions of shape {output} with targets of shape {target}: they are broadcast to "
             f"{together}, so every prediction is held against the targets of all examples",
             evidence=(
-                Evidence("numbers compared", float(math.prod(together)), float(max(map(math.prod, (output, target))))),
+                Evidence("numbers compared", float(math.prod(together)), float(math.prod(output))),
                 Evidence("share of the training calls", share, self.most),
             ),
-            remedies=(
-                f"make the shapes equal: {'squeeze' if longer else 'unsqueeze'} the predictions "
-                f"({'prediction.squeeze(-1)' if longer else 'prediction.unsqueeze(-1)'})",
-                f"or {'unsqueeze' if longer else 'squeeze'} the targets "
-                f"({'y.unsqueeze(-1)' if longer else 'y.squeeze(-1)'})",
-            ),
+            remedies=remedies,
             steps=steps,
         )
 
@@ -92,9 +96,16 @@ class BroadcastLoss(Rule):
 def _is_expanded(output: Shape, target: Shape) -> bool:
     """Whether both are expanded, as one lacks a dimension; those of equally many dimensions are paired on purpose."""
     together = _together(output, target)
+    if _were_expanded(output, target):
+        return True
     if together is None or len(output) == len(target) or not output or not target:
         return False
     return math.prod(together) > max(math.prod(output), math.prod(target))
+
+
+def _were_expanded(output: Shape, target: Shape) -> bool:
+    """Whether the targets are those of all examples for each one, as they were broadcast when they were made."""
+    return len(output) == 1 and output[0] > 1 and target == output * 2
 
 
 def _target_of(predicted: Shape, differences: Shape) -> Shape:
