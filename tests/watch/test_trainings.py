@@ -393,6 +393,22 @@ def test_updates_by_hand() -> None:
     assert layer.update_norm == pytest.approx(0.1 * layer.gradient_norm, rel=1e-4)
 
 
+@pytest.mark.parametrize("clears", [True, False])
+def test_whether_gradients_are_cleared_between_updates_by_hand(clears: bool) -> None:
+    model = net()
+    with Monitor() as monitor:
+        for step in range(20):
+            x, y = batch(step)
+            F.cross_entropy(model(x), y).backward()
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    assert parameter.grad is not None
+                    parameter -= 0.1 * parameter.grad
+            if clears:
+                model.zero_grad()
+    assert [step.cleared for step in monitor.record.steps[1:]] == [clears] * 19
+
+
 def through_data(parameter: Tensor, gradient: Tensor) -> None:
     parameter.data.sub_(gradient.data * 0.1)
 

@@ -73,7 +73,7 @@ class BroadcastLoss(Rule):
     def _found(self, name: str, output: Shape, target: Shape, share: float, steps: tuple[int, int]) -> Finding:
         together = _together(output, target) or ()
         longer = len(output) > len(target)
-        remedies = (
+        remedies: tuple[str, ...] = (
             f"make the shapes equal: {'squeeze' if longer else 'unsqueeze'} the predictions "
             f"({'prediction.squeeze(-1)' if longer else 'prediction.unsqueeze(-1)'})",
             f"or {'unsqueeze' if longer else 'squeeze'} the targets "

@@ -101,7 +101,7 @@ class StepSample:
         """Look whether any gradient is left when a backward pass begins.
 
         Args:
-            optimizer: Tells the optimizers apart.
+            optimizer: Tells apart what takes the steps.
             parameters: What it trains.
         """
         seen = self.left.setdefault(optimizer, [])
