@@ -171,6 +171,34 @@ def restored(*, loss: float = 2.3, noise: float = 0.0, moving: int = 80) -> RunR
     return RunRecord(RunHeader(chance_loss=2.303), (LossBlock(0, (loss,) * 80),), steps)
 
 
+class Factors(nn.Module):
+    """A product of two embeddings, as for words or films."""
+
+    def __init__(self, std: float) -> None:
+        super().__init__()
+        self.left, self.right = nn.Embedding(20, 4), nn.Embedding(20, 4)
+        nn.init.zeros_(self.left.weight)
+        nn.init.normal_(self.right.weight, std=std)
+
+    def forward(self, pairs: torch.Tensor) -> torch.Tensor:
+        return (self.left(pairs[:, 0]) * self.right(pairs[:, 1])).sum(dim=1)
+
+
+@pytest.mark.parametrize("std", [0.0, 0.1])
+def test_weights_at_which_every_derivative_is_zero(std: float) -> None:
+    torch.manual_seed(0)
+    net, pairs = Factors(std), torch.randint(0, 20, (32, 2))
+    optimizer = torch.optim.Adam(net.parameters())
+    with Monitor() as monitor:
+        for _ in range(40):
+            optimizer.zero_grad()
+            functional.softplus(-net(pairs)).mean().backward()
+            optimizer.step()
+    found = list(RULE.check(monitor.record))
+    assert [item.module for item in found] == ["left"] * (std == 0)
+    assert all("the weights of left, right are all zero" in item.message for item in found)
+
+
 @pytest.mark.parametrize("keeps", [True, False])
 def test_an_optimizer_that_stays_with_the_model_of_the_fold_before(keeps: bool) -> None:
     torch.manual_seed(0)

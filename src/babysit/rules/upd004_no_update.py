@@ -26,8 +26,9 @@ class NoUpdate(Rule):
     above zero; where no parameter of any optimizer has a gradient when its step is taken, or every gradient, those of
     the biases included, is exactly zero then and was not after the backward pass; and where every step changes the
     weights, and yet each layer's norm is the same, to the last digit, before all of them, while the loss stays where it
-    began. It also speaks where from some step on no parameter of any optimizer has a gradient, and where backward
-    passes follow each other, an optimizer has the parameters, and no step is ever taken.
+    began. It also speaks where every gradient is zero at all steps and the loss never changes; where from some step on
+    no parameter of any optimizer has a gradient; and where backward passes follow each other, an optimizer has the
+    parameters, and no step is ever taken.
 
     ## Why it hurts
     Nothing is learnt, while the time, the progress bar and the gradients look like a training.
@@ -87,6 +88,8 @@ class NoUpdate(Rule):
             yield from self._without_gradient(run, measured)
         elif len(cleared) >= self.min_samples and all(step.gradient_norm == 0 for step in measured):
             yield self._of_zeros(cleared)
+        elif sum(map(_is_flat, measured)) == len(measured) >= self.min_samples and len({*run.losses}) == 1:
+            yield self._on_the_flat(run, measured)
 
     def _without_step(self, passes: int, optimizer: str) -> Finding:
         return self.finding(
@@ -140,6 +143,23 @@ class NoUpdate(Rule):
             ),
             remedies=_LEFT_BEHIND,
             steps=(idle[0].step, idle[-1].step),
+        )
+
+    def _on_the_flat(self, run: RunRecord, measured: Sequence[StepRecord]) -> Finding:
+        """Every derivative is zero where the weights are."""
+        zero = [layer.module for layer in measured[0].layers if layer.weight_norm == 0]
+        why = f": the weights of {names(zero)} are all zero" if zero else ""
+        return self.finding(
+            f"every gradient is exactly zero at all {len(measured)} sampled steps, and the loss is the same "
+            f"{number(run.losses[0])} at all {len(run.losses)}: from these weights nothing is learnt{why}",
+            evidence=(
+                Evidence("largest gradient norm", 0.0),
+                Evidence("different losses", 1.0),
+                Evidence("sampled steps", float(len(measured)), float(self.min_samples), "steps"),
+            ),
+            remedies=_FLAT,
+            module=zero[0] if zero else "",
+            steps=(measured[0].step, measured[-1].step),
         )
 
     def _of_zeros(self, measured: Sequence[StepRecord]) -> Finding:
@@ -213,6 +233,11 @@ def _has_nothing_to_do(step: StepRecord) -> bool:
     return idle and _is_at_work(step)
 
 
+def _is_flat(step: StepRecord) -> bool:
+    """Whether there are gradients, all of them zero, of a loss that is not."""
+    return _is_at_work(step) and step.gradient_norm == 0 and step.loss != 0
+
+
 def _is_cleared(step: StepRecord) -> bool:
     return step.gradient_norm == 0 and 0 < _peak(step) < math.inf
 
@@ -252,6 +277,10 @@ _CLEARED = (
 _LEFT_BEHIND = (
     "make a new optimizer whenever the model is made anew, as for the next fold or another stage",
     "see that the loss goes on being made of the model's outputs, without detach(), .data, .item() or numpy",
+)
+_FLAT = (
+    "initialise the weights at random: where those on both sides of a product are zero, neither gets a gradient",
+    "see that what the loss is made of varies with the weights, and is no count, rounding or comparison",
 )
 _UNDONE = (
     "load the best weights once, after the training, and not after each step",
