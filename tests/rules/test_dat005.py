@@ -67,8 +67,8 @@ def test_batches_of_one_step_belong_together() -> None:
 
 def test_positions_of_a_sequence_are_not_judged() -> None:
     ordered = run(ORDERED, 32)
-    for examples, expected in ((32, 1), (4, 0)):
-        forwards = tuple(Forward(item.step, "train", "Net", True, (examples, 8)) for item in ordered.calls)
+    for shape, expected in (((32, 8), 1), ((4, 8), 0), ((8, 32), 1), ((1, 32), 0), ((32,), 1)):  # or time first
+        forwards = tuple(Forward(item.step, "train", "Net", True, shape) for item in ordered.calls)
         assert len(list(RULE.check(dataclasses.replace(ordered, forwards=forwards)))) == expected
     pixels = tuple(dataclasses.replace(item, output_shape=(2, 10, 16), target_shape=(2, 16)) for item in ordered.calls)
     assert list(RULE.check(RunRecord(calls=pixels))) == []

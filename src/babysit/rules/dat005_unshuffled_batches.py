@@ -150,10 +150,13 @@ _REMEDIES = ("shuffle: DataLoader(…, shuffle=True), or a new torch.randperm of
 
 
 def _batch_sizes(run: RunRecord) -> dict[int, set[int]]:
-    """Examples of the model's calls at each training step; empty where no model's calls were recorded."""
+    """Examples of the model's calls at each training step; empty where no model's calls were recorded.
+
+    Of inputs with two dimensions or more either of the first two may count them, as recurrent models take time first.
+    """
     found: dict[int, set[int]] = defaultdict(set)
     for forward in run.forwarded(TRAIN):
-        found[forward.step].update(forward.shape[:1])
+        found[forward.step].update(forward.shape[: 1 if forward.shape[:1] == (1,) else 2])
     return found
 
 
