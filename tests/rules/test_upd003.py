@@ -4,9 +4,13 @@ import dataclasses
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
+from torch.nn import functional
 
 from babysit.measure.record import Coverage, Forward, LayerStats, Numbers, RunHeader, RunRecord, StepRecord
 from babysit.rules.upd003_parameter_not_optimized import ParameterNotOptimized
+from babysit.watch import Monitor
 
 RULE = ParameterNotOptimized()
 LOOKS = (0, 1, 4, 16)
@@ -26,6 +30,35 @@ def test_layers_that_were_left_out() -> None:
     assert finding.module == "body.0"
     assert "2 modules (body.0, body.2) get a gradient at every step, and are in no optimizer" in finding.message
     assert "model.parameters()" in finding.remedies[0]
+
+
+class Listed(nn.Module):
+    """A model with layers in a plain list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = [nn.Linear(6, 6) for _ in range(2)]
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = layer(x).relu()
+        return self.head(x)
+
+
+def test_layers_in_a_list_that_the_model_does_not_know_of() -> None:
+    torch.manual_seed(0)
+    model, x, y = Listed(), torch.randn(32, 6), torch.randint(0, 3, (32,))
+    optimizer = torch.optim.Adam(model.parameters())
+    with Monitor() as monitor:
+        for _ in range(20):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+    (finding,) = RULE.check(monitor.record)
+    assert "4 modules (parameter 0" in finding.message
+    assert "nn.ModuleList" in finding.remedies[0]
+    assert "beside model.parameters()" in finding.remedies[1]
 
 
 def test_layers_frozen_at_their_random_start() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -24,6 +25,16 @@ def mostly(records: Sequence[Iterable[str]], share: float) -> list[str]:
     """
     counts = Counter(name for record in records for name in dict.fromkeys(record))
     return [name for name, count in counts.items() if count >= share * len(records)]
+
+
+def is_unregistered(module: str) -> bool:
+    """Whether this is a parameter that no module has, which has a number for its name.
+
+    Example:
+        >>> is_unregistered("parameter 3"), is_unregistered("parameter")
+        (True, False)
+    """
+    return re.fullmatch(r"parameter \d+", module) is not None
 
 
 def with_gradient(run: RunRecord) -> set[str]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from babysit.measure.record import Coverage, RunRecord
 from babysit.rules._base import Evidence, Finding, Rule, Severity, threshold
-from babysit.rules._coverage import after_first, mostly, trains_nothing
+from babysit.rules._coverage import after_first, is_unregistered, mostly, trains_nothing
 from babysit.rules._passes import Passes
 from babysit.rules._words import names
 
@@ -73,8 +73,9 @@ class ParameterNotOptimized(Rule):
             yield self._of_copies(looks, copies)
         left_out = [module for module in left_out if module not in copies]
         if left_out:
+            remedies = _UNREGISTERED if all(map(is_unregistered, left_out)) else _LEFT_OUT
             yield self._report(
-                looks, left_out, "get a gradient at every step, and are in no optimizer", "optimizer.step()", _LEFT_OUT
+                looks, left_out, "get a gradient at every step, and are in no optimizer", "optimizer.step()", remedies
             )
         frozen = mostly([look.frozen_initial for look in looks], self.share)
         frozen = [module for module in frozen if not _has_twin(module, looks[-1], passes)]
@@ -174,6 +175,11 @@ def _gets_other_inputs(kind: str, run: RunRecord, passes: Passes) -> bool:
 _TARGET = (
     "compute what the loss compares with under torch.no_grad(), or detach() it: the gradient should not go through {}",
     "if {} are to be trained: give the optimizer all parameters, theirs too",
+)
+_UNREGISTERED = (
+    "register {} with the model, whose parameters() do not have them: layers in an nn.ModuleList or nn.ModuleDict "
+    "instead of a list or dict, tensors as nn.Parameter in an attribute",
+    "or give them to the optimizer beside model.parameters()",
 )
 _LEFT_OUT = (
     "give the optimizer all parameters, those of {} too: make it after the model is complete, from model.parameters()",
