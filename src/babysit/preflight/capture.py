@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,7 +27,7 @@ from babysit.preflight.recorded import subject_of
 from babysit.preflight.subject import Subject
 from babysit.watch.calls import DISTANCES, LOSSES
 from babysit.watch.graph import parameters_of, read_graph
-from babysit.watch.in_use import held_by_optimizers
+from babysit.watch.in_use import are_data, held_by_optimizers
 
 _MOST = 20_000
 _RANDOM = re.compile(r"rand|normal(?!ize)|bernoulli|multinomial|exponential|poisson")
@@ -90,7 +90,7 @@ class Capture(TorchFunctionMode):
         def gradient(outputs: Any, *args: Any, **kwargs: Any) -> Any:
             wanted = tensors_of(args[:1] or kwargs.get("inputs"))
             # a part of the loss, as a gradient penalty is, or what examples are made by
-            if self._done or kwargs.get("create_graph") or not self._are_trained(wanted):
+            if self._done or kwargs.get("create_graph") or self._are_data(wanted):
                 return grad(outputs, *args, **kwargs)
             with self._differentiating(outputs):
                 result = grad(outputs, *args, **kwargs)
@@ -205,16 +205,11 @@ class Capture(TorchFunctionMode):
         if not leaves and loss is not None:
             view = read_graph(loss)
             leaves = [] if view is None else parameters_of(view)
-        return () if self._are_trained(leaves) else tuple(leaves)
+        return tuple(leaves) if self._are_data(leaves) else ()
 
-    def _are_trained(self, leaves: Iterable[Tensor]) -> bool:
-        """Whether any is a parameter, or in an optimizer; without an optimizer or a module it may be whatever it is."""
-        leaves = tuple(leaves)
-        has_model = any(call.module is not None for call in self._calls)
-        if not has_model or any(isinstance(leaf, nn.Parameter) for leaf in leaves):
-            return True
-        held = held_by_optimizers()
-        return not held or any(id(leaf) in held for leaf in leaves)
+    def _are_data(self, leaves: Sequence[Tensor]) -> bool:
+        """Whether nothing of them is trained; without any module, bare tensors may be the model."""
+        return any(call.module is not None for call in self._calls) and are_data(leaves)
 
     def _is_followed(self, tensor: Tensor) -> bool:
         """Whether it is data that has its gradient already, by which an example is being made."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -125,6 +125,27 @@ def held_by_optimizers() -> frozenset[int]:
         True
     """
     return frozenset(id(item) for optimizer in _all_there_are() for item in _parameters_of(optimizer))
+
+
+def are_data(leaves: Sequence[Tensor], held: Callable[[], frozenset[int]] = held_by_optimizers) -> bool:
+    """Whether leaves of a graph are data that a gradient is followed to, as when examples are made.
+
+    They are where an optimizer exists and has none of them, and none is a parameter.
+
+    Args:
+        leaves: Of a model that is a module.
+        held: What optimizers have; only asked for where it matters, as all objects are gone through.
+
+    Example:
+        >>> weight, picture = torch.nn.Parameter(torch.ones(2)), torch.ones(2, requires_grad=True)
+        >>> optimizer = torch.optim.SGD([weight], lr=0.1)
+        >>> are_data([picture]), are_data([picture, weight])
+        (True, False)
+    """
+    if not leaves or any(isinstance(leaf, torch.nn.Parameter) for leaf in leaves):
+        return False
+    known = held()
+    return bool(known) and not any(id(leaf) in known for leaf in leaves)
 
 
 def _all_there_are() -> list[Optimizer]:

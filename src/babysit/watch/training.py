@@ -26,7 +26,7 @@ from babysit.watch.graph import (
     picked_classes,
     read_graph,
 )
-from babysit.watch.in_use import OptimizersInUse, held_by_optimizers, that_holds
+from babysit.watch.in_use import OptimizersInUse, are_data, held_by_optimizers, that_holds
 from babysit.watch.inputs import BATCHES
 from babysit.watch.losses import LossLog
 from babysit.watch.movement import Movement
@@ -213,19 +213,19 @@ class Training:
         So it is while examples are made by following the gradient of a frozen model, as an energy's; the same with a
         picture that an optimizer holds is a training.
         """
-        seen = self.optimizers.were_seen
+        by_hand = self._movement and not self.optimizers.were_seen
         # without any module, bare tensors are the model; without an optimizer, they may be updated by hand
-        if self.optimizers.can_learn or (self._movement and not seen) or not self._names.roots:
+        if self.optimizers.can_learn or by_hand or not self._names.roots:
             return False
         view = read_graph(loss)
-        leaves = [] if view is None else parameters_of(view)
-        if not leaves or any(isinstance(leaf, nn.Parameter) for leaf in leaves):
-            return False
-        # all objects are gone through, which takes its time: once before the first update, and once after it
-        held = self._held.get(seen)
-        if held is None:
-            held = self._held[seen] = held_by_optimizers()
-        return bool(held) and not any(id(leaf) in held for leaf in leaves)
+        return view is not None and are_data(parameters_of(view), self._held_by_optimizers)
+
+    def _held_by_optimizers(self) -> frozenset[int]:
+        """What optimizers have: looked for once before the first update, and once after it, as that takes its time."""
+        seen = self.optimizers.were_seen
+        if seen not in self._held:
+            self._held[seen] = held_by_optimizers()
+        return self._held[seen]
 
     def take_over(self, other: Training) -> None:
         """The step that another training has begun to see is one of this training."""
