@@ -394,18 +394,20 @@ def test_updates_by_hand() -> None:
 
 
 @pytest.mark.parametrize("clears", [True, False])
-def test_whether_gradients_are_cleared_between_updates_by_hand(clears: bool) -> None:
+@pytest.mark.parametrize("trains", [slice(None), slice(2, None)])  # all, or the last layer alone
+def test_whether_gradients_are_cleared_between_updates_by_hand(clears: bool, trains: slice) -> None:
     model = net()
+    trained = list(model.parameters())[trains]
     with Monitor() as monitor:
         for step in range(20):
             x, y = batch(step)
             F.cross_entropy(model(x), y).backward()
             with torch.no_grad():
-                for parameter in model.parameters():
+                for parameter in trained:
                     assert parameter.grad is not None
                     parameter -= 0.1 * parameter.grad
-            if clears:
-                model.zero_grad()
+                    if clears:
+                        parameter.grad.zero_()
     assert [step.cleared for step in monitor.record.steps[1:]] == [clears] * 19
 
 

@@ -57,6 +57,12 @@ class Movement:
         return [item for reference, _ in self._versions.values() if (item := reference()) is not None]
 
     @property
+    def written(self) -> list[Tensor]:
+        """Those of them that were written to since; all, where version counters do not tell."""
+        pairs = ((reference(), version) for reference, version in self._versions.values())
+        return [item for item, version in pairs if item is not None and item._version != version] or self.parameters
+
+    @property
     def happened(self) -> bool:
         """Whether any was written to since."""
         pairs = ((reference(), version) for reference, version in self._versions.values())

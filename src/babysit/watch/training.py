@@ -309,7 +309,7 @@ class Training:
             trained = [item for group in optimizer.param_groups for item in group["params"]]
             sample.note_gradients_before(id(optimizer), trained)
         if self.step > 0 and self._by_hand:
-            sample.note_gradients_before(id(self), self._movement.parameters)
+            sample.note_gradients_before(id(self), self._movement.written)
         if sample.structural and sample.backwards == 1:
             view = read_graph(loss)
             if view is not None:
