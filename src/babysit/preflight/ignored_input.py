@@ -66,7 +66,7 @@ def _measure(subject: Subject, clock: Clock) -> Probe:
     # where examples cannot be taken apart, as with flattened targets or the edges of a graph, all are trained on
     unequal = [item for item in subject.batch.tensors() if item.dim() > 1 and len(item) != subject.batch.size]
     is_whole = any(item.dim() and len(item) != subject.batch.size for item in targets) or bool(unequal)
-    batch = subject.batch if is_whole else subject.few(EXAMPLES)
+    batch = subject.batch if is_whole else subject.few(EXAMPLES, spread=True)
     _refuse(batch, axis)
     blank = _blank(batch, axis)
     best: dict[str, float] = {}

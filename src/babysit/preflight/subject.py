@@ -52,12 +52,17 @@ class Subject:
     taught: bool = False
     entangled: bool = False
 
-    def few(self, count: int) -> Batch:
-        """The first examples of the batch, over and over where only its full size will do."""
-        count = min(count, self.batch.size)
-        if not self.fixed_size:
-            return self.batch.take(range(count))
-        return self.batch.take([place % count for place in range(self.batch.size)])
+    def few(self, count: int, *, spread: bool = False) -> Batch:
+        """The first examples of the batch, over and over where only its full size will do.
+
+        Args:
+            count: How many.
+            spread: Take others that lie as far apart as they can: neighbours in an ordered batch are alike.
+        """
+        size = self.batch.size
+        count = min(count, size)
+        places = [place * size // count if spread else place for place in range(count)]
+        return self.batch.take([places[place % count] for place in range(size if self.fixed_size else count)])
 
     def output(self, model: nn.Module, batch: Batch) -> Tensor:
         """The first floating-point tensor that the model gives, ``(N, …)`` where there is one with an example a row."""
