@@ -24,7 +24,7 @@ from babysit.preflight.subject import Subject
 from babysit.watch.in_use import held_by_optimizers
 from babysit.watch.names import Names
 
-TODO = "write a function that returns (model, loss_fn, batch), and check FILE.py:FUNCTION"
+_INSTEAD = "write a function that returns (model, loss_fn, batch), and check FILE.py:FUNCTION"
 FEW = 20
 """Examples, at most, that it is tried with whether the step can be taken with fewer than the script's."""
 _DIMENSIONS = 8
@@ -56,7 +56,7 @@ def subject_of(
     """
     kept = _needed(calls, loss)
     if not kept:
-        raise InputError("the loss", expected="a model that leads to it", found="none", todo=TODO)
+        raise InputError("the loss", expected="a model that leads to it", found="none", todo=_INSTEAD)
     optimized = held_by_optimizers()
     model, paths = _model_of(kept, optimized, data)
     names = {id(parameter): name for name, parameter in [*model.named_parameters(), *model.named_buffers()]}
@@ -120,7 +120,7 @@ class _Sources:
                 return value
             self.targets.append(torch.tensor(value))
             return Source("numbers", len(self.targets) - 1)
-        return map_tensors(value, self)  # type: ignore[arg-type]
+        return map_tensors(value, self)  # type: ignore[arg-type]  # a source takes the place of a tensor
 
     def __call__(self, tensor: Tensor) -> Source:
         """The source of one tensor."""
@@ -209,10 +209,10 @@ def _verify(subject: Subject, loss: Tensor) -> None:
                 return
             second = subject.loss(model, subject.batch)
     except Exception as error:
-        raise refusal("the step", error, expected="one that can be taken again", todo=TODO) from error
+        raise refusal("the step", error, expected="one that can be taken again", todo=_INSTEAD) from error
     if same(first, second, 1e-7):
         found = f"{first.item():.6g}, not {loss.item():.6g}, when the step is taken again"
-        raise InputError("the loss", expected="the same loss for the same batch", found=found, todo=TODO)
+        raise InputError("the loss", expected="the same loss for the same batch", found=found, todo=_INSTEAD)
 
 
 def _takes_fewer(subject: Subject) -> bool:

@@ -88,7 +88,7 @@ class NoUpdate(Rule):
             yield from self._without_gradient(run, measured)
         elif len(cleared) >= self.min_samples and all(step.gradient_norm == 0 for step in measured):
             yield self._of_zeros(cleared)
-        elif sum(map(_is_flat, measured)) == len(measured) >= self.min_samples and len({*run.losses}) == 1:
+        elif len(measured) >= self.min_samples and all(map(_is_flat, measured)) and len({*run.losses}) == 1:
             yield self._on_the_flat(run, measured)
 
     def _without_step(self, passes: int, optimizer: str) -> Finding:

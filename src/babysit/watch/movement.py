@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -59,15 +59,18 @@ class Movement:
     @property
     def written(self) -> list[Tensor]:
         """Those of them that were written to since; all, where version counters do not tell."""
-        pairs = ((reference(), version) for reference, version in self._versions.values())
-        return [item for item, version in pairs if item is not None and item._version != version] or self.parameters
+        return list(self._counted()) or self.parameters
 
     @property
     def happened(self) -> bool:
         """Whether any was written to since."""
-        pairs = ((reference(), version) for reference, version in self._versions.values())
-        self._is_counted = any(item is not None and item._version != version for item, version in pairs)
+        self._is_counted = any(True for _ in self._counted())
         return self._is_counted or any(item.changed for item in self._values)
+
+    def _counted(self) -> Iterator[Tensor]:
+        """Those that version counters tell were written to."""
+        pairs = ((reference(), version) for reference, version in self._versions.values())
+        return (item for item, version in pairs if item is not None and item._version != version)
 
 
 class _Values:
